@@ -1,0 +1,1 @@
+"""People, clients, roles, tokens: who is acting and what they may do."""

@@ -1,0 +1,1 @@
+"""Verdict changes, deduplicated, become incidents."""

@@ -1,0 +1,29 @@
+"""The REST API: each room's router, by name."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import ValidationError
+
+from afterlaunch import __version__
+from afterlaunch.app.problems import problem_page
+from afterlaunch.estate.api import router as estate
+from afterlaunch.evidence.api import router as evidence
+from afterlaunch.ground.errors import AfterlaunchError, Invalid
+
+api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
+api.add_router("", estate)
+api.add_router("", evidence)
+
+
+@api.exception_handler(AfterlaunchError)
+def _ours(request: HttpRequest, problem: AfterlaunchError) -> HttpResponse:
+    return problem_page(request, problem)
+
+
+@api.exception_handler(ValidationError)
+def _validation(request: HttpRequest, problem: ValidationError) -> HttpResponse:
+    first = problem.errors[0] if problem.errors else {}
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    return problem_page(request, Invalid(f"{where}: {first.get('msg', 'is not valid')}", "See /api/v1/openapi.json"))

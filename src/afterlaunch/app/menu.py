@@ -1,0 +1,34 @@
+"""The entries of the menu, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+MENU: tuple[tuple[str, str, str], ...] = (
+    # (label, address, icon name in look/icons)
+    ("Overview", "/", "overview"),
+    ("Incidents", "/incidents", "incident"),
+    ("Changes", "/changes", "change"),
+    ("Systems", "/systems", "system"),
+    ("Calls", "/calls", "call"),
+    ("Spend", "/spend", "spend"),
+    ("On-call", "/oncall", "oncall"),
+    ("Reports", "/reports", "report"),
+    ("Evidence", "/evidence", "evidence"),
+    ("Settings", "/settings", "settings"),
+)
+
+
+def menu(request: HttpRequest) -> dict[str, Any]:
+    """The entry whose address is the longest beginning of the path is the current one."""
+    path = request.path
+    begins = [address for _, address, _ in MENU if path == address or path.startswith(address.rstrip("/") + "/")]
+    current = max(begins, key=len, default="")
+    return {
+        "menu": [
+            {"label": label, "address": address, "icon": icon, "current": address == current}
+            for label, address, icon in MENU
+        ]
+    }

@@ -1,0 +1,16 @@
+"""Every address, by name."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from afterlaunch.app import health, sign_in
+from afterlaunch.app.api import api
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("accounts/", include("allauth.urls")),
+    path("sign-in/<str:secret>", sign_in.one_time_link),
+    path("api/v1/", api.urls),
+]

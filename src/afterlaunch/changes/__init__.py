@@ -1,0 +1,1 @@
+"""Every alteration of production: proposals, shares, containment, rollback."""

@@ -1,0 +1,1 @@
+"""The command line: parses flags, speaks to the product."""

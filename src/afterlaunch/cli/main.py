@@ -1,0 +1,26 @@
+"""The command line. It parses flags; what it does stands in the rooms."""
+
+from __future__ import annotations
+
+import typer
+
+from afterlaunch import __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Afterlaunch keeps AI systems healthy after launch.")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Keeps AI systems healthy after launch."""
+
+
+def run() -> None:
+    app()

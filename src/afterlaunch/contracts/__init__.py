@@ -1,0 +1,1 @@
+"""Formats that two processes share: the gateway's configuration snapshot, cohort hashing."""

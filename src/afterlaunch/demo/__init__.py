@@ -1,0 +1,1 @@
+"""A simulated production AI system, played in front of the real product."""

@@ -1,0 +1,1 @@
+"""What changed before it went wrong, and where it concentrates."""

@@ -1,0 +1,112 @@
+"""A duty has a name, a period and one function of (now). Its lock and its failure are its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import close_old_connections, transaction
+from django.db.models import F, Q
+
+from afterlaunch.engine.models import Cycle, DutyState
+from afterlaunch.ground import clock
+
+log = logging.getLogger(__name__)
+LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
+
+
+@dataclass(frozen=True)
+class Duty:
+    """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash."""
+
+    name: str
+    period: float
+    run: Callable[[datetime], None]
+
+
+def claim(duty: Duty, holder: str, now: datetime) -> bool:
+    """Take the duty's lock if it is due and free: a conditional update whose count decides."""
+    DutyState.objects.get_or_create(name=duty.name)
+    free = Q(held_until__isnull=True) | Q(held_until__lte=now)
+    due = Q(next_due__isnull=True) | Q(next_due__lte=now)
+    taken = DutyState.objects.filter(free, due, name=duty.name).update(
+        holder=holder, held_until=now + clock.lease(LOCK_SECONDS), started_at=now
+    )
+    return taken == 1
+
+
+def perform(duty: Duty, holder: str, now: datetime) -> bool:
+    """Run one claimed duty; a failure is recorded on its row, logged, and stops nobody else."""
+    mine = DutyState.objects.filter(name=duty.name, holder=holder)
+    following = now + timedelta(seconds=duty.period)
+    try:
+        duty.run(now)
+    except Exception as problem:
+        log.exception("duty %s failed", duty.name)
+        mine.update(
+            holder="",
+            held_until=None,
+            next_due=following,
+            finished_at=clock.now(),
+            failures=F("failures") + 1,
+            error="".join(traceback.format_exception_only(problem)).strip()[:2000],
+        )
+        return False
+    done = clock.now()
+    mine.update(
+        holder="", held_until=None, next_due=following, finished_at=done, succeeded_at=done, failures=0, error=""
+    )
+    return True
+
+
+def cycle(duties: Sequence[Duty], holder: str) -> int:
+    """Run all that is due, once, in order; then prove it. Returns how many ran."""
+    ran = 0
+    for duty in duties:
+        now = clock.now()
+        if claim(duty, holder, now):
+            perform(duty, holder, now)
+            ran += 1
+    with transaction.atomic():
+        row, _ = Cycle.objects.select_for_update().get_or_create(
+            engine=holder, defaults={"number": 0, "finished_at": clock.now()}
+        )
+        row.number, row.finished_at = row.number + 1, clock.now()
+        row.save()
+    return ran
+
+
+class Engine:
+    """Cycles for ever in a thread of its own, until stopped."""
+
+    def __init__(self, duties: Sequence[Duty], holder: str, period: float) -> None:
+        self._duties, self._holder, self._period = duties, holder, period
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                close_old_connections()
+                cycle(self._duties, self._holder)
+            except Exception:
+                log.exception("the engine's cycle failed; trying again")
+            rest = max(clock.real_seconds(self._period), 0.2) - (time.monotonic() - began)
+            self._stop.wait(max(rest, 0.02))
+
+
+def newest_cycle() -> Cycle | None:
+    return Cycle.objects.order_by("-finished_at").first()

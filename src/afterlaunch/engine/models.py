@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from django.db import models
+
+
+class DutyState(models.Model):
+    """One row per duty: who runs it now, when it ran, how it ended."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=100, blank=True, default="")
+    held_until = models.DateTimeField(null=True)
+    next_due = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    succeeded_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Cycle(models.Model):
+    """The newest finished cycle of each engine process; `/readyz` asks for it."""
+
+    engine = models.CharField(max_length=100, primary_key=True)
+    number = models.PositiveBigIntegerField()
+    finished_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.engine} {self.number}"

@@ -1,0 +1,45 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from afterlaunch.engine.duties import Duty, claim, cycle
+from afterlaunch.engine.models import Cycle, DutyState
+from afterlaunch.ground import clock
+
+AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def test_a_failing_duty_stops_nobody_else_and_is_seen() -> None:
+    ran: list[str] = []
+
+    def broken(now: datetime) -> None:
+        raise ValueError("no disk")
+
+    duties = [Duty("broken", 10, broken), Duty("sound", 10, lambda now: ran.append("sound"))]
+    with clock.frozen(AT):
+        assert cycle(duties, "engine-1") == 2
+    assert ran == ["sound"]
+    assert DutyState.objects.get(name="broken").failures == 1
+    assert "no disk" in DutyState.objects.get(name="broken").error
+    assert Cycle.objects.get(engine="engine-1").number == 1
+
+
+def test_a_duty_runs_once_a_period() -> None:
+    ran: list[datetime] = []
+    duty = Duty("tidy", 60, ran.append)
+    with clock.frozen(AT) as fixed:
+        cycle([duty], "engine-1")
+        cycle([duty], "engine-1")
+        fixed.advance(60)
+        cycle([duty], "engine-1")
+    assert len(ran) == 2
+
+
+def test_two_engines_never_hold_the_same_duty_and_a_dead_holder_is_replaced() -> None:
+    duty = Duty("tidy", 60, lambda now: None)
+    with clock.frozen(AT) as fixed:
+        assert claim(duty, "engine-1", clock.now())
+        assert not claim(duty, "engine-2", clock.now())
+        fixed.advance(121)
+        assert claim(duty, "engine-2", clock.now())

@@ -1,0 +1,1 @@
+"""What exists and who answers for it: systems, environments, components, versions."""

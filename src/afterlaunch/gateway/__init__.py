@@ -1,0 +1,1 @@
+"""Its own process between applications and model providers."""

@@ -1,0 +1,171 @@
+"""Settings are rows: name, type, default, help. `--help`, docs and the settings page are made from them.
+
+Every setting is read from the environment; a secret may come from a file named by `<NAME>_FILE`.
+A wrong value stops the start with a hint.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["text", "path", "number", "flag", "list"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row. `name` is the environment variable; `secret` values are never shown."""
+
+    name: str
+    kind: Kind
+    default: str
+    help: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("AFTERLAUNCH_DATA", "path", "~/.local/share/afterlaunch", "Folder of the embedded stores, keys and logs."),
+    Setting(
+        "AFTERLAUNCH_DATABASE_URL",
+        "text",
+        "",
+        "Control plane: empty for SQLite in the data folder, or postgresql://…",
+        secret=True,
+    ),
+    Setting(
+        "AFTERLAUNCH_TELEMETRY_URL", "text", "", "Telemetry store: empty for DuckDB in the data folder.", secret=True
+    ),
+    Setting(
+        "AFTERLAUNCH_SECRET_KEY",
+        "text",
+        "",
+        "Signs sessions and links; made and kept in the data folder when absent.",
+        secret=True,
+    ),
+    Setting("AFTERLAUNCH_HOST", "text", "127.0.0.1", "Address the server listens on."),
+    Setting("AFTERLAUNCH_PORT", "number", "8700", "Port of the server."),
+    Setting("AFTERLAUNCH_GATEWAY_HOST", "text", "127.0.0.1", "Address the gateway listens on."),
+    Setting("AFTERLAUNCH_GATEWAY_PORT", "number", "8701", "Port of the gateway."),
+    Setting(
+        "AFTERLAUNCH_PUBLIC_URL",
+        "text",
+        "",
+        "Address people reach the server under; used in links. Default: http://HOST:PORT.",
+    ),
+    Setting("AFTERLAUNCH_ALLOWED_HOSTS", "list", "", "Further host names the server answers to, comma-separated."),
+    Setting("AFTERLAUNCH_TIME_ZONE", "text", "UTC", "IANA zone that pages and reports show times in by default."),
+    Setting(
+        "AFTERLAUNCH_CLOCK",
+        "text",
+        "system",
+        "'system', or 'scaled:REAL,VIRTUAL,FACTOR' for a demo in accelerated time.",
+    ),
+    Setting("AFTERLAUNCH_ENGINE_PERIOD", "number", "5", "Seconds between two cycles of the engine."),
+    Setting(
+        "AFTERLAUNCH_INGEST_MAX_BODY_MB",
+        "number",
+        "20",
+        "Largest telemetry body, before and after decompression, in MiB.",
+    ),
+    Setting(
+        "AFTERLAUNCH_INGEST_BUFFER_MB",
+        "number",
+        "64",
+        "Telemetry waiting for its commit, in MiB; above it senders get 503.",
+    ),
+    Setting(
+        "AFTERLAUNCH_OUTBOUND_ALLOW",
+        "list",
+        "",
+        "Private addresses or networks that notifications may be sent to, comma-separated.",
+    ),
+    Setting(
+        "AFTERLAUNCH_SMTP_URL",
+        "text",
+        "",
+        "Mail server for pages: smtp://user:password@host:port or smtps://…",
+        secret=True,
+    ),
+    Setting("AFTERLAUNCH_MAIL_FROM", "text", "afterlaunch@localhost", "Sender address of e-mail."),
+    Setting("AFTERLAUNCH_LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+)
+_ROWS = {row.name: row for row in SETTINGS}
+
+
+class WrongSetting(Exception):
+    """A setting that can't be used; the text names it and says how to mend it."""
+
+
+def _read(row: Setting, environ: Mapping[str, str]) -> str:
+    if row.name in environ:
+        return environ[row.name]
+    file = environ.get(row.name + "_FILE")
+    if not file:
+        return row.default
+    try:
+        return Path(file).read_text().strip()
+    except OSError as problem:
+        raise WrongSetting(f"{row.name}_FILE: cannot read {file}: {problem.strerror}") from problem
+
+
+def _convert(row: Setting, text: str) -> Any:
+    if row.kind == "path":
+        return Path(text).expanduser()
+    if row.kind == "number":
+        try:
+            return float(text) if "." in text else int(text)
+        except ValueError:
+            raise WrongSetting(f"{row.name} must be a number, not {text!r}. {row.help}") from None
+    if row.kind == "flag":
+        if text.lower() not in ("0", "1", "true", "false", "yes", "no", ""):
+            raise WrongSetting(f"{row.name} must be yes or no, not {text!r}. {row.help}")
+        return text.lower() in ("1", "true", "yes")
+    if row.kind == "list":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+class Settings:
+    """All rows, read and checked once."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._values = {row.name: _convert(row, _read(row, environ)) for row in SETTINGS}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values["AFTERLAUNCH_" + name]
+
+    def text(self, name: str) -> str:
+        return str(self[name])
+
+    def number(self, name: str) -> float:
+        return float(self[name])
+
+    @property
+    def data(self) -> Path:
+        path: Path = self["DATA"]
+        return path
+
+    @property
+    def public_url(self) -> str:
+        return self.text("PUBLIC_URL").rstrip("/") or f"http://{self.text('HOST')}:{self['PORT']}"
+
+
+_settings: Settings | None = None
+
+
+def settings() -> Settings:
+    """The process's settings, read from the environment at first use."""
+    global _settings
+    if _settings is None:
+        _settings = Settings(os.environ)
+    return _settings
+
+
+def reload(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read again: after the command line has put its flags into the environment, and in tests."""
+    global _settings
+    _settings = Settings(os.environ if environ is None else environ)
+    return _settings

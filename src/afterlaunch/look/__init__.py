@@ -1,0 +1,1 @@
+"""The design system: base page, styles, small parts, charts."""

@@ -1,0 +1,1 @@
+"""The outbox: nothing is notified from memory."""

@@ -1,0 +1,1 @@
+"""Rotations, overrides, escalation: who is it now."""

@@ -1,0 +1,1 @@
+"""Dated, conditional prices of model calls, as exact decimals."""

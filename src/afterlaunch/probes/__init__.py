@@ -1,0 +1,1 @@
+"""Judges of what we depend on: provider health."""

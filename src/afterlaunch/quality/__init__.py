@@ -1,0 +1,1 @@
+"""Judges of answers: refusals and truncated output."""

@@ -1,0 +1,1 @@
+"""Both spines retold as documents."""

@@ -1,0 +1,1 @@
+"""Gateway routes, their arms, upstreams and keys, and the snapshot they make."""

@@ -1,0 +1,1 @@
+"""What an application imports. Nothing of the server."""

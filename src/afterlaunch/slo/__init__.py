@@ -1,0 +1,1 @@
+"""Judges of reliability: errors, timeouts, latency."""

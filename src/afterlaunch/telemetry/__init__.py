@@ -1,0 +1,1 @@
+"""OpenTelemetry in, calls and rollups out."""

@@ -1,0 +1,103 @@
+"""The canonical columns of a stored span: what `conventions` produces and `store` keeps.
+
+Normative source: the telemetry conventions page of the docs. NULL means unknown, never zero.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+BUCKETS = (
+    "in_uncached",
+    "in_cache_read",
+    "in_cache_write_5m",
+    "in_cache_write_1h",
+    "in_cache_write_other",
+    "in_tool_use",
+    "out_visible",
+    "out_reasoning",
+)
+"""Eight disjoint token counts; their sum is what is billed."""
+
+DIMENSIONS = (
+    "client",
+    "system",
+    "environment",
+    "service",
+    "agent",
+    "route",
+    "tenant",
+    "provider",
+    "model",
+    "version",
+    "arm",
+)
+"""What spend, latency and windows can be grouped by. `model` is the answered model, else the requested one;
+`version` is the prompt version, else the release."""
+
+SPANS = pa.schema(
+    [
+        # who sent it, for whom
+        ("client", pa.string()),  # slug of the sender's credential; never NULL
+        ("system", pa.string()),
+        ("environment", pa.string()),  # folded: prod, staging, dev, test, unknown, else raw
+        ("service", pa.string()),
+        ("instance", pa.string()),
+        ("release", pa.string()),
+        # the span
+        ("trace_id", pa.binary(16)),
+        ("span_id", pa.binary(8)),
+        ("parent_span_id", pa.binary(8)),
+        ("name", pa.string()),
+        ("kind", pa.int8()),  # OTLP SpanKind
+        ("op_kind", pa.string()),  # inference, embedding, rerank, retrieval, tool, agent, workflow, …, other
+        ("scope", pa.string()),
+        ("scope_version", pa.string()),
+        ("start_ns", pa.int64()),
+        ("duration_ns", pa.int64()),
+        # how it ended
+        ("status", pa.int8()),  # OTLP status code: 0 unset, 1 ok, 2 error
+        ("failed", pa.bool_()),
+        ("http_status", pa.int16()),
+        ("error_type", pa.string()),
+        ("error_kind", pa.string()),
+        ("fault", pa.string()),
+        ("status_message", pa.string()),
+        ("finish_reason", pa.string()),  # canonical; the first one
+        # the model call
+        ("provider", pa.string()),
+        ("model_requested", pa.string()),
+        ("model_answered", pa.string()),
+        ("response_id", pa.string()),
+        ("streaming", pa.bool_()),
+        ("service_tier", pa.string()),
+        *((bucket, pa.int64()) for bucket in BUCKETS),
+        ("ttft_ns", pa.int64()),
+        # money: nano-USD, rounded up once per call
+        ("cost_nano", pa.int64()),
+        ("cost_confidence", pa.string()),  # exact, assumed, sender, unknown; NULL for spans that are no call
+        ("cost_reported_nano", pa.int64()),
+        ("price", pa.string()),  # which price row: "genai-prices 0.2.3 openai/gpt-4o"
+        # who, where, why
+        ("session", pa.string()),
+        ("user", pa.string()),
+        ("tenant", pa.string()),
+        ("agent", pa.string()),
+        ("workflow", pa.string()),
+        ("route", pa.string()),
+        ("tool", pa.string()),
+        ("prompt_name", pa.string()),
+        ("prompt_version", pa.string()),
+        # said by our gateway
+        ("arm", pa.string()),  # baseline, candidate
+        ("gateway_call", pa.string()),  # id shared by the copies of one call
+        ("gateway", pa.bool_()),  # this span is the gateway's own report
+        # content and the rest
+        ("input_text", pa.string()),
+        ("output_text", pa.string()),
+        ("flags", pa.list_(pa.string())),
+        ("attributes", pa.map_(pa.string(), pa.string())),  # what no column used
+        ("events", pa.string()),  # JSON list, NULL when none
+        ("mapping_version", pa.int16()),
+    ]
+)

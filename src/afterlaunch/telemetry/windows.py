@@ -1,0 +1,38 @@
+"""What judges read: one row of summed rollups. Computed by `telemetry.queries.windows`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sums over [start, end) for one combination of the asked dimensions.
+
+    `key` holds the dimension values (None: not told). Counts are of calls, each counted once however many
+    instrumentations reported it. Latencies are milliseconds from a log-scale histogram (relative error under 5 %),
+    None without calls. `cost_nano` sums the known costs; `calls_unknown_cost` counts the others.
+    `cache_known_calls` are calls whose cache-read count is known; hit rate = cache_read / input over those.
+    """
+
+    start: datetime
+    end: datetime
+    key: dict[str, str | None]
+    calls: int = 0
+    failed: int = 0
+    timeouts: int = 0
+    provider_faults: int = 0
+    refused: int = 0  # finish reason content_filter
+    truncated: int = 0  # finish reason length
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_known_calls: int = 0
+    cache_known_input: int = 0
+    cache_read: int = 0
+    cost_nano: int = 0
+    calls_unknown_cost: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    buckets: dict[str, int] = field(default_factory=dict)  # the eight token buckets, known part

@@ -1,0 +1,1 @@
+"""The words every judge speaks, and where their verdicts are kept."""
