@@ -50,6 +50,26 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("AFTERLAUNCH_GATEWAY_HOST", "text", "127.0.0.1", "Address the gateway listens on."),
     Setting("AFTERLAUNCH_GATEWAY_PORT", "number", "8701", "Port of the gateway."),
     Setting(
+        "AFTERLAUNCH_GATEWAY_SERVER",
+        "text",
+        "",
+        "Where the gateway reaches the server. Default: http://127.0.0.1:PORT.",
+    ),
+    Setting(
+        "AFTERLAUNCH_GATEWAY_TOKEN",
+        "text",
+        "",
+        "API token of the gateway (role ingest, all clients); made and kept in the data folder when absent.",
+        secret=True,
+    ),
+    Setting(
+        "AFTERLAUNCH_GATEWAY_KEY",
+        "text",
+        "",
+        "Key by which server and gateway sign the configuration; made and kept in the data folder when absent.",
+        secret=True,
+    ),
+    Setting(
         "AFTERLAUNCH_PUBLIC_URL",
         "text",
         "",

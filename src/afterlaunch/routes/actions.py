@@ -1,0 +1,208 @@
+"""Deeds on the gateway's configuration. Each publishes a new epoch in its own transaction."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from afterlaunch.contracts.snapshot import key_digest
+from afterlaunch.estate.models import System
+from afterlaunch.evidence.log import record
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Conflict, Invalid, NotFound
+from afterlaunch.routes.models import Arm, CallerKey, Route, Upstream
+from afterlaunch.routes.snapshot import publish, shared_key
+
+CREDENTIAL = re.compile(r"passthrough|env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
+
+
+@dataclass(frozen=True)
+class ArmValues:
+    """What an arm is made of. `model` empty: the caller's model is kept."""
+
+    upstream: str
+    model: str = ""
+    prompt_version: str = ""
+
+
+def routes_seen_by(actor: Actor) -> QuerySet[Route]:
+    seen = actor.sees()
+    rows = Route.objects.select_related("system__client").prefetch_related("arms__upstream")
+    return rows if seen is None else rows.filter(system__client__slug__in=seen)
+
+
+def route_by_name(actor: Actor, name: str) -> Route:
+    route = routes_seen_by(actor).filter(name=name).first()
+    if route is None:
+        raise NotFound(f"There is no route {name!r}.")
+    return route
+
+
+@transaction.atomic
+def put_upstream(
+    actor: Actor,
+    name: str,
+    base_url: str,
+    provider: str,
+    credential: str = "passthrough",
+    timeout_seconds: float = 600.0,
+) -> Upstream:
+    """Make or alter an upstream. Only an administrator of the house: it decides where requests go."""
+    actor.require(Role.ADMIN, None)
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise Invalid(f"{base_url!r} is no base URL.", "For example: https://api.openai.com")
+    if not CREDENTIAL.fullmatch(credential):
+        raise Invalid("A credential is a reference, never the secret.", "Use env:NAME, file:/path or passthrough.")
+    values = {
+        "base_url": base_url.rstrip("/"),
+        "provider": provider,
+        "credential": credential,
+        "timeout_seconds": timeout_seconds,
+    }
+    upstream, _ = Upstream.objects.update_or_create(name=name, defaults=values)
+    record(actor, "upstream.put", f"upstream/{name}", None, {**values, "timeout_seconds": str(timeout_seconds)})
+    publish(f"upstream {name}")
+    return upstream
+
+
+@transaction.atomic
+def put_route(
+    actor: Actor,
+    name: str,
+    system: System,
+    baseline: ArmValues,
+    environment: str = "prod",
+    unit: Sequence[str] = ("session", "user", "tenant", "key"),
+    agent: str = "",
+) -> Route:
+    """Make a route, or alter where its baseline goes. The candidate arm is left alone."""
+    actor.require(Role.OPERATOR, system.client.slug)
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,59}", name):
+        raise Invalid(f"{name!r} is no name for a route.", "Letters, digits, - and _, at most 60.")
+    existing = Route.objects.select_related("system__client").filter(name=name).first()
+    if existing and existing.system_id != system.pk:
+        raise Conflict(f"The route {name!r} belongs to another system.", "Choose another name.")
+    route, _ = Route.objects.update_or_create(
+        name=name, defaults={"system": system, "environment": environment, "unit": list(unit), "agent": agent}
+    )
+    _put_arm(route, "baseline", baseline, None)
+    details = {"baseline": _words(baseline), "environment": environment}
+    record(actor, "route.put", f"route/{name}", system.client.slug, details)
+    publish(f"route {name}")
+    return route
+
+
+@transaction.atomic
+def set_candidate(actor: Actor, route: Route, candidate: ArmValues, change: int | None) -> Route:
+    """Put a candidate beside the baseline, at share 0 and with a fresh salt. Refused while one is being rolled out."""
+    route = _locked(actor, route)
+    if route.share:
+        raise Conflict(f"Route {route} is rolling out another candidate.", "Roll it back or complete it first.")
+    _put_arm(route, "candidate", candidate, change)
+    route.salt = secrets.token_hex(8)
+    route.save(update_fields=["salt"])
+    _tell(actor, route, "route.candidate_set", {"candidate": _words(candidate), "change": change})
+    return route
+
+
+@transaction.atomic
+def set_share(actor: Actor, route: Route, share: int, reason: str) -> Route:
+    """Move the candidate's share, in 1/10,000. 0 takes it out of service at once."""
+    route = _locked(actor, route)
+    if not 0 <= share <= 10_000:
+        raise Invalid(f"A share lies between 0 and 10,000, not {share}.")
+    if share and route.arm("candidate") is None:
+        raise Conflict(f"Route {route} has no candidate.", "Propose a change first.")
+    before, route.share = route.share, share
+    route.save(update_fields=["share"])
+    _tell(actor, route, "route.share_set", {"before": before, "after": share, "reason": reason})
+    return route
+
+
+@transaction.atomic
+def promote(actor: Actor, route: Route, reason: str) -> Route:
+    """The candidate becomes the baseline; no candidate is left."""
+    route = _locked(actor, route)
+    candidate = route.arm("candidate")
+    if candidate is None:
+        raise Conflict(f"Route {route} has no candidate.")
+    values = ArmValues(candidate.upstream.name, candidate.model, candidate.prompt_version)
+    _put_arm(route, "baseline", values, candidate.change)
+    candidate.delete()
+    Route.objects.filter(pk=route.pk).update(share=0)
+    _tell(actor, route, "route.promoted", {"baseline": _words(values), "reason": reason})
+    return Route.objects.get(pk=route.pk)
+
+
+@transaction.atomic
+def create_key(
+    actor: Actor, name: str, route: Route, tenant: str = "", agent: str = "", more: Sequence[Route] = ()
+) -> tuple[CallerKey, str]:
+    """A caller key `al_<id>_<secret>`; the second value is shown once."""
+    client = route.system.client
+    actor.require(Role.ADMIN, client.slug)
+    if any(other.system.client_id != client.pk for other in more):
+        raise Invalid("All routes of a key belong to one client.")
+    key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
+    key = CallerKey.objects.create(
+        key_id=key_id,
+        name=name,
+        digest=key_digest(secret, shared_key()),
+        client=client,
+        default_route=route,
+        tenant=tenant,
+        agent=agent,
+        created_at=clock.now(),
+    )
+    key.routes.set([route, *more])
+    record(actor, "caller_key.created", f"caller_key/{key_id}", client.slug, {"name": name, "route": route.name})
+    publish(f"key {name}")
+    return key, f"al_{key_id}_{secret}"
+
+
+@transaction.atomic
+def revoke_key(actor: Actor, key: CallerKey) -> None:
+    """Within a second no gateway takes it any more. Revoking twice changes nothing."""
+    actor.require(Role.ADMIN, key.client.slug)
+    if CallerKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock.now()):
+        record(actor, "caller_key.revoked", f"caller_key/{key.key_id}", key.client.slug, {"name": key.name})
+        publish(f"key {key.name} revoked")
+
+
+def _locked(actor: Actor, route: Route) -> Route:
+    fresh = Route.objects.select_for_update(of=("self",)).select_related("system__client").get(pk=route.pk)
+    actor.require(Role.OPERATOR, fresh.system.client.slug)
+    return fresh
+
+
+def _put_arm(route: Route, name: str, values: ArmValues, change: int | None) -> None:
+    upstream = Upstream.objects.filter(name=values.upstream).first()
+    if upstream is None:
+        raise Invalid(f"There is no upstream {values.upstream!r}.", "Make it first: Settings, Gateway.")
+    Arm.objects.update_or_create(
+        route=route,
+        name=name,
+        defaults={
+            "upstream": upstream,
+            "model": values.model,
+            "prompt_version": values.prompt_version,
+            "change": change,
+        },
+    )
+
+
+def _words(values: ArmValues) -> dict[str, str]:
+    return {"upstream": values.upstream, "model": values.model, "prompt_version": values.prompt_version}
+
+
+def _tell(actor: Actor, route: Route, deed: str, details: dict[str, object]) -> None:
+    epoch = publish(f"{deed} {route.name}")
+    record(actor, deed, f"route/{route.name}", route.system.client.slug, {**details, "epoch": epoch})

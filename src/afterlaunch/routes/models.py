@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from django.db import models
+
+from afterlaunch.accounts.models import Client
+from afterlaunch.estate.models import System
+
+ARMS = ("baseline", "candidate")
+
+
+class Upstream(models.Model):
+    """A provider, or any server that speaks its protocol. `credential` is a reference, never a secret."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    base_url = models.URLField(max_length=500)
+    provider = models.CharField(max_length=60)
+    credential = models.CharField(max_length=300, default="passthrough")
+    timeout_seconds = models.FloatField(default=600.0)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Route(models.Model):
+    """What an application calls. Its candidate arm, when there is one, gets `share`/10,000 of the units."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="routes")
+    environment = models.CharField(max_length=60, default="prod")
+    agent = models.CharField(max_length=200, blank=True, default="")
+    unit = models.JSONField(default=list)
+    inject_usage = models.BooleanField(default=True)
+    share = models.PositiveIntegerField(default=0)
+    salt = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def arm(self, name: str) -> Arm | None:
+        """Reads the prefetched rows when there are any."""
+        return next((arm for arm in self.arms.all() if arm.name == name), None)
+
+
+class Arm(models.Model):
+    """What a cohort gets: upstream, model and prompt-version label. Empty model: the caller's own is kept."""
+
+    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="arms")
+    name = models.CharField(max_length=10, choices=[(name, name) for name in ARMS])
+    upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="arms")
+    model = models.CharField(max_length=200, blank=True, default="")
+    prompt_version = models.CharField(max_length=200, blank=True, default="")
+    change = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(fields=["route", "name"], name="one_arm_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.name}"
+
+
+class CallerKey(models.Model):
+    """What an application authenticates with at the gateway. Only a keyed digest of the secret is kept."""
+
+    key_id = models.CharField(max_length=20, unique=True)
+    name = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="caller_keys")
+    default_route = models.ForeignKey(Route, on_delete=models.PROTECT, related_name="default_of")
+    routes = models.ManyToManyField(Route, related_name="keys")
+    tenant = models.CharField(max_length=200, blank=True, default="")
+    agent = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Published(models.Model):
+    """A sealed snapshot as the gateways got it. The newest epoch is in force."""
+
+    epoch = models.PositiveBigIntegerField(primary_key=True)
+    created_at = models.DateTimeField()
+    sealed = models.BinaryField()
+    why = models.CharField(max_length=300)
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}"

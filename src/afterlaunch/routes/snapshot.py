@@ -1,0 +1,112 @@
+"""From rows to the gateway's sealed configuration."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from django.db import transaction
+from django.db.models import Max
+
+from afterlaunch.contracts import snapshot as contract
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.settings import settings
+from afterlaunch.routes.models import Arm, CallerKey, Published, Route, Upstream
+
+KEEP = 50  # published snapshots
+
+
+def shared_key() -> bytes:
+    """The key that server and gateway share: from the setting, or made and kept in the data folder."""
+    given = settings().text("GATEWAY_KEY")
+    return given.encode() if given else _kept(settings().data / "gateway" / "key").encode()
+
+
+def _kept(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(secrets.token_urlsafe(48))
+        temporary.rename(file)
+    return file.read_text().strip()
+
+
+def publish(why: str) -> int:
+    """Seal the present rows under a new epoch, in the deed's own transaction. Gateways take it within a second.
+
+    Raises Invalid when the rows contradict each other.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a snapshot is published in the deed's own transaction")
+    newest = Published.objects.select_for_update().order_by("-epoch").first()
+    epoch = newest.epoch + 1 if newest else 1
+    made = build(epoch)
+    try:
+        made.check()
+    except contract.BadSnapshot as problem:
+        raise Invalid(f"The gateway's configuration would not hold together: {problem}") from problem
+    Published.objects.create(
+        epoch=epoch, created_at=clock.now(), sealed=contract.seal(made, shared_key()), why=why[:300]
+    )
+    Published.objects.filter(epoch__lte=epoch - KEEP).delete()
+    return epoch
+
+
+def current() -> tuple[int, bytes] | None:
+    """Epoch and sealed bytes in force; None before the first publication."""
+    newest = Published.objects.order_by("-epoch").first()
+    return (newest.epoch, bytes(newest.sealed)) if newest else None
+
+
+def current_epoch() -> int:
+    return Published.objects.aggregate(newest=Max("epoch"))["newest"] or 0
+
+
+def build(epoch: int) -> contract.Snapshot:
+    """Five queries, however many routes there are."""
+    routes = Route.objects.select_related("system__client").prefetch_related("arms__upstream")
+    keys = CallerKey.objects.select_related("client", "default_route").prefetch_related("routes")
+    return contract.Snapshot(
+        epoch=epoch,
+        created_at=clock.now().isoformat(),
+        upstreams=tuple(
+            contract.Upstream(u.name, u.base_url, u.provider, u.credential, u.timeout_seconds)
+            for u in Upstream.objects.all()
+        ),
+        routes=tuple(_route(route) for route in routes),
+        keys=tuple(_key(key) for key in keys),
+    )
+
+
+def _arm(arm: Arm) -> contract.Arm:
+    return contract.Arm(arm.name, arm.upstream.name, arm.model or None, arm.prompt_version or None, arm.change)
+
+
+def _route(route: Route) -> contract.Route:
+    return contract.Route(
+        name=route.name,
+        client=route.system.client.slug,
+        system=route.system.key,
+        environment=route.environment,
+        arms=tuple(_arm(arm) for arm in route.arms.all()),
+        share=route.share,
+        salt=route.salt,
+        unit=tuple(route.unit) or contract.Route.unit,
+        inject_usage=route.inject_usage,
+        agent=route.agent or None,
+    )
+
+
+def _key(key: CallerKey) -> contract.Key:
+    others = [route.name for route in key.routes.all() if route.pk != key.default_route_id]
+    return contract.Key(
+        id=key.key_id,
+        digest=key.digest,
+        client=key.client.slug,
+        routes=(key.default_route.name, *others),
+        tenant=key.tenant or None,
+        agent=key.agent or None,
+        revoked=key.revoked_at is not None,
+    )

@@ -1,0 +1,106 @@
+import pytest
+from django.test import Client as Browser
+
+from afterlaunch.accounts.actions import create_token
+from afterlaunch.accounts.models import Client
+from afterlaunch.contracts.snapshot import BadSnapshot, unseal
+from afterlaunch.estate.models import System
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Held, Role, automation
+from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
+from afterlaunch.routes.actions import (
+    ArmValues,
+    create_key,
+    promote,
+    put_route,
+    put_upstream,
+    revoke_key,
+    route_by_name,
+    set_candidate,
+    set_share,
+)
+from afterlaunch.routes.models import Route
+from afterlaunch.routes.snapshot import current, shared_key
+
+pytestmark = pytest.mark.django_db
+ENGINE = automation("test")
+
+
+@pytest.fixture
+def route() -> Route:
+    client = Client.objects.create(slug="acme", name="Acme", created_at=clock.now())
+    system = System.objects.create(client=client, key="support", name="Support")
+    put_upstream(ENGINE, "openai", "https://api.openai.com", "openai", "env:OPENAI_API_KEY")
+    return put_route(ENGINE, "answers", system, ArmValues("openai", "gpt-4o", "v1"))
+
+
+def test_every_deed_reaches_the_gateway_as_a_new_epoch_that_verifies(route: Route) -> None:
+    newest = current()
+    assert newest is not None
+    set_candidate(ENGINE, route, ArmValues("openai", "gpt-4o", "v2"), change=7)
+    set_share(ENGINE, route, 1000, "first stage")
+    after = current()
+    assert after is not None and after[0] == newest[0] + 2
+    snapshot = unseal(after[1], shared_key())
+    assert snapshot.routes[0].share == 1000
+    candidate = snapshot.routes[0].arm("candidate")
+    assert candidate is not None and candidate.prompt_version == "v2" and candidate.change == 7
+    with pytest.raises(BadSnapshot):
+        unseal(after[1].replace(b'"payload":"e', b'"payload":"f'), shared_key())
+
+
+def test_a_promoted_candidate_is_the_baseline_for_everybody(route: Route) -> None:
+    set_candidate(ENGINE, route, ArmValues("openai", "gpt-5", "v2"), None)
+    set_share(ENGINE, route, 10_000, "last stage")
+    promoted = promote(ENGINE, route, "complete")
+    baseline = promoted.arm("baseline")
+    assert (
+        baseline is not None and baseline.model == "gpt-5" and promoted.share == 0 and promoted.arm("candidate") is None
+    )
+
+
+def test_two_candidates_never_roll_out_at_once(route: Route) -> None:
+    set_candidate(ENGINE, route, ArmValues("openai"), None)
+    set_share(ENGINE, route, 1000, "go")
+    with pytest.raises(Conflict):
+        set_candidate(ENGINE, route, ArmValues("openai"), None)
+
+
+def test_operator_moves_shares_team_mate_does_not_stranger_sees_nothing(route: Route) -> None:
+    set_candidate(ENGINE, route, ArmValues("openai"), None)
+    operator = Actor("person", "o", (Held(Role.OPERATOR, "acme"),))
+    mate = Actor("person", "m", (Held(Role.VIEWER, "acme"),))
+    stranger = Actor("person", "s", (Held(Role.ADMIN, "other"),))
+    assert set_share(operator, route_by_name(operator, "answers"), 1000, "go").share == 1000
+    with pytest.raises(NotAllowed):
+        set_share(mate, route_by_name(mate, "answers"), 0, "no")
+    with pytest.raises(NotFound):
+        route_by_name(stranger, "answers")
+    with pytest.raises(NotAllowed):
+        set_share(stranger, route, 0, "no")
+
+
+def test_a_revoked_key_is_out_of_the_next_snapshot(route: Route) -> None:
+    key, secret = create_key(ENGINE, "shop", route, tenant="t1")
+    assert secret.startswith(f"al_{key.key_id}_") and key.digest not in secret
+    revoke_key(ENGINE, key)
+    newest = current()
+    assert newest is not None and unseal(newest[1], shared_key()).keys[0].revoked
+
+
+def test_a_secret_is_not_taken_for_a_credential() -> None:
+    with pytest.raises(Invalid):
+        put_upstream(ENGINE, "openai", "https://api.openai.com", "openai", "sk-secret")
+
+
+def test_only_a_gateway_token_gets_the_snapshot(route: Route) -> None:
+    _, gateway = create_token(ENGINE, "gateway", "ingest", None)
+    _, reader = create_token(ENGINE, "reader", "viewer", None)
+    browser = Browser()
+    got = browser.get("/api/v1/gateway/snapshot", headers={"Authorization": f"Bearer {gateway}"})
+    assert got.status_code == 200
+    epoch = int(got["Afterlaunch-Epoch"])
+    again = browser.get(f"/api/v1/gateway/snapshot?after={epoch}", headers={"Authorization": f"Bearer {gateway}"})
+    assert again.status_code == 204
+    refused = browser.get("/api/v1/gateway/snapshot", headers={"Authorization": f"Bearer {reader}"})
+    assert refused.status_code == 403 and refused["Content-Type"] == "application/problem+json"
