@@ -5,8 +5,21 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
+from afterlaunch.cli import accounts, doctor, up
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Afterlaunch keeps AI systems healthy after launch.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Afterlaunch keeps AI systems healthy after launch.",
+)
+
+
+app.command("up")(up.up)
+app.command("serve")(up.serve)
+app.command("sign-in")(accounts.sign_in)
+app.command("doctor")(doctor.doctor)
+app.add_typer(accounts.token, name="token")
 
 
 def _version(asked: bool) -> None:

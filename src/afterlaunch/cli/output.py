@@ -1,0 +1,62 @@
+"""How commands speak: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+
+from afterlaunch.ground.errors import AfterlaunchError
+from afterlaunch.ground.settings import WrongSetting
+
+P = ParamSpec("P")
+R = TypeVar("R")
+messages = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A message for the person, on stderr."""
+    messages.print(text, soft_wrap=True)
+
+
+def answer(document: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+
+def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
+    """End with 1 (the answer is no) or 2 (wrong use)."""
+    messages.print(f"[red]{text}[/red]" + (f"\n{hint}" if hint else ""))
+    raise typer.Exit(code)
+
+
+def plainly(function: Callable[P, R]) -> Callable[P, R]:
+    """Our own errors end a command with a sentence, not with a traceback."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except WrongSetting as problem:
+            fail(str(problem), code=2)
+        except AfterlaunchError as problem:
+            fail(problem.message, problem.hint, code=2 if problem.status == 400 else 1)
+
+    return wrapped
+
+
+def with_data(data: str | None) -> None:
+    """Set Django up on the data folder, for commands that work on it directly."""
+    if data:
+        os.environ["AFTERLAUNCH_DATA"] = data
+    from afterlaunch.app.server import prepare
+    from afterlaunch.ground.settings import reload
+
+    reload()
+    prepare(say)

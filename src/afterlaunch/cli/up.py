@@ -1,0 +1,92 @@
+"""`up` and `serve`: start processes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from enum import StrEnum
+
+import typer
+
+from afterlaunch.cli.output import fail, plainly, say, with_data
+
+DATA = typer.Option(None, "--data", help="Folder of the embedded stores. Default: AFTERLAUNCH_DATA.")
+
+
+class Kind(StrEnum):
+    WEB = "web"
+    INGEST = "ingest"
+    ENGINE = "engine"
+    GATEWAY = "gateway"
+
+
+def _flags(data: str | None, host: str, port: int, gateway_host: str, gateway_port: int) -> None:
+    """Put flags where settings are read from, so that child processes agree."""
+    values = {
+        "AFTERLAUNCH_DATA": data,
+        "AFTERLAUNCH_HOST": host,
+        "AFTERLAUNCH_PORT": str(port),
+        "AFTERLAUNCH_GATEWAY_HOST": gateway_host,
+        "AFTERLAUNCH_GATEWAY_PORT": str(gateway_port),
+    }
+    os.environ.update({name: value for name, value in values.items() if value is not None})
+
+
+@plainly
+def up(
+    data: str | None = DATA,
+    host: str = typer.Option("127.0.0.1", envvar="AFTERLAUNCH_HOST", help="Address to listen on."),
+    port: int = typer.Option(8700, envvar="AFTERLAUNCH_PORT", help="Port of the server."),
+    gateway_port: int = typer.Option(8701, envvar="AFTERLAUNCH_GATEWAY_PORT", help="Port of the gateway."),
+) -> None:
+    """Start the server and the gateway on embedded stores, until stopped."""
+    _flags(data, host, port, host, gateway_port)
+    with_data(None)
+    from afterlaunch.app.gateway_process import GatewayProcess
+    from afterlaunch.app.server import Server, first_sign_in_link, gateway_credentials
+    from afterlaunch.ground.settings import settings
+
+    gateway_credentials()
+    server = Server(host, port)
+    gateway = GatewayProcess(host, gateway_port)
+    gateway.start()
+    say(f"Afterlaunch  {settings().public_url}   gateway  http://{host}:{gateway_port}   data  {settings().data}")
+    link = first_sign_in_link()
+    say(f"Sign in once with  {link}" if link else "Sign in as before; a new link: afterlaunch sign-in")
+    sys.stderr.flush()
+    try:
+        server.run()
+    finally:
+        gateway.stop()
+
+
+@plainly
+def serve(
+    kind: Kind,
+    data: str | None = DATA,
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int | None = typer.Option(None, help="Port to listen on. Default: the setting of that process."),
+) -> None:
+    """Start one kind of process."""
+    if data:
+        os.environ["AFTERLAUNCH_DATA"] = data
+    from afterlaunch.ground.settings import reload
+
+    chosen = reload()
+    if kind is Kind.GATEWAY:
+        gateway = importlib.import_module("afterlaunch.gateway.serve")
+        gateway.main(host, port or int(chosen["GATEWAY_PORT"]))
+        return
+    if kind is not Kind.WEB:
+        fail(
+            f"{kind.value} cannot run apart yet: the embedded telemetry store has one owner.",
+            "Start `afterlaunch serve web` (pages, API, ingest and engine) and `afterlaunch serve gateway`.",
+            code=2,
+        )
+    _flags(None, host, port or int(chosen["PORT"]), chosen.text("GATEWAY_HOST"), int(chosen["GATEWAY_PORT"]))
+    with_data(None)
+    from afterlaunch.app.server import Server, gateway_credentials
+
+    gateway_credentials()
+    Server(host, port or int(chosen["PORT"])).run()
