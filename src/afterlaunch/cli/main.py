@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, doctor, up
+from afterlaunch.cli import accounts, configuration, doctor, up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,8 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("serve")(up.serve)
 app.command("sign-in")(accounts.sign_in)
+app.command("apply")(configuration.apply)
+app.command("export")(configuration.export)
 app.command("doctor")(doctor.doctor)
 app.add_typer(accounts.token, name="token")
 

@@ -1,0 +1,1 @@
+"""Declarative configuration: documents in, documents out."""

@@ -1,0 +1,87 @@
+import pytest
+
+from afterlaunch.accounts.models import Client
+from afterlaunch.app.configuration.apply import apply, export, parse, to_yaml
+from afterlaunch.evidence.models import Entry
+from afterlaunch.ground.actors import Actor, Held, Role, automation
+from afterlaunch.ground.errors import Invalid, NotAllowed
+from afterlaunch.routes.models import Published, Route
+
+pytestmark = pytest.mark.django_db
+LOCAL = automation("test")
+TEXT = """
+apiVersion: afterlaunch/v1
+kind: Route
+metadata: {name: answers}
+spec: {client: acme, system: support, baseline: {upstream: openai, model: gpt-4o, promptVersion: v1}}
+---
+apiVersion: afterlaunch/v1
+kind: Client
+metadata: {name: acme}
+spec: {displayName: Acme, timeZone: Europe/Berlin}
+---
+apiVersion: afterlaunch/v1
+kind: Person
+metadata: {name: ada@acme.example}
+spec: {displayName: Ada, roles: [{role: operator, client: acme}]}
+---
+apiVersion: afterlaunch/v1
+kind: System
+metadata: {name: support, client: acme}
+spec: {displayName: Support, owner: ada@acme.example, tier: enterprise, automaticRollback: true}
+---
+apiVersion: afterlaunch/v1
+kind: Upstream
+metadata: {name: openai}
+spec: {baseUrl: "https://api.openai.com", provider: openai, credential: "env:OPENAI_API_KEY"}
+"""
+
+
+def test_documents_in_any_order_make_it_so_and_a_second_time_changes_nothing() -> None:
+    documents = parse(TEXT, "site.yaml")
+    assert {d.kind for d in apply(LOCAL, documents)} == {"Client", "Person", "System", "Upstream", "Route"}
+    entries, epochs = Entry.objects.count(), Published.objects.count()
+    assert apply(LOCAL, documents) == []
+    assert (Entry.objects.count(), Published.objects.count()) == (entries, epochs)
+
+
+def test_an_export_round_trips() -> None:
+    apply(LOCAL, parse(TEXT, "site.yaml"))
+    text = to_yaml(export())
+    assert apply(LOCAL, parse(text, "export")) == []
+    assert to_yaml(export()) == text
+
+
+def test_one_bad_document_leaves_everything_as_it_was() -> None:
+    bad = TEXT.replace("upstream: openai,", "upstream: nowhere,")
+    with pytest.raises(Invalid, match="nowhere"):
+        apply(LOCAL, parse(bad, "site.yaml"))
+    assert not Client.objects.filter(slug="acme").exists() and not Route.objects.exists()
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing() -> None:
+    assert len(apply(LOCAL, parse(TEXT, "site.yaml"), dry_run=True)) == 5
+    assert not Client.objects.filter(slug="acme").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kind: Client", "apiVersion"),
+        ("apiVersion: afterlaunch/v1\nkind: Cat", "no kind 'Cat'"),
+        ("apiVersion: afterlaunch/v1\nkind: Client\nmetadata: {}", "metadata.name"),
+        ("apiVersion: afterlaunch/v1\nkind: Client\nmetadata: {name: a}\nspec: {colour: red}", "no field 'colour'"),
+        ("{", "no YAML"),
+        ("- 1", "apiVersion"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        parse(text, "site.yaml")
+
+
+def test_who_may_not_do_a_part_of_it_does_nothing_of_it() -> None:
+    mate = Actor("person", "mate", (Held(Role.OPERATOR, "acme"),))
+    with pytest.raises(NotAllowed):
+        apply(mate, parse(TEXT, "site.yaml"))
+    assert not Client.objects.filter(slug="acme").exists()

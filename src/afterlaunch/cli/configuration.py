@@ -1,0 +1,56 @@
+"""`apply` and `export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from afterlaunch.cli.output import answer, fail, plainly, say, with_data
+
+DATA = typer.Option(None, "--data", help="Data folder. Default: AFTERLAUNCH_DATA.")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+        return found or fail(f"{path} holds no .yaml files.", code=2)
+    if not path.exists():
+        fail(f"There is no file {path}.", code=2)
+    return [path]
+
+
+@plainly
+def apply(
+    file: Path = typer.Option(..., "-f", "--file", help="A YAML file, or a folder of them."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the difference, change nothing."),
+    data: str | None = DATA,
+    json: bool = typer.Option(False, "--json", help="Answer with one JSON document."),
+) -> None:
+    """Make the configuration so. Idempotent; shows a diff; all or nothing."""
+    with_data(data)
+    from afterlaunch.app.configuration.apply import apply as run
+    from afterlaunch.app.configuration.apply import parse
+    from afterlaunch.ground.actors import automation
+
+    documents = [document for one in _files(file) for document in parse(one.read_text(), str(one))]
+    differences = run(automation("local administrator"), documents, dry_run)
+    if json:
+        answer({"dry_run": dry_run, "changed": [vars(difference) for difference in differences]})
+        return
+    colours = {"+": "green", "-": "red", "~": "yellow"}
+    for line in (line for difference in differences for line in difference.lines()):
+        say(f"[{colours[line[0]]}]{line.replace('[', chr(92) + '[')}[/]")
+    done = "would change" if dry_run else "changed"
+    say(f"{len(differences)} of {len(documents)} documents {done}." if differences else "Nothing to change.")
+
+
+@plainly
+def export(data: str | None = DATA) -> None:
+    """Print the whole configuration as YAML; `apply` takes it back. Secrets are never in it."""
+    with_data(data)
+    from afterlaunch.app.configuration.apply import export as run
+    from afterlaunch.app.configuration.apply import to_yaml
+
+    sys.stdout.write(to_yaml(run()))
