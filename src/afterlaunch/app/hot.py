@@ -6,12 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from afterlaunch.app.asgi import Application
+from afterlaunch.ground.settings import settings
+from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.ingest import LOOPBACK, Ingest
+from afterlaunch.telemetry.store import close_store, open_store
 
 
 @dataclass
 class Stores:
+    """`hot`: exact paths to raw ASGI applications. `close` ends what was opened, in reverse order."""
+
     hot: dict[str, Application] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
+    buffer: Buffer | None = None
 
     def close(self) -> None:
         for closer in reversed(self.closers):
@@ -20,4 +27,9 @@ class Stores:
 
 def open_stores(host: str) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
-    return Stores()
+    chosen = settings()
+    store = open_store(chosen.data / "telemetry.duckdb")
+    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
+    max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
+    ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"))
+    return Stores({"/v1/traces": ingest}, [close_store, buffer.close], buffer)

@@ -1,0 +1,103 @@
+"""Rates of a model at a time, from the bundled genai-prices table, read offline and never updated by itself.
+
+Amounts are exact: rates are whole pico-USD (10⁻¹²) per token, a call's cost is rounded up once to nano-USD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from genai_prices import data_snapshot
+from genai_prices.types import ModelPrice, TieredPrices
+
+SOURCE = f"genai-prices {version('genai-prices')}"
+PROVIDERS = {  # ours -> the table's, where they differ
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "aws.bedrock": "aws",
+    "x_ai": "x-ai",
+    "mistral_ai": "mistral",
+    "moonshot_ai": "moonshotai",
+}
+KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output", "reasoning")
+
+
+@dataclass(frozen=True)
+class Tier:
+    """From more than `above` input tokens on, every token of the call costs these pico-USD (None: not known)."""
+
+    above: int
+    pico: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """`assumed` names kinds whose rate was taken from another (cache without a price of its own)."""
+
+    name: str
+    tiers: tuple[Tier, ...]  # ascending; the first is above -1
+    assumed: frozenset[str]
+
+
+def rates(provider: str | None, model: str | None, at: datetime) -> Rates | None:
+    """None when the table has no such model: an unknown price is not zero. One look-up per provider, model and hour."""
+    if not provider or not model:
+        return None
+    return _rates(PROVIDERS.get(provider, provider), model, at.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=4096)
+def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
+    try:
+        owner, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    price = found.get_prices(hour)
+    if price.input_mtok is None:
+        return None
+    starts = sorted({-1, *(tier.start for value in vars(price).values() for tier in _tiers(value))})
+    assumed: set[str] = set()
+    tiers = tuple(Tier(above, _at(price, above, assumed)) for above in starts)
+    return Rates(f"{SOURCE} {owner.id}/{found.id}", tiers, frozenset(assumed))
+
+
+def _tiers(value: Any) -> list[Any]:
+    return list(value.tiers) if isinstance(value, TieredPrices) else []
+
+
+def _at(price: ModelPrice, above: int, assumed: set[str]) -> dict[str, int | None]:
+    """Each kind's rate in the tier; what has no rate of its own takes one as the spend rules say."""
+
+    def pick(value: Decimal | TieredPrices | None) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, TieredPrices):
+            value = next((tier.price for tier in reversed(value.tiers) if above >= tier.start), value.base)
+        return int(value * 1_000_000)
+
+    base, output = pick(price.input_mtok), pick(price.output_mtok)
+    read, write = pick(price.cache_read_mtok), pick(price.cache_write_mtok)
+    write_1h = pick(getattr(price, "cache_write_1h_mtok", None))
+    reasoning = pick(getattr(price, "output_reasoning_mtok", None))
+    for kind, own in (("cache_read", read), ("cache_write_5m", write), ("cache_write_other", write)):
+        if own is None:
+            assumed.add(kind)
+    write_or_base = base if write is None else write
+    if write_1h is None and write is None:
+        assumed.add("cache_write_1h")
+    return {
+        "input": base,
+        "cache_read": base if read is None else read,
+        "cache_write_5m": write_or_base,
+        "cache_write_1h": write_1h if write_1h is not None else (None if write is not None else base),
+        "cache_write_other": write_or_base,
+        "output": output,
+        "reasoning": output if reasoning is None else reasoning,
+    }

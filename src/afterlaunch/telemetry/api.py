@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from ninja import Query, Router
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.look.requests import Request
+from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.columns import BUCKETS
+from afterlaunch.telemetry.windows import Window
+
+router = Router(tags=["telemetry"])
+From = Annotated[datetime | None, Query(alias="from")]
+To = Annotated[datetime | None, Query(alias="to")]
+NANO = Decimal(1_000_000_000)
+
+
+def usd(nano: int) -> str:
+    """nano-USD as a plain decimal string."""
+    return format((Decimal(nano) / NANO).normalize(), "f")
+
+
+def period(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """[start, end), by default the last 24 hours. Times without a zone are refused."""
+    for instant in (start, end):
+        if instant is not None and instant.tzinfo is None:
+            raise Invalid("Times need a zone.", "For example 2026-03-01T00:00:00Z")
+    until = (end or clock.now() + timedelta(minutes=1)).astimezone(UTC)
+    since = (start or until - timedelta(days=1)).astimezone(UTC)
+    if since >= until:
+        raise Invalid("`from` must lie before `to`.")
+    return since, until
+
+
+def _groups(group_by: str) -> list[str]:
+    return [name.strip() for name in group_by.split(",") if name.strip()]
+
+
+@router.get("/spans")
+def list_spans(
+    request: Request,
+    system: str | None = None,
+    trace_id: str | None = None,
+    start: From = None,
+    end: To = None,
+    limit: int = 100,
+    cursor: int | None = None,
+) -> dict[str, Any]:
+    """Spans, newest first; `cursor` of one answer is the next one's."""
+    limit = max(1, min(limit, 1000))
+    rows = queries.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
+    more = rows[limit - 1]["start_ns"] if len(rows) > limit else None
+    return {"spans": rows[:limit], "cursor": more}
+
+
+@router.get("/calls")
+def list_calls(
+    request: Request,
+    system: str | None = None,
+    start: From = None,
+    end: To = None,
+    failed: bool | None = None,
+    limit: int = 100,
+    cursor: int | None = None,
+) -> dict[str, Any]:
+    """Model calls, each once, newest first."""
+    limit = max(1, min(limit, 1000))
+    since, until = period(start, end)
+    equals = {"system": system} if system else {}
+    rows = queries.calls(since, until, request.actor.sees(), limit + 1, cursor, failed, **equals)
+    return {"calls": rows[:limit], "cursor": rows[limit - 1]["start_ns"] if len(rows) > limit else None}
+
+
+@router.get("/spend")
+def spend(
+    request: Request,
+    group_by: str = "model",
+    start: From = None,
+    end: To = None,
+) -> dict[str, Any]:
+    """Tokens and cost by any dimensions. A sum holds what is known; `calls_with_unknown_cost` counts the rest."""
+    since, until = period(start, end)
+    rows = queries.windows(since, until, _groups(group_by), request.actor.sees())
+    rows.sort(key=lambda row: row.cost_nano, reverse=True)
+    return {"from": since, "to": until, "rows": [_spend(row) for row in rows]}
+
+
+def _spend(row: Window) -> dict[str, Any]:
+    return {
+        **row.key,
+        "calls": row.calls,
+        **{name: row.buckets.get(name, 0) for name in BUCKETS},
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "cost_usd": usd(row.cost_nano),
+        "calls_with_unknown_cost": row.calls_unknown_cost,
+    }
+
+
+@router.get("/latency")
+def latency(
+    request: Request,
+    group_by: str = "model",
+    start: From = None,
+    end: To = None,
+) -> dict[str, Any]:
+    """p50, p95, p99 in milliseconds, within 4.4 %."""
+    since, until = period(start, end)
+    rows = queries.windows(since, until, _groups(group_by), request.actor.sees())
+    return {
+        "from": since,
+        "to": until,
+        "rows": [
+            {**row.key, "count": row.calls, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "p99_ms": row.p99_ms}
+            for row in sorted(rows, key=lambda row: -row.calls)
+        ],
+    }
+
+
+@router.get("/telemetry/counts")
+def counts(request: Request) -> dict[str, Any]:
+    """How many spans are stored in all; for the whole installation, so it takes sight of all clients."""
+    request.actor.require("viewer", None)
+    return {"total": queries.total_spans()}

@@ -1,0 +1,121 @@
+"""Group commit: requests wait together for one transaction, and are answered after it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from afterlaunch.ground.errors import Overloaded
+from afterlaunch.telemetry.store import Store
+
+log = logging.getLogger(__name__)
+COMPANY_SECONDS = 0.02
+MAX_ROWS = 16_384
+
+
+@dataclass
+class Counts:
+    """What the receiver did since it started; shown by /metrics."""
+
+    requests: int = 0
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    refused_full: int = 0
+    commits: int = 0
+    commit_seconds: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, **more: float) -> None:
+        with self.lock:
+            for name, value in more.items():
+                setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    table: Any
+    size: int
+    done: Future[tuple[int, int]]
+
+
+class Buffer:
+    """A bounded queue in front of the one writer."""
+
+    def __init__(self, store: Store, max_bytes: int) -> None:
+        self._store, self._max = store, max_bytes
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._held = 0
+        self._lock = threading.Lock()
+        self.counts = Counts()
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self._thread.start()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._held
+
+    def reserve(self, size: int) -> None:
+        """Take room for a body before it is decoded. Raises Overloaded when there is none."""
+        with self._lock:
+            if self._held + size > self._max and self._held:
+                self.counts.add(refused_full=1)
+                raise Overloaded(
+                    "The telemetry buffer is full.", "Send again later; nothing of this body was stored.", 1
+                )
+            self._held += size
+
+    def release(self, size: int) -> None:
+        with self._lock:
+            self._held -= size
+
+    def put(self, table: Any, size: int) -> Future[tuple[int, int]]:
+        """The future ends when the rows are durable, with (stored, duplicates)."""
+        waiting = _Waiting(table, size, Future())
+        self._queue.put(waiting)
+        return waiting.done
+
+    def close(self) -> None:
+        """Commit what waits, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group, last = self._company(first)
+            self._commit(group)
+            if last:
+                return
+
+    def _company(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        group, rows = [first], first.table.num_rows
+        until = time.monotonic() + COMPANY_SECONDS
+        while rows < MAX_ROWS and (left := until - time.monotonic()) > 0:
+            try:
+                another = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if another is None:
+                return group, True
+            group.append(another)
+            rows += another.table.num_rows
+        return group, False
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        began = time.perf_counter()
+        try:
+            stored, duplicates = self._store.commit([waiting.table for waiting in group])
+        except Exception as problem:
+            log.exception("a commit of telemetry failed")
+            for waiting in group:
+                waiting.done.set_exception(problem)
+            return
+        self.counts.add(stored=stored, duplicates=duplicates, commits=1, commit_seconds=time.perf_counter() - began)
+        for waiting in group:
+            waiting.done.set_result((waiting.table.num_rows, 0))

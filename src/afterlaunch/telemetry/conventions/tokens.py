@@ -1,0 +1,77 @@
+"""Inclusive counts to the eight exclusive buckets, as arithmetic on columns (telemetry conventions §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Count:
+    """`values` are 0 where not `known`."""
+
+    values: Ints
+    known: Bools
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Arrow columns by bucket name, and the flags that arose (name -> which rows)."""
+
+    columns: dict[str, Any]
+    flags: dict[str, Bools]
+
+
+def _column(values: Ints, known: Bools) -> Any:
+    return pa.array(np.where(known, values, 0), pa.int64(), mask=~known)
+
+
+def exclusive(
+    total_in: Count, total_out: Count, total: Count, read: Count, write: Count, five: Count, hour: Count, think: Count
+) -> Buckets:
+    """1. The witness decides what the totals include. 2. Subtract. 3. What would be negative is 0 and flagged."""
+    split = five.known | hour.known
+    wrote = np.where(write.known, write.values, five.values + hour.values)
+    wrote_known = write.known | split
+    exceeds = split & write.known & (five.values + hour.values > write.values)
+    inside, outside, thought = total_in.values, total_out.values, think.values
+    cached = read.values + wrote
+    witness = total.known & total_in.known & total_out.known
+    all_inclusive = witness & (total.values == inside + outside)
+    cache_exclusive = (cached > inside) & total_in.known
+    cache_exclusive |= witness & ~all_inclusive & (cached > 0) & (total.values == inside + outside + cached)
+    think_exclusive = (thought > outside) & total_out.known
+    think_exclusive |= witness & ~all_inclusive & (thought > 0) & (total.values == inside + outside + thought)
+    both = (
+        witness & ~all_inclusive & (total.values == inside + outside + thought + cached) & (thought > 0) & (cached > 0)
+    )
+    cache_exclusive, think_exclusive = cache_exclusive | both, think_exclusive | both
+    fresh = np.where(cache_exclusive, inside, inside - cached)
+    visible = np.where(think_exclusive, outside, outside - thought)
+    other = wrote - five.values - hour.values
+    negative = (fresh < 0) | (visible < 0)
+    columns = {
+        "in_uncached": _column(np.maximum(fresh, 0), total_in.known),
+        "in_cache_read": _column(read.values, read.known),
+        "in_cache_write_5m": _column(five.values, five.known),
+        "in_cache_write_1h": _column(hour.values, hour.known),
+        "in_cache_write_other": _column(np.maximum(other, 0), wrote_known & (~split | (other > 0))),
+        "in_tool_use": pa.nulls(len(inside), pa.int64()),
+        "out_visible": _column(np.maximum(visible, 0), total_out.known),
+        "out_reasoning": _column(thought, think.known),
+    }
+    explained = all_inclusive | cache_exclusive | think_exclusive
+    flags = {
+        "negative_bucket": negative,
+        "cache_exceeds_input": (cached > inside) & total_in.known & (cached > 0),
+        "cache_write_split_exceeds_total": exceeds,
+        "total_mismatch": witness & ~explained,
+    }
+    return Buckets(columns, flags)

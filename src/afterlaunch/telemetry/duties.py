@@ -1,0 +1,26 @@
+"""Systems, environments and versions appear by themselves from what their telemetry says."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from afterlaunch.estate.actions import Sighting, note_sightings
+from afterlaunch.ground import clock
+from afterlaunch.telemetry import queries
+
+LOOK_BACK = timedelta(minutes=10)
+
+
+def notice_systems(now: datetime) -> None:
+    """Everything that spans of the last minutes tell of; repeating it changes nothing."""
+    found: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
+    for row in queries.sightings(clock.to_ns(now - max(LOOK_BACK, clock.lease(5)))):
+        key = row["client"], row["system"], row["environment"]
+        components = found.setdefault(key, set())
+        named = (
+            ("service", row["service"], row["release"]),
+            ("model", row["model"], row["model"]),
+            ("prompt", row["prompt_name"] or row["agent"] or "prompt", row["prompt_version"]),
+        )
+        components |= {(kind, name, label) for kind, name, label in named if name and label}
+    note_sightings((Sighting(*key, frozenset(components)) for key, components in found.items()), now)

@@ -1,0 +1,228 @@
+"""Questions to the rollups, calls and spans. `clients` None means all; otherwise only theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.schema import MEASURES, middle_ms
+from afterlaunch.telemetry.store import current
+from afterlaunch.telemetry.windows import Window
+
+MINUTE_NS = 60_000_000_000
+Clients = frozenset[str] | None
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+def _minute(instant: datetime) -> int:
+    return clock.to_ns(instant) // MINUTE_NS
+
+
+def _check(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in DIMENSIONS:
+            raise Invalid(f"{name!r} is no dimension.", "Dimensions: " + ", ".join(DIMENSIONS))
+
+
+def _where(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, list[Any]]:
+    """SQL and parameters that narrow to the clients and to the given values."""
+    _check(list(equals))
+    parts: list[str] = ["true"]
+    parameters: list[Any] = []
+    if clients is not None:
+        parts.append("list_contains(?, client)")
+        parameters.append(sorted(clients))
+    for name, value in equals.items():
+        parts.append(f'"{name}" is not distinct from ?')
+        parameters.append(value)
+    return " and ".join(parts), parameters
+
+
+def windows(
+    start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """Sums over the whole minutes of [start, end), one row per combination; two statements."""
+    _check(group_by)
+    where, parameters = _where(clients, equals)
+    span = [_minute(start), _minute(end), *parameters]
+    groups = ", ".join(f'"{name}"' for name in group_by) or "true"
+    sums = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+    tail = f"from rollup where minute >= ? and minute < ? and {where}"
+    keyed = f"{groups}, " if group_by else ""
+    found = current().query(f"select {keyed}{sums} {tail} group by {groups} having sum(calls) > 0", span)
+    spread = current().query(
+        f"select {keyed}latency, sum(calls)::bigint as calls {tail} and latency is not null group by {groups}, latency"
+        " having sum(calls) > 0 order by latency",
+        span,
+    )
+    latencies = _quantiles(spread, group_by)
+    return [_window(row, start, end, group_by, latencies) for row in found]
+
+
+def _quantiles(rows: list[dict[str, Any]], group_by: Sequence[str]) -> dict[tuple[Any, ...], tuple[float, ...]]:
+    by_key: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
+    for row in rows:
+        by_key.setdefault(tuple(row[name] for name in group_by), []).append((row["latency"], row["calls"]))
+    out = {}
+    for key, pairs in by_key.items():
+        reached = np.cumsum([calls for _, calls in pairs])
+        places = [int(np.searchsorted(reached, quantile * reached[-1])) for quantile in QUANTILES]
+        out[key] = tuple(middle_ms(pairs[min(place, len(pairs) - 1)][0]) for place in places)
+    return out
+
+
+def _window(
+    row: dict[str, Any], start: datetime, end: datetime, group_by: Sequence[str], latencies: Mapping[Any, Any]
+) -> Window:
+    key = {name: row[name] for name in group_by}
+    p50, p95, p99 = latencies.get(tuple(key.values()), (None, None, None))
+    buckets = {name: row[name] for name in BUCKETS}
+    return Window(
+        start=start,
+        end=end,
+        key=key,
+        calls=row["calls"],
+        failed=row["failed"],
+        timeouts=row["timeouts"],
+        provider_faults=row["provider_faults"],
+        refused=row["refused"],
+        truncated=row["truncated"],
+        input_tokens=sum(buckets[name] for name in BUCKETS[:6]),
+        output_tokens=sum(buckets[name] for name in BUCKETS[6:]),
+        cache_known_calls=row["cache_known_calls"],
+        cache_known_input=row["cache_known_input"],
+        cache_read=buckets["in_cache_read"],
+        cost_nano=row["cost_nano"],
+        calls_unknown_cost=row["calls_unknown_cost"],
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        buckets=buckets,
+    )
+
+
+def series(
+    start: datetime, end: datetime, step_minutes: int, clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """One window per step of [start, end), empty ones included, in order."""
+    where, parameters = _where(clients, equals)
+    first, last = _minute(start), _minute(end)
+    sums = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+    tail = f"from rollup where minute >= ? and minute < ? and {where}"
+    step = f"((minute - {first}) // {int(step_minutes)})"
+    found = current().query(f"select {step} as step, {sums} {tail} group by step", [first, last, *parameters])
+    spread = current().query(
+        f"select {step} as step, latency, sum(calls)::bigint as calls {tail} and latency is not null"
+        " group by step, latency having sum(calls) > 0 order by latency",
+        [first, last, *parameters],
+    )
+    latencies, rows = _quantiles(spread, ["step"]), {row["step"]: row for row in found}
+    out = []
+    for step_number in range(max(0, -(-(last - first) // step_minutes))):
+        begins = clock.from_ns((first + step_number * step_minutes) * MINUTE_NS)
+        ends = clock.from_ns(min(first + (step_number + 1) * step_minutes, last) * MINUTE_NS)
+        row = rows.get(step_number)
+        if row is None:
+            out.append(Window(begins, ends, {}))
+        else:
+            window = _window(row, begins, ends, ["step"], latencies)
+            out.append(window)
+    return out
+
+
+def calls(
+    start: datetime,
+    end: datetime,
+    clients: Clients = None,
+    limit: int = 100,
+    before_ns: int | None = None,
+    failed: bool | None = None,
+    **equals: str | None,
+) -> list[dict[str, Any]]:
+    """Calls, newest first; page on with the last row's start as `before_ns`."""
+    where, parameters = _where(clients, equals)
+    if failed is not None:
+        where += " and failed = ?"
+        parameters.append(failed)
+    until = min(clock.to_ns(end), before_ns) if before_ns is not None else clock.to_ns(end)
+    found = current().query(
+        f"select * from calls where start_ns >= ? and start_ns < ? and {where}"
+        f" order by start_ns desc limit {int(limit)}",
+        [clock.to_ns(start), until, *parameters],
+    )
+    return [_readable(row) for row in found]
+
+
+def spans(
+    clients: Clients = None,
+    system: str | None = None,
+    trace_id: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    limit: int = 100,
+    before_ns: int | None = None,
+) -> list[dict[str, Any]]:
+    """Spans, newest first. Raises Invalid for a trace id that is no hex."""
+    where, parameters = _where(clients, {"system": system} if system else {})
+    bounds: list[tuple[str, Any]] = [
+        ("start_ns >= ?", clock.to_ns(start) if start else None),
+        ("start_ns < ?", clock.to_ns(end) if end else None),
+        ("start_ns < ?", before_ns),
+        ("trace_id = ?", _trace(trace_id) if trace_id else None),
+    ]
+    for sql, value in bounds:
+        if value is not None:
+            where += f" and {sql}"
+            parameters.append(value)
+    found = current().query(f"select * from spans where {where} order by start_ns desc limit {int(limit)}", parameters)
+    return [_readable(row) for row in found]
+
+
+def trace(
+    trace_id: str, clients: Clients = None, limit: int = 5000
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(spans in order of start, calls counted in it)."""
+    where, parameters = _where(clients, {})
+    wanted = [_trace(trace_id), *parameters]
+    found = current().query(
+        f"select * from spans where trace_id = ? and {where} order by start_ns limit {limit}", wanted
+    )
+    counted = current().query(f"select * from calls where trace_id = ? and {where}", wanted)
+    return [_readable(row) for row in found], [_readable(row) for row in counted]
+
+
+def total_spans() -> int:
+    return int(current().query("select count(*) as total from spans")[0]["total"])
+
+
+def sightings(since_ns: int) -> list[dict[str, Any]]:
+    """Distinct things that spans started at or after `since_ns` tell of."""
+    return current().query(
+        """select distinct client, system, environment, service, release, agent, prompt_name, prompt_version, tool,
+           coalesce(model_answered, model_requested) as model from spans where start_ns >= ?""",
+        [since_ns],
+    )
+
+
+def _trace(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != 16:
+        raise Invalid(f"{text!r} is no trace id.", "32 hex digits")
+    return raw
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """Ids as hex, the start as an instant."""
+    for name in ("trace_id", "span_id", "parent_span_id"):
+        row[name] = row[name].hex() if row[name] is not None else None
+    row["start"] = clock.from_ns(row["start_ns"])
+    return row

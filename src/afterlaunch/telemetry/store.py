@@ -1,0 +1,196 @@
+"""The embedded telemetry store: one DuckDB file, owned by one process.
+
+A commit takes any number of normalised tables and, in one transaction: 1. drops spans already stored (resends);
+2. appends the new spans; 3. turns those that are calls into rows of `calls`, merged with what other instrumentations
+said of the same call; 4. adds the rollup increments, and negative ones for calls that a merge replaced.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from afterlaunch.ground.errors import Unavailable
+from afterlaunch.telemetry import schema
+from afterlaunch.telemetry.calls import Row, group
+from afterlaunch.telemetry.columns import SPANS
+
+MEMORY = "256MB"
+MERGE_MINUTES = 11  # members of one call start within ten minutes of each other
+
+
+def _type(field: Any) -> str:
+    if pa.types.is_fixed_size_binary(field.type):
+        return "blob"
+    if pa.types.is_map(field.type):
+        return "map(varchar, varchar)"
+    if pa.types.is_list(field.type):
+        return "varchar[]"
+    names = {pa.string(): "varchar", pa.bool_(): "boolean", pa.int8(): "tinyint", pa.int16(): "smallint"}
+    return names.get(field.type, "bigint")
+
+
+class Store:
+    """Reads run on cursors of their own, beside the one writer."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._connection = duckdb.connect(str(file), config={"memory_limit": MEMORY, "threads": 2})
+        except duckdb.IOException as problem:
+            raise Unavailable(
+                f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
+            ) from None
+        self._write = threading.Lock()
+        self._local = threading.local()
+        columns = ", ".join(f'"{field.name}" {_type(field)}' for field in SPANS)
+        for statement in (
+            f"create table if not exists spans ({columns})",
+            schema.CALLS,
+            schema.ROLLUP,
+            schema.DEAD_LETTER,
+        ):
+            self._connection.execute(statement)
+
+    def close(self) -> None:
+        with self._write:
+            self._connection.close()
+
+    def query(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+        """Rows as dicts, on a cursor of the calling thread."""
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+        found = cursor.execute(sql, parameters or [])
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def commit(self, tables: list[Any]) -> tuple[int, int]:
+        """Returns (stored, duplicates). When it returns, the spans are durable."""
+        batch = pa.concat_tables(tables)
+        with self._write:
+            cursor = self._connection.cursor()
+            cursor.register("batch", batch)
+            cursor.execute("begin")
+            try:
+                stored = self._store(cursor)
+                cursor.execute("commit")
+            except BaseException:
+                cursor.execute("rollback")
+                raise
+            finally:
+                cursor.unregister("batch")
+                cursor.close()
+        return stored, batch.num_rows - stored
+
+    def _store(self, cursor: Any) -> int:
+        cursor.execute(
+            """create or replace temp table incoming as
+            select * from batch b where not exists (
+                select 1 from spans s where s.span_id = b.span_id and s.trace_id = b.trace_id and s.client = b.client
+                and s.start_ns between (select min(start_ns) from batch) and (select max(start_ns) from batch))
+            qualify row_number() over (partition by client, trace_id, span_id) = 1"""
+        )
+        stored: int = cursor.execute("insert into spans select * from incoming").fetchone()[0]
+        cursor.execute(f"create or replace temp table fresh as {schema.calls_from('incoming')}")
+        self._merge(cursor)
+        cursor.execute("insert into calls by name select * from fresh")
+        cursor.execute(schema.roll_up("fresh", 1))
+        return stored
+
+    def _merge(self, cursor: Any) -> None:
+        """Regroup what may be told twice: rows sharing a response id, and traces where a row has none."""
+        cursor.execute(
+            f"""create or replace temp table near as select *, rowid as place from calls
+            where minute between (select min(minute) - {MERGE_MINUTES} from fresh)
+                             and (select max(minute) + {MERGE_MINUTES} from fresh)
+              and (response_id in (select response_id from fresh where response_id is not null)
+                   or trace_id in (select trace_id from fresh))"""
+        )
+        suspects = cursor.execute(
+            """with both_sides as (
+                 select client, response_id, trace_id, scopes from fresh union all
+                 select client, response_id, trace_id, scopes from near)
+               select distinct trace_id, response_id from both_sides where
+                 response_id in (select response_id from both_sides where response_id is not null
+                                 group by client, response_id having count(*) > 1)
+                 or trace_id in (select trace_id from both_sides group by trace_id
+                                 having count(*) > 1 and count(response_id) < count(*)
+                                 and count(distinct scopes) > 1)"""
+        ).fetchall()
+        if suspects:
+            self._regroup(cursor, {row[0] for row in suspects}, {row[1] for row in suspects if row[1]})
+
+    def _regroup(self, cursor: Any, traces: set[bytes], responses: set[str]) -> None:
+        cursor.execute("create or replace temp table suspect_trace (trace_id blob)")
+        cursor.executemany("insert into suspect_trace values (?)", [[trace] for trace in traces])
+        cursor.execute("create or replace temp table suspect_response (response_id varchar)")
+        if responses:
+            cursor.executemany("insert into suspect_response values (?)", [[response] for response in responses])
+        wanted = (
+            "trace_id in (select trace_id from suspect_trace)"
+            " or response_id in (select response_id from suspect_response)"
+        )
+        old = _rows(cursor, f"select * exclude (place) from near where {wanted}")
+        new = _rows(cursor, f"select * from fresh where {wanted}")
+        merged = group(self._with_ancestors(cursor, [*old, *new]))
+        cursor.execute(f"create or replace temp table replaced as select * exclude (place) from near where {wanted}")
+        cursor.execute(schema.roll_up("replaced", -1))
+        cursor.execute(f"delete from calls where rowid in (select place from near where {wanted})")
+        cursor.execute(f"delete from fresh where {wanted}")
+        names = [column[0] for column in cursor.execute("select * from fresh limit 0").description]
+        marks = ", ".join("?" for _ in names)
+        cursor.executemany(f"insert into fresh values ({marks})", [[row[name] for name in names] for row in merged])
+
+    def _with_ancestors(self, cursor: Any, rows: list[Row]) -> list[Row]:
+        """Each row's ancestors' span ids, from the stored spans of its trace."""
+        parents: dict[tuple[bytes, bytes], bytes] = {}
+        for trace, span, parent in cursor.execute(
+            "select trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
+            " and trace_id in (select trace_id from suspect_trace)"
+        ).fetchall():
+            parents[trace, span] = parent
+        for row in rows:
+            chain: set[bytes] = set()
+            span = row["span_id"]
+            while (above := parents.get((row["trace_id"], span))) is not None and above not in chain:
+                chain.add(above)
+                span = above
+            row["ancestors"] = chain
+        return rows
+
+    def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None:
+        """Keep what could not be stored, with the reason."""
+        with self._write:
+            self._connection.cursor().execute("insert into dead_letter values (?, ?, ?, ?)", [at_ns, client, why, body])
+
+
+def _rows(cursor: Any, sql: str) -> list[Row]:
+    found = cursor.execute(sql)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+_stores: dict[str, Store] = {}
+
+
+def open_store(file: Path) -> Store:
+    """Open the process's store; `current` gives it to everybody else."""
+    _stores["current"] = Store(file)
+    return _stores["current"]
+
+
+def close_store() -> None:
+    if store := _stores.pop("current", None):
+        store.close()
+
+
+def current() -> Store:
+    """The open store. Raises Unavailable in a process that owns none."""
+    if "current" not in _stores:
+        raise Unavailable("The telemetry store belongs to the running server.", "Ask it through the API.")
+    return _stores["current"]

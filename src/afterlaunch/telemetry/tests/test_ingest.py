@@ -1,0 +1,145 @@
+"""The receiver as senders meet it: every answer, and what stands in the store afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afterlaunch.telemetry import store as stores
+from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.ingest import Ingest
+
+
+@pytest.fixture
+def buffer(tmp_path: Path) -> Iterator[Buffer]:
+    made = Buffer(stores.open_store(tmp_path / "t.duckdb"), 1_000_000)
+    yield made
+    made.close()
+    stores.close_store()
+
+
+def body(trace: str = "0af7651916cd43dd8448eb211c80319c", span: str = "b7ad6b7169203331") -> bytes:
+    attributes = {
+        "gen_ai.operation.name": {"stringValue": "chat"},
+        "gen_ai.provider.name": {"stringValue": "openai"},
+        "gen_ai.response.model": {"stringValue": "gpt-4o-2024-08-06"},
+        "gen_ai.usage.input_tokens": {"intValue": "1000"},
+        "gen_ai.usage.cache_read.input_tokens": {"intValue": 400},
+        "gen_ai.usage.output_tokens": {"intValue": 100},
+    }
+    one = {
+        "traceId": trace,
+        "spanId": span,
+        "name": "chat gpt-4o",
+        "kind": 3,
+        "startTimeUnixNano": "1772323200000000000",
+        "endTimeUnixNano": "1772323201500000000",
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+    }
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "support"}}]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [one]}]}]}).encode()
+
+
+def post(
+    buffer: Buffer,
+    data: bytes,
+    headers: dict[str, str] | None = None,
+    method: str = "POST",
+    open_door: bool = True,
+    peer: str = "127.0.0.1",
+    max_body: int = 100_000,
+) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Any] = []
+    given = {"content-type": "application/json", **(headers or {})}
+    scope = {
+        "method": method,
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "client": (peer, 1),
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Ingest(buffer, max_body, open_door)(scope, receive, send))
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], answered, sent[1]["body"]
+
+
+def stored() -> dict[str, Any]:
+    (row,) = stores.current().query(
+        "select (select count(*) from spans) as spans, count(*) as calls, sum(cost_nano)::bigint as cost,"
+        " sum(in_uncached)::bigint as fresh, sum(in_cache_read)::bigint as cached from calls"
+    )
+    return row
+
+
+def test_what_is_answered_200_is_stored_counted_and_priced(buffer: Buffer) -> None:
+    status, headers, answer = post(buffer, body())
+    assert (status, headers["content-type"], answer) == (200, "application/json", b"{}")
+    # 600 x 2.50 + 400 x 1.25 + 100 x 10.00 USD per million
+    assert stored() == {"spans": 1, "calls": 1, "cost": 3_000_000, "fresh": 600, "cached": 400}
+
+
+def test_a_body_sent_again_changes_nothing(buffer: Buffer) -> None:
+    for _ in range(3):
+        assert post(buffer, gzip.compress(body()), {"content-encoding": "gzip"})[0] == 200
+    assert stored()["spans"] == 1
+
+
+def test_spans_that_can_never_be_stored_are_refused_by_name_and_the_rest_kept(buffer: Buffer) -> None:
+    good, bad = json.loads(body()), json.loads(body(trace="00" * 16))
+    good["resourceSpans"] += bad["resourceSpans"]
+    status, _, answer = post(buffer, json.dumps(good).encode())
+    assert status == 200 and json.loads(answer)["partialSuccess"]["rejectedSpans"] == "1"
+    assert stored()["spans"] == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "method", "status"),
+    [
+        (b"{", {}, "POST", 400),
+        (b"[]", {}, "POST", 400),
+        (b"\x0a\xff", {"content-type": "application/x-protobuf"}, "POST", 400),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', {}, "POST", 400),
+        (b"not gzip", {"content-encoding": "gzip"}, "POST", 400),
+        (gzip.compress(b"{}")[:-6], {"content-encoding": "gzip"}, "POST", 400),
+        (b"{}", {"content-encoding": "br"}, "POST", 415),
+        (b"{}", {"content-type": "text/plain"}, "POST", 415),
+        (b"x" * 100_001, {}, "POST", 413),
+        (gzip.compress(b" " * 200_000), {"content-encoding": "gzip"}, "POST", 413),
+        (b"", {}, "GET", 405),
+    ],
+)
+def test_what_is_wrong_is_answered_with_its_reason(
+    buffer: Buffer, data: bytes, headers: dict[str, str], method: str, status: int
+) -> None:
+    got, _, answer = post(buffer, data, headers, method)
+    assert got == status
+    assert answer and stored()["spans"] == 0
+
+
+def test_a_full_buffer_says_503_and_when_to_come_again(buffer: Buffer) -> None:
+    buffer.reserve(1_000_000)
+    status, headers, _ = post(buffer, body())
+    assert status == 503 and int(headers["retry-after"]) >= 1
+    buffer.release(1_000_000)
+    assert post(buffer, body())[0] == 200
+
+
+def test_without_a_token_only_loopback_is_heard_and_only_where_the_door_is_open(buffer: Buffer) -> None:
+    assert post(buffer, body(), open_door=False)[0] == 401
+    assert post(buffer, body(), peer="192.0.2.7")[0] == 401
+    assert stored()["spans"] == 0
+
+
+def test_an_empty_request_succeeds(buffer: Buffer) -> None:
+    assert post(buffer, b"{}")[0] == 200
