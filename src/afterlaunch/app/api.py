@@ -13,12 +13,14 @@ from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.routes.api import router as routes
 from afterlaunch.telemetry.api import router as telemetry
+from afterlaunch.verdicts.api import router as verdicts
 
 api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
 api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)
 api.add_router("", telemetry)
+api.add_router("", verdicts)
 
 
 @api.exception_handler(AfterlaunchError)

@@ -1,0 +1,32 @@
+"""The default pack of judges, on without configuration, by name."""
+
+from __future__ import annotations
+
+from afterlaunch.anomalies.rules import Volume
+from afterlaunch.probes.rules import ProviderHealth
+from afterlaunch.quality.rules import Refusals, Truncated
+from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
+from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour
+from afterlaunch.verdicts.words import Judge
+
+ARM = ("route", "arm")
+JUDGES: tuple[Judge, ...] = (
+    ErrorRate(),
+    Timeouts(),
+    Latency(95),
+    Latency(99),
+    Volume(),
+    CostPerHour(),
+    CacheHits(),
+    Refusals(),
+    Truncated(),
+    ProviderHealth(),
+    ErrorRate(per=ARM),
+    Timeouts(per=ARM),
+    Latency(95, per=ARM),
+    Latency(99, per=ARM),
+    CostPerCall(),
+    Refusals(per=ARM),
+    Truncated(per=ARM),
+)
+TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from ninja import Router
+
+from afterlaunch.ground.actors import Actor
+from afterlaunch.look.requests import Request
+from afterlaunch.verdicts.models import Verdict
+
+router = Router(tags=["verdicts"])
+
+
+def verdicts_seen_by(actor: Actor) -> QuerySet[Verdict]:
+    seen = actor.sees()
+    return Verdict.objects.all() if seen is None else Verdict.objects.filter(client__in=seen)
+
+
+def as_document(verdict: Verdict) -> dict[str, Any]:
+    scope = {name: getattr(verdict, name) or None for name in ("route", "arm", "provider")}
+    return {
+        "id": verdict.pk,
+        "judge": verdict.judge,
+        "client": verdict.client,
+        "system": verdict.system,
+        "environment": verdict.environment,
+        **scope,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "explanation": verdict.explanation,
+        "value": verdict.value,
+        "threshold": verdict.threshold,
+        "unit": verdict.unit,
+        "count": verdict.count,
+        "evidence": verdict.evidence,
+        "since": verdict.since,
+        "assessed_at": verdict.assessed_at,
+    }
+
+
+@router.get("/verdicts")
+def list_verdicts(
+    request: Request,
+    system: str | None = None,
+    environment: str | None = None,
+    status: str | None = None,
+    limit: int = 200,
+    cursor: int = 0,
+) -> dict[str, Any]:
+    """The latest verdict of each judge on each scope. `not_assessed` is an answer of its own, never ok."""
+    limit = max(1, min(limit, 1000))
+    wanted = {"system": system, "environment": environment, "status": status}
+    rows = verdicts_seen_by(request.actor).filter(pk__gt=cursor, **{k: v for k, v in wanted.items() if v})
+    found = list(rows.order_by("pk")[: limit + 1])
+    more = found[limit - 1].pk if len(found) > limit else None
+    return {"verdicts": [as_document(row) for row in found[:limit]], "cursor": more}

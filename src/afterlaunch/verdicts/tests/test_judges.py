@@ -1,0 +1,146 @@
+"""Each judge: ok, warning, breach, and not assessed; and the watch that runs them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afterlaunch.anomalies.rules import Volume
+from afterlaunch.app.judges import JUDGES
+from afterlaunch.probes.rules import ProviderHealth
+from afterlaunch.quality.rules import Refusals, Truncated
+from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
+from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour
+from afterlaunch.telemetry.windows import Window
+from afterlaunch.verdicts import watch
+from afterlaunch.verdicts.models import Verdict, VerdictChange
+from afterlaunch.verdicts.words import Judge, Scope, Status, Targets, View
+
+NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+
+
+def window(hours: float = 1, **fields: Any) -> Window:
+    return Window(NOW - timedelta(hours=hours), NOW, {}, **fields)
+
+
+def view(recent: Window, past: Window | None = None, rival: Window | None = None, **targets: float) -> View:
+    scope = Scope("acme", "support", "prod")
+    return View(scope, recent, past or window(23), rival, Targets(**targets))
+
+
+GOOD = window(calls=200, p95_ms=800, p99_ms=900, cost_nano=10**9, cache_known_calls=200, cache_known_input=100)
+PAST = window(23, calls=4600, p95_ms=780, p99_ms=900, cost_nano=23 * 10**9, cache_read=50, cache_known_input=100)
+
+CASES: list[tuple[Judge, View, Status, str]] = [
+    (ErrorRate(), view(replace(GOOD, failed=0)), Status.OK, "share_within_limit"),
+    (ErrorRate(), view(window(calls=20, failed=1)), Status.WARNING, "share_perhaps_above_limit"),
+    (ErrorRate(), view(replace(GOOD, failed=12)), Status.BREACH, "share_above_limit"),
+    (ErrorRate(), view(window(calls=19, failed=19)), Status.NOT_ASSESSED, "too_few_calls"),
+    (ErrorRate(), view(replace(GOOD, failed=12), rival=window(calls=200, failed=30)), Status.OK, "share_within_limit"),
+    (Timeouts(), view(replace(GOOD, timeouts=8)), Status.BREACH, "share_above_limit"),
+    (Latency(95), view(GOOD, PAST), Status.OK, "latency_within_line"),
+    (Latency(95), view(replace(GOOD, p95_ms=1500), PAST), Status.BREACH, "latency_above_line"),
+    (Latency(95), view(GOOD, PAST, p95_ms=500), Status.BREACH, "latency_above_line"),
+    (Latency(95), view(GOOD), Status.NOT_ASSESSED, "no_baseline"),
+    (Latency(99), view(replace(GOOD, calls=99), PAST), Status.NOT_ASSESSED, "too_few_calls"),
+    (Volume(), view(GOOD, PAST), Status.OK, "volume_usual"),
+    (Volume(), view(window(calls=0), PAST), Status.BREACH, "no_telemetry"),
+    (Volume(), view(window(calls=20), PAST), Status.WARNING, "volume_fell"),
+    (Volume(), view(window(calls=2000), PAST), Status.WARNING, "volume_rose"),
+    (Volume(), view(GOOD), Status.NOT_ASSESSED, "no_baseline"),
+    (CostPerHour(), view(GOOD, PAST), Status.OK, "cost_within_line"),
+    (CostPerHour(), view(replace(GOOD, cost_nano=4 * 10**9), PAST), Status.BREACH, "cost_above_line"),
+    (CostPerHour(), view(replace(GOOD, calls_unknown_cost=150), PAST), Status.NOT_ASSESSED, "cost_unknown"),
+    (CacheHits(), view(replace(GOOD, cache_read=30), PAST), Status.WARNING, "hit_rate_below_line"),
+    (CacheHits(), view(replace(GOOD, cache_read=60), PAST), Status.OK, "hit_rate_above_line"),
+    (CacheHits(), view(GOOD), Status.NOT_ASSESSED, "cache_not_in_use"),
+    (CostPerCall(), view(replace(GOOD, cost_nano=3 * 10**9), PAST), Status.BREACH, "cost_above_line"),
+    (CostPerCall(), view(GOOD, rival=GOOD), Status.OK, "cost_within_line"),
+    (Refusals(), view(replace(GOOD, refused=40)), Status.BREACH, "share_above_limit"),
+    (Refusals(), view(replace(GOOD, refused=5)), Status.OK, "share_within_limit"),
+    (Truncated(), view(replace(GOOD, truncated=60)), Status.BREACH, "share_above_limit"),
+    (ProviderHealth(), view(replace(GOOD, provider_faults=15)), Status.BREACH, "share_above_limit"),
+]
+
+
+@pytest.mark.parametrize(("judge", "seen", "status", "reason"), CASES)
+def test_a_judge_says_what_it_found_and_why(judge: Judge, seen: View, status: Status, reason: str) -> None:
+    found = judge.assess(seen)
+    assert (found.status, found.reason) == (status, reason)
+    assert found.explanation and found.judge == judge.name
+
+
+@given(calls=st.integers(0, 19), bad=st.integers(0, 19))
+def test_no_judge_ever_says_ok_on_too_little(calls: int, bad: int) -> None:
+    thin = window(calls=calls, failed=min(bad, calls), refused=min(bad, calls), p95_ms=10.0, p99_ms=10.0)
+    for judge in JUDGES:
+        assert judge.assess(view(thin)).status is not Status.OK
+
+
+def test_a_steady_week_raises_next_to_no_alarm() -> None:
+    chance = random.Random(7)
+    judge, breaches, looks = ErrorRate(), 0, 0
+    for _ in range(7 * 24 * 4):
+        calls = 30 + chance.randrange(10)
+        failed = sum(chance.random() < 0.003 for _ in range(calls))
+        breaches += judge.assess(view(window(0.25, calls=calls, failed=failed))).status is Status.BREACH
+        looks += 1
+    print(f"{breaches} breaches in {looks} looks at 0.3 % errors")
+    assert breaches <= 2
+
+
+def _ask(state: dict[str, Any]) -> watch.Ask:
+    def ask(start: datetime, end: datetime, names: Sequence[str]) -> list[Window]:
+        values = {
+            "client": "acme",
+            "system": "support",
+            "environment": "prod",
+            "route": "answers",
+            "provider": "openai",
+        }
+        arms = ["baseline", "candidate"] if "arm" in names else [None]
+        rows = []
+        for arm in arms:
+            refused = state["refused"] if arm != "baseline" and end - start < DAY - HOUR else 0
+            key = {name: arm if name == "arm" else values[name] for name in names}
+            rows.append(Window(start, end, key, calls=100, refused=refused, p95_ms=500, p99_ms=600))
+        return rows
+
+    return ask
+
+
+@pytest.mark.django_db
+def test_the_watch_keeps_the_latest_verdict_per_scope_and_every_change() -> None:
+    state = {"refused": 0}
+    watch.run(JUDGES, NOW, _ask(state))
+    assert not Verdict.objects.filter(status="breach").exists()
+    first = VerdictChange.objects.count()
+    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state)) == 0
+    state["refused"] = 40
+    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state))
+    bad = Verdict.objects.filter(status="breach", judge="quality.refusals")
+    assert {(v.route, v.arm) for v in bad} == {("", ""), ("answers", "candidate")}
+    assert all(v.since == NOW + timedelta(minutes=2) for v in bad)
+    assert VerdictChange.objects.count() > first
+
+
+@pytest.mark.django_db
+def test_the_watch_asks_a_fixed_number_of_questions(django_assert_max_num_queries: Any) -> None:
+    asked: list[Any] = []
+    plain = _ask({"refused": 0})
+
+    def counting(start: datetime, end: datetime, names: Sequence[str]) -> list[Window]:
+        asked.append(names)
+        return plain(start, end, names)
+
+    with django_assert_max_num_queries(10):
+        watch.run(JUDGES, NOW, counting)
+    assert len(asked) == 12

@@ -1,0 +1,142 @@
+"""What every judge speaks. Pure.
+
+A judge reads a View (windows of one scope) and returns a Finding. It knows nothing of incidents.
+*Not assessed* is an answer of its own and never ok.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import exp, log, log1p
+from typing import Protocol
+
+from afterlaunch.telemetry.windows import Window
+
+
+class Status(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    BREACH = "breach"
+    NOT_ASSESSED = "not_assessed"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a verdict holds. None: over all values."""
+
+    client: str
+    system: str
+    environment: str
+    route: str | None = None
+    arm: str | None = None
+    provider: str | None = None
+
+    def words(self) -> str:
+        parts = [self.system, self.environment]
+        parts += [f"route {self.route}"] if self.route else []
+        parts += [f"{self.arm} arm"] if self.arm else []
+        parts += [f"provider {self.provider}"] if self.provider else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Declared by the owner; None: the learned baseline is used."""
+
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """`recent`: the last minutes, widened until it holds enough calls. `past`: the learned baseline before it,
+    without the recent part. `rival`: the baseline arm over the same minutes, for a candidate."""
+
+    scope: Scope
+    recent: Window
+    past: Window
+    rival: Window | None = None
+    targets: Targets = field(default_factory=Targets)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`reason` is a name; `explanation` a sentence with figures for somebody just woken."""
+
+    judge: str
+    status: Status
+    reason: str
+    explanation: str
+    value: float | None = None
+    threshold: float | None = None
+    unit: str = ""
+    count: int = 0
+    evidence: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+class Judge(Protocol):
+    """`severity` is that of the incident when it finds a breach; `per` the scope it looks at."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def explanation(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def per(self) -> tuple[str, ...]: ...
+    def assess(self, view: View) -> Finding: ...
+
+
+MINIMUM_CALLS = 20
+CHANCE = 0.001  # a breach would come by chance at most once in so many looks at a share that is just at its limit
+
+
+def chance_of(hits: int, of: int, limit: float) -> float:
+    """P(X >= hits) of a binomial (of, limit): the exact one-sided test, so that 1 failure in 20 calls is no proof
+    of more than 1 %. Sums the terms below `hits`, each from the one before it."""
+    if hits <= 0:
+        return 1.0
+    if limit >= 1:
+        return 1.0
+    term = of * log1p(-limit)
+    below = exp(term)
+    for n in range(1, hits):
+        term += log(of - n + 1) - log(n) + log(limit) - log1p(-limit)
+        below += exp(term)
+    return max(0.0, 1.0 - below)
+
+
+def too_few(judge: str, count: int, needed: int = MINIMUM_CALLS) -> Finding:
+    said = (
+        f"Only {count} calls in the last hour; {needed} are needed to tell." if count else "No calls in the last hour."
+    )
+    return Finding(judge, Status.NOT_ASSESSED, "too_few_calls", said, count=count)
+
+
+def judge_share(
+    judge: str, what: str, hits: int, of: int, limit: float, rival: tuple[int, int] | None = None
+) -> Finding:
+    """A share against a limit: breach when it is above and chance is ruled out, warning when it may be chance.
+
+    With a `rival` (hits, of) that does as badly itself, the limit is the rival's share: the change is not to blame.
+    """
+    if of < MINIMUM_CALLS:
+        return too_few(judge, of)
+    share = hits / of
+    line = limit
+    if rival and rival[1] >= MINIMUM_CALLS:
+        line = max(limit, rival[0] / rival[1])
+    chance = round(chance_of(hits, of, line), 6)
+    said = f"{hits} of {of} calls ({share:.1%}) {what}; the limit is {line:.1%}."
+    evidence: dict[str, str | int | float | None] = {"hits": hits, "calls": of, "chance": chance}
+    if share > line and chance < CHANCE:
+        return Finding(judge, Status.BREACH, "share_above_limit", said, share, line, "share", of, evidence)
+    if share > line:
+        said += " With so few calls it may be chance."
+        return Finding(judge, Status.WARNING, "share_perhaps_above_limit", said, share, line, "share", of, evidence)
+    return Finding(judge, Status.OK, "share_within_limit", said, share, line, "share", of, evidence)
