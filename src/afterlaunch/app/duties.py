@@ -6,6 +6,7 @@ from datetime import datetime
 
 from afterlaunch.app.judges import JUDGES
 from afterlaunch.engine.duties import Duty
+from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.telemetry.duties import notice_systems
 from afterlaunch.verdicts import watch
 
@@ -17,4 +18,5 @@ def run_judges(now: datetime) -> None:
 DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.notice_systems", 15, notice_systems),
     Duty("verdicts.watch", 30, run_judges),
+    Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, doctor, up
+from afterlaunch.cli import accounts, configuration, doctor, up, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,8 @@ app.command("serve")(up.serve)
 app.command("sign-in")(accounts.sign_in)
 app.command("apply")(configuration.apply)
 app.command("export")(configuration.export)
+app.command("verify")(verify.verify)
+app.add_typer(verify.evidence, name="evidence")
 app.command("doctor")(doctor.doctor)
 app.add_typer(accounts.token, name="token")
 

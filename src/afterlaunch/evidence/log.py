@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from django.db import transaction
 
-from afterlaunch.evidence.models import Entry
+from afterlaunch.evidence.models import Entry, Head
+from afterlaunch.evidence.tree import append, leaf_hash
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 
@@ -18,33 +18,50 @@ def record(
     actor: Actor, deed: str, subject: str, client: str | None = None, details: Mapping[str, Any] | None = None
 ) -> Entry:
     """Write one entry. `deed` is a past participle with its thing ("incident.acknowledged"), `subject` names the
-    row ("incident/12"), `details` hold digests, ids and numbers (no floats: decimals as strings), never content."""
+    row ("incident/12"), `details` hold digests, ids and numbers (no floats: decimals as strings), never content.
+
+    Raises TypeError for a float in `details`, RuntimeError outside a transaction: both are mistakes of ours.
+    """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("evidence is written in the deed's own transaction")
-    now = clock.now()
-    last = Entry.objects.select_for_update().order_by("-index").first()
-    index = last.index + 1 if last else 0
-    body = orjson.dumps(
-        {
-            "index": index,
-            "at": now.isoformat(),
-            "actor": actor.name,
-            "actor_kind": actor.kind,
-            "deed": deed,
-            "subject": subject,
-            "client": client or "",
-            "details": dict(details or {}),
-        },
-        option=orjson.OPT_SORT_KEYS,
-    )
+    plain = dict(details or {})
+    _refuse_floats(plain)
+    head, _ = Head.objects.select_for_update().get_or_create(pk=1)
+    now, index = clock.now(), head.size
+    told = {"index": index, "at": now.isoformat(), "actor": actor.name, "actor_kind": actor.kind, "deed": deed}
+    body = canonical({**told, "subject": subject, "client": client or "", "details": plain})
+    leaf = leaf_hash(body)
+    head.peaks = b"".join(append(split_peaks(head.peaks), head.size, leaf))
+    head.size += 1
+    head.save()
     return Entry.objects.create(
         index=index,
         at=now,
-        actor=actor.name,
+        actor=actor.name[:200],
         actor_kind=actor.kind,
         deed=deed,
         subject=subject,
         client=client or "",
         body=body,
-        leaf=hashlib.sha256(b"\x00" + body).digest(),
+        leaf=leaf,
     )
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """Sorted keys, UTF-8, no white space, no floats."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def split_peaks(raw: bytes | memoryview) -> list[bytes]:
+    data = bytes(raw)
+    return [data[at : at + 32] for at in range(0, len(data), 32)]
+
+
+def _refuse_floats(value: Any) -> None:
+    if isinstance(value, float):
+        raise TypeError(f"evidence holds no floats: write {value!r} as a string")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            _refuse_floats(one)

@@ -21,3 +21,27 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.index} {self.deed} {self.subject}"
+
+
+class Head(models.Model):
+    """The one row that every append locks: the size of the tree and its peaks, 32 bytes each."""
+
+    size = models.PositiveBigIntegerField(default=0)
+    peaks = models.BinaryField(default=b"")
+
+    def __str__(self) -> str:
+        return f"size {self.size}"
+
+
+class SignedCheckpoint(models.Model):
+    """A checkpoint as it was signed."""
+
+    size = models.PositiveBigIntegerField(unique=True)
+    note = models.TextField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-size",)
+
+    def __str__(self) -> str:
+        return f"checkpoint at {self.size}"
