@@ -137,4 +137,4 @@ def _parse(raw: dict[str, Any]) -> Snapshot:
 
 def key_digest(secret: str, shared_key: bytes) -> str:
     """Of the secret half of a caller key."""
-    return hmac.new(shared_key, secret.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(shared_key, secret.encode(), "sha256").hex()

@@ -1,0 +1,166 @@
+"""The configuration in force: one immutable snapshot, indexed, read once per call.
+
+A snapshot that does not verify, parse or resolve is refused and the old one stays; a lower epoch is never applied.
+A credential that is missing here does not refuse a snapshot: that would also keep a rollback out. Calls that need it
+are answered 502 `credential-missing`, and /readyz names it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
+from afterlaunch.gateway.protocols import Refusal
+
+log = logging.getLogger(__name__)
+KEEP = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """An upstream with what is worked out once. `base` ends before `/v1`; `secret` None: missing, or passthrough."""
+
+    upstream: Upstream
+    base: str
+    host: str
+    port: int
+    passthrough: bool
+    secret: str | None
+
+
+class Configuration:
+    """A verified snapshot with its look-ups."""
+
+    def __init__(self, snapshot: Snapshot, shared_key: bytes) -> None:
+        self.snapshot = snapshot
+        self.epoch = snapshot.epoch
+        self.routes = {route.name: route for route in snapshot.routes}
+        self._keys = {key.id: key for key in snapshot.keys}
+        self._shared_key = shared_key
+        self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
+
+    def missing_credentials(self) -> list[str]:
+        return sorted(n for n, t in self._targets.items() if not t.passthrough and t.secret is None)
+
+    def target(self, arm: Arm) -> Target:
+        target = self._targets[arm.upstream]
+        if target.secret is None and not target.passthrough:
+            raise Refusal(502, "credential-missing", f"The gateway holds no credential for upstream {arm.upstream}.")
+        return target
+
+    def authenticate(self, token: str) -> Key:
+        """Raises Refusal 401. Compared in constant time."""
+        parts = token.split("_", 2)
+        key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == "al" else None
+        if key is None or not hmac.compare_digest(key.digest, key_digest(parts[2], self._shared_key)):
+            raise Refusal(401, "key-unknown", "This is no valid Afterlaunch caller key.")
+        if key.revoked:
+            raise Refusal(401, "key-revoked", "This caller key has been revoked.")
+        return key
+
+    def route(self, key: Key, named: str | None) -> Route:
+        """The named route, else the key's default. Raises Refusal 403; an unknown route looks like a forbidden one."""
+        if named is None:
+            if not key.routes:
+                raise Refusal(403, "route-not-allowed", "This key has no route.")
+            return self.routes[key.routes[0]]
+        if named not in key.routes:
+            raise Refusal(403, "route-not-allowed", "This key may not use the route that was named.")
+        return self.routes[named]
+
+
+def _target(upstream: Upstream) -> Target:
+    base = upstream.base_url.rstrip("/").removesuffix("/v1")
+    parts = urlsplit(base)
+    return Target(
+        upstream=upstream,
+        base=base,
+        host=parts.hostname or "",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        passthrough=upstream.credential == "passthrough",
+        secret=_secret(upstream.credential),
+    )
+
+
+def _secret(reference: str) -> str | None:
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        return os.environ.get(name) or None
+    if kind == "file":
+        try:
+            return Path(name).read_text().strip() or None
+        except OSError:
+            return None
+    return None
+
+
+class Holder:
+    """Holds the configuration in force and keeps the last good ones on disk."""
+
+    def __init__(self, folder: Path, shared_key: Callable[[], bytes]) -> None:
+        self._folder = folder
+        self._key = shared_key
+        self.current: Configuration | None = None
+        self.refused: dict[str, int] = {}
+        self.last_refusal = ""
+
+    @property
+    def epoch(self) -> int:
+        return self.current.epoch if self.current else 0
+
+    def start(self) -> None:
+        """Take the newest one on disk that verifies."""
+        for file in sorted(self._folder.glob("snapshot-*.json"), reverse=True):
+            if self.take(file.read_bytes(), keep=False):
+                log.info("started from the configuration of epoch %s on disk", self.epoch)
+                return
+
+    def take(self, sealed: bytes, keep: bool = True) -> bool:
+        """Apply a sealed snapshot; False when it is refused, with the reason logged and counted."""
+        try:
+            shared = self._key()
+            snapshot = unseal(sealed, shared)
+            if snapshot.epoch <= self.epoch:
+                raise BadSnapshot(f"epoch {snapshot.epoch} is not above {self.epoch}")
+            fresh = Configuration(snapshot, shared)
+        except (BadSnapshot, OSError) as problem:
+            self.last_refusal = str(problem)
+            self.refused[type(problem).__name__] = self.refused.get(type(problem).__name__, 0) + 1
+            log.error("a configuration was refused: %s", problem)
+            return False
+        self.current = fresh
+        if keep:
+            self._keep(snapshot.epoch, sealed)
+        return True
+
+    def _keep(self, epoch: int, sealed: bytes) -> None:
+        """Temporary file, fsync, rename, fsync of the folder; ten stay. A full disk does not stop a rollback."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary = self._folder / f"snapshot.{os.getpid()}.tmp"
+            with open(temporary, "wb") as out:
+                out.write(sealed)
+                out.flush()
+                os.fsync(out.fileno())
+            temporary.rename(self._folder / f"snapshot-{epoch:012d}.json")
+            self._sync_folder()
+            for old in sorted(self._folder.glob("snapshot-*.json"))[:-KEEP]:
+                old.unlink(missing_ok=True)
+        except OSError as problem:
+            self.refused["disk"] = self.refused.get("disk", 0) + 1
+            log.error("epoch %s is in force but could not be kept on disk: %s", epoch, problem)
+
+    def _sync_folder(self) -> None:
+        if os.name != "posix":
+            return
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

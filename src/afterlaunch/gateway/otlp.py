@@ -1,0 +1,101 @@
+"""OTLP protobuf of our own spans, written directly: two spans per call must cost microseconds, not tens of them.
+
+Field numbers: opentelemetry-proto v1 trace.proto and common.proto; tests decode it with the official classes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+Value = str | int | float | bool | list[str]
+SERVER, CLIENT = 2, 3
+_SCOPE_NAME = b"afterlaunch.gateway"
+
+
+def varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def _any(value: Value) -> bytes:
+    if isinstance(value, str):
+        return _field(1, value.encode(errors="replace"))
+    if isinstance(value, bool):
+        return b"\x10" + (b"\x01" if value else b"\x00")
+    if isinstance(value, int):
+        return b"\x18" + varint(value & 0xFFFFFFFFFFFFFFFF)
+    if isinstance(value, float):
+        return b"\x21" + struct.pack("<d", value)
+    return _field(5, b"".join(_field(1, _any(item)) for item in value))
+
+
+def attribute(key: str, value: Value) -> bytes:
+    """One KeyValue as field 9 of a span."""
+    pair = _field(1, key.encode()) + _field(2, _any(value))
+    return b"\x4a" + varint(len(pair)) + pair
+
+
+@lru_cache(maxsize=4096)
+def constant(key: str, value: str) -> bytes:
+    """For values that repeat from call to call: routes, arms, models, hosts."""
+    return attribute(key, value)
+
+
+@lru_cache(maxsize=1024)
+def resource(pairs: tuple[tuple[str, str], ...]) -> bytes:
+    """Resource as field 1 of ResourceSpans."""
+    body = b"".join(_field(1, _field(1, key.encode()) + _field(2, _any(value))) for key, value in pairs)
+    return _field(1, body)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Ids are raw bytes, times nanoseconds since 1970, `attributes` encoded. `error` None: status unset."""
+
+    resource: bytes
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    trace_state: str
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    attributes: bytes
+    error: str | None = None
+
+    def encode(self) -> bytes:
+        """As field 2 of ScopeSpans."""
+        parts = [b"\x0a\x10", self.trace_id, b"\x12\x08", self.span_id]
+        if self.trace_state:
+            parts.append(_field(3, self.trace_state.encode()))
+        if self.parent_id:
+            parts += [b"\x22\x08", self.parent_id]
+        parts += [_field(5, self.name.encode()), b"\x30", bytes((self.kind,))]
+        parts += [b"\x39", self.start_ns.to_bytes(8, "little"), b"\x41", self.end_ns.to_bytes(8, "little")]
+        parts.append(self.attributes)
+        if self.error is not None:
+            parts.append(_field(15, _field(2, self.error.encode()) + b"\x18\x02"))
+        return _field(2, b"".join(parts))
+
+
+def export(spans: Iterable[Span]) -> bytes:
+    """An ExportTraceServiceRequest, spans grouped by resource."""
+    groups: dict[bytes, list[bytes]] = {}
+    for span in spans:
+        groups.setdefault(span.resource, []).append(span.encode())
+    scope = _field(1, _field(1, _SCOPE_NAME))
+    return b"".join(_field(1, group + _field(2, scope + b"".join(found))) for group, found in groups.items())
