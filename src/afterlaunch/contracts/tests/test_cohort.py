@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from tests.real_input import real
 
 from afterlaunch.contracts.cohort import bucket, cbor_text, in_candidate, murmur3_32
-from tests.real_input import real
 
 
 @pytest.fixture(scope="module")

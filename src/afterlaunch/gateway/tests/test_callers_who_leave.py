@@ -1,0 +1,38 @@
+"""A caller who leaves ends the provider's work."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+
+from afterlaunch.gateway.tests.house import KEY, Canned, House, until
+
+
+def leave_early(house: House, body: bytes, wait_for: bytes) -> None:
+    parts = urlsplit(house.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as caller:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+        caller.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+        seen = b""
+        while wait_for and wait_for not in seen:
+            seen += caller.recv(65_536)
+        until(lambda: house.provider.requests)
+
+
+def test_five_of_five_streams_are_stopped_and_marked(gateway_house: House) -> None:
+    chunk = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+    stream = [(b"content-type", b"text/event-stream")]
+    gateway_house.provider.answer = lambda _: Canned([chunk] * 1_000, headers=stream, pause=0.01)
+    for _ in range(5):
+        leave_early(gateway_house, b'{"stream":true,"model":"m"}', b"data:")
+    until(lambda: gateway_house.provider.aborted == 5, 5)
+    until(lambda: len(gateway_house.server.attempts()) == 5)
+    for seen in gateway_house.server.attempts():
+        assert (seen["afterlaunch.call_state"], seen["afterlaunch.usage_state"]) == ("caller-gone", "unknown")
+        assert "gen_ai.usage.output_tokens" not in seen and "error.type" not in seen
+
+
+def test_a_caller_who_leaves_before_the_answer_stops_it_too(gateway_house: House) -> None:
+    gateway_house.provider.answer = lambda _: Canned([b" "] * 1_000, pause=0.01)
+    leave_early(gateway_house, b'{"model":"m"}', b"")
+    until(lambda: gateway_house.provider.aborted == 1, 5)
