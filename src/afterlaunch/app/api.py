@@ -8,6 +8,7 @@ from ninja.errors import ValidationError
 
 from afterlaunch import __version__
 from afterlaunch.app.problems import problem_page
+from afterlaunch.changes.api import router as changes
 from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
@@ -21,6 +22,7 @@ api.add_router("", evidence)
 api.add_router("", routes)
 api.add_router("", telemetry)
 api.add_router("", verdicts)
+api.add_router("", changes)
 
 
 @api.exception_handler(AfterlaunchError)

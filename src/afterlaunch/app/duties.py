@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from afterlaunch.app.judges import JUDGES
+from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.telemetry.duties import notice_systems
@@ -18,5 +19,8 @@ def run_judges(now: datetime) -> None:
 DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.notice_systems", 15, notice_systems),
     Duty("verdicts.watch", 30, run_judges),
+    Duty("changes.contain", 5, contain_by_policy),
+    Duty("changes.verify_rollbacks", 5, verify_rollbacks),
+    Duty("changes.note_versions", 60, note_versions),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

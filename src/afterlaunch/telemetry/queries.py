@@ -226,3 +226,13 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
         row[name] = row[name].hex() if row[name] is not None else None
     row["start"] = clock.from_ns(row["start_ns"])
     return row
+
+
+def gateway_calls(since: datetime, client: str, route: str) -> dict[str, int]:
+    """Calls by arm that the gateway itself reports to have begun since an instant, on one route."""
+    rows = current().query(
+        """select arm, count(*) as calls from spans where gateway and op_kind <> 'other' and arm is not null
+           and start_ns >= ? and client = ? and route = ? group by arm""",
+        [clock.to_ns(since), client, route],
+    )
+    return {row["arm"]: int(row["calls"]) for row in rows}

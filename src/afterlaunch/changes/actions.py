@@ -1,0 +1,191 @@
+"""The one pipeline: propose, approve, advance, complete, roll back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.models import QuerySet
+
+from afterlaunch.changes.models import Change, ChangeEvent
+from afterlaunch.changes.rules import may_approve, next_share
+from afterlaunch.evidence.log import record
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role, automation
+from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
+from afterlaunch.routes.actions import ArmValues, promote, set_candidate, set_share
+from afterlaunch.routes.models import Arm, Route
+from afterlaunch.routes.snapshot import current_epoch
+from afterlaunch.verdicts.models import Verdict
+
+
+def changes_seen_by(actor: Actor) -> QuerySet[Change]:
+    seen = actor.sees()
+    rows = Change.objects.select_related("system__client", "route", "parent")
+    return rows if seen is None else rows.filter(system__client__slug__in=seen)
+
+
+def change_by_id(actor: Actor, pk: int) -> Change:
+    change = changes_seen_by(actor).filter(pk=pk).first()
+    if change is None:
+        raise NotFound(f"There is no change {pk}.")
+    return change
+
+
+def _words(arm: Arm | None) -> dict[str, str]:
+    if arm is None:
+        return {}
+    return {"upstream": arm.upstream.name, "model": arm.model, "prompt_version": arm.prompt_version}
+
+
+def _identity(actor: Actor) -> str:
+    return f"{actor.kind}:{actor.user_id or actor.token_id or actor.name}"
+
+
+def _tell(actor: Actor, change: Change, kind: str, text: str, **details: Any) -> None:
+    """Event and evidence of one deed."""
+    ChangeEvent.objects.create(change=change, at=clock.now(), kind=kind, text=text, actor=actor.name)
+    record(actor, f"change.{kind}", f"change/{change.pk}", change.system.client.slug, {"text": text, **details})
+
+
+def _locked(actor: Actor, change: Change, role: Role = Role.OPERATOR) -> Change:
+    fresh = Change.objects.select_for_update(of=("self",)).select_related("system__client", "route").get(pk=change.pk)
+    actor.require(role, fresh.system.client.slug)
+    return fresh
+
+
+@transaction.atomic
+def propose(actor: Actor, route: Route, title: str, values: ArmValues, description: str = "") -> Change:
+    """Propose other values for a route. Its kind follows from what differs from the baseline."""
+    client = route.system.client.slug
+    actor.require(Role.OPERATOR, client)
+    if not title.strip():
+        raise Invalid("A change needs a title.", "Say what changes, in a few words.")
+    before = _words(route.arm("baseline"))
+    after = {"upstream": values.upstream, "model": values.model, "prompt_version": values.prompt_version}
+    differs = [name for name in after if after[name] != before.get(name, "")]
+    if not differs:
+        raise Invalid("This is what the baseline serves already.", "Change model, upstream or prompt version.")
+    kind = {"prompt_version": "prompt", "model": "model", "upstream": "upstream"}[differs[0]]
+    change = Change.objects.create(
+        system=route.system,
+        environment=route.environment,
+        route=route,
+        kind="configuration" if len(differs) > 1 else kind,
+        title=title.strip(),
+        description=description,
+        author=actor.name,
+        author_id_in_kind=_identity(actor),
+        before=before,
+        after=after,
+        state="proposed",
+        proposed_at=clock.now(),
+    )
+    _tell(actor, change, "proposed", change.title, before=before, after=after, route=route.name)
+    return change
+
+
+@transaction.atomic
+def approve(actor: Actor, change: Change) -> Change:
+    """The candidate arm is put in place, at share 0."""
+    change = _locked(actor, change)
+    if change.state != "proposed" or change.route is None:
+        raise Conflict(f"Change {change.pk} is {change.state.replace('_', ' ')}, not proposed.")
+    decision = may_approve(change.system.posture, change.author_id_in_kind, _identity(actor))
+    if not decision.yes:
+        raise NotAllowed("In governed production the author never approves alone.", "Ask another operator.")
+    set_candidate(actor, change.route, ArmValues(**change.after), change.pk)
+    change.state = "approved"
+    change.save(update_fields=["state"])
+    _tell(actor, change, "approved", f"Approved ({decision.reason.replace('_', ' ')}).")
+    return change
+
+
+@transaction.atomic
+def advance(actor: Actor, change: Change) -> Change:
+    """To the next stage: 10, 50, 100 %, then complete: the candidate becomes the baseline."""
+    change = _locked(actor, change)
+    if change.state not in ("approved", "rolling_out") or change.route is None:
+        raise Conflict(f"Change {change.pk} is {change.state.replace('_', ' ')}; it can't advance.")
+    following = next_share(change.share)
+    if following is None:
+        promote(actor, change.route, f"change {change.pk} is complete")
+        change.state, change.finished_at = "complete", clock.now()
+        change.save(update_fields=["state", "finished_at"])
+        _tell(actor, change, "completed", "The candidate is the baseline now.")
+        return change
+    set_share(actor, change.route, following, f"change {change.pk}")
+    change.state, change.share = "rolling_out", following
+    change.started_at = change.started_at or clock.now()
+    change.save(update_fields=["state", "share", "started_at"])
+    _tell(actor, change, "advanced", f"The candidate serves {following / 100:g} %.", share=following)
+    return change
+
+
+@transaction.atomic
+def rollback(actor: Actor, change: Change, reason: str) -> Change:
+    """Put the last good version back: evidence is frozen first, then the candidate's share is 0 under a new epoch.
+
+    Gateways take the epoch within a second. Returns the rollback, a change of its own; it counts as done only when
+    the gateway's telemetry shows it (`duties.verify_rollbacks`). Twice changes nothing more.
+    """
+    change = _locked(actor, change, Role.RESPONDER)
+    done = change.rollbacks.first()
+    if done is not None:
+        return done
+    if change.state not in ("approved", "rolling_out") or change.route is None:
+        raise Conflict(f"Change {change.pk} is {change.state.replace('_', ' ')}; there is nothing to roll back.")
+    _freeze(actor, change)
+    _flip(change)
+    now = clock.now()
+    change.state, change.finished_at = "rolled_back", now
+    change.save(update_fields=["state", "finished_at"])
+    back = Change.objects.create(
+        system=change.system,
+        environment=change.environment,
+        route=change.route,
+        kind="rollback",
+        title=f"Roll back: {change.title}"[:300],
+        description=reason,
+        author=actor.name,
+        author_id_in_kind=_identity(actor),
+        before=change.after,
+        after=change.before,
+        state="rolling_out",
+        parent=change,
+        proposed_at=now,
+        started_at=now,
+        epoch=current_epoch(),
+    )
+    _tell(actor, change, "rolled_back", reason, rollback=back.pk)
+    _tell(actor, back, "started", reason, undoes=change.pk, epoch=back.epoch)
+    return back
+
+
+def _flip(change: Change) -> None:
+    """Responders may roll back though they may not move shares: the flip is done in the pipeline's own name."""
+
+    if change.route is not None:
+        set_share(automation("rollback"), change.route, 0, f"rollback of change {change.pk}")
+
+
+def _freeze(actor: Actor, change: Change) -> None:
+    """What was known and in force at the moment of the decision, as a digest in the log."""
+    rows = Verdict.objects.filter(client=change.system.client.slug, system=change.system.key)
+    state = [
+        [row.judge, row.environment, row.route, row.arm, row.provider, row.status, row.explanation, str(row.since)]
+        for row in rows.order_by("pk")
+    ]
+    frozen = hashlib.sha256(orjson.dumps(state)).hexdigest()
+    _tell(
+        actor,
+        change,
+        "frozen",
+        f"{len(state)} verdicts and the configuration were frozen before the rollback.",
+        verdicts=len(state),
+        verdicts_sha256=frozen,
+        epoch=current_epoch(),
+        share=change.share,
+    )
