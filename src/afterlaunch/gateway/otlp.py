@@ -15,9 +15,12 @@ SERVER, CLIENT = 2, 3
 _SCOPE_NAME = b"afterlaunch.gateway"
 
 
+_SMALL = tuple(bytes((value,)) for value in range(0x80))
+
+
 def varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
+    if 0 <= value < 0x80:
+        return _SMALL[value]
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -42,15 +45,21 @@ def _any(value: Value) -> bytes:
     return _field(5, b"".join(_field(1, _any(item)) for item in value))
 
 
+@lru_cache(maxsize=512)
+def _key(key: str) -> bytes:
+    return _field(1, key.encode())
+
+
 def attribute(key: str, value: Value) -> bytes:
     """One KeyValue as field 9 of a span."""
-    pair = _field(1, key.encode()) + _field(2, _any(value))
+    told = _any(value)
+    pair = _key(key) + b"\x12" + varint(len(told)) + told
     return b"\x4a" + varint(len(pair)) + pair
 
 
-@lru_cache(maxsize=4096)
-def constant(key: str, value: str) -> bytes:
-    """For values that repeat from call to call: routes, arms, models, hosts."""
+@lru_cache(maxsize=8192)
+def constant(key: str, value: str | int) -> bytes:
+    """For values that repeat from call to call: routes, arms, models, hosts, statuses, short counts."""
     return attribute(key, value)
 
 

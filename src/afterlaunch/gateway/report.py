@@ -15,6 +15,7 @@ from afterlaunch.gateway.usage import Tokens
 
 INSTANCE = os.urandom(8).hex()
 _TRUE = attribute("afterlaunch.gateway", True)
+_STREAMED, _WHOLE = (attribute("gen_ai.request.stream", streamed) for streamed in (True, False))
 _TOKENS = (
     ("input", "gen_ai.usage.input_tokens"),
     ("output", "gen_ai.usage.output_tokens"),
@@ -85,7 +86,7 @@ def spans_of(report: CallReport) -> list[Span]:
     end_ns = report.start_ns + int(report.ended * 1e9)
     server = [common, constant("http.request.method", asked.method), constant("http.route", asked.path)]
     if last.status is not None:
-        server.append(attribute("http.response.status_code", last.status))
+        server.append(constant("http.response.status_code", last.status))
     server.append(constant("afterlaunch.call_state", last.state))
     failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
     name = f"{asked.method} {asked.path}"
@@ -116,7 +117,7 @@ def _common(report: CallReport) -> bytes:
         constant("afterlaunch.route", report.route.name),
         constant("afterlaunch.arm", arm.name),
         attribute("afterlaunch.call_id", report.call_id),
-        attribute("afterlaunch.epoch", report.epoch),
+        constant("afterlaunch.epoch", report.epoch),
         constant("afterlaunch.assignment", report.assignment.reason),
         constant("afterlaunch.key", report.key.id),
     ]
@@ -139,13 +140,13 @@ def _attempt(report: CallReport, attempt: Attempt) -> bytes:
     wire, upstream = report.asked.protocol, attempt.target.upstream
     parts = [
         constant("server.address", attempt.target.host),
-        attribute("server.port", attempt.target.port),
+        constant("server.port", attempt.target.port),
         constant("afterlaunch.upstream", upstream.name),
-        attribute("afterlaunch.attempt", attempt.number),
+        constant("afterlaunch.attempt", attempt.number),
         constant("afterlaunch.call_state", attempt.state),
     ]
     if attempt.status is not None:
-        parts.append(attribute("http.response.status_code", attempt.status))
+        parts.append(constant("http.response.status_code", attempt.status))
     if attempt.error is not None:
         parts.append(constant("error.type", attempt.error))
     if wire.operation is not None:
@@ -157,7 +158,7 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol) -> list[bytes]
     parts = [
         constant("gen_ai.operation.name", wire.operation or ""),
         constant("gen_ai.provider.name", attempt.target.upstream.provider),
-        attribute("gen_ai.request.stream", report.streaming),
+        _STREAMED if report.streaming else _WHOLE,
         constant("afterlaunch.usage_state", "exact" if attempt.tokens else "unknown"),
     ]
     if attempt.model:
@@ -168,7 +169,7 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol) -> list[bytes]
         for name, key in _TOKENS:
             count = getattr(attempt.tokens, name)
             if count is not None:
-                parts.append(attribute(key, count))
+                parts.append(constant(key, count))
     if attempt.reading:
         parts += [attribute(key, value) for key, value in _reading(attempt.reading, wire)]
     return parts
@@ -181,7 +182,7 @@ def _reading(reading: Reading, wire: Protocol) -> list[tuple[str, Value]]:
     if reading.response_id:
         found.append(("gen_ai.response.id", reading.response_id))
     if reading.finish_reasons:
-        found.append(("gen_ai.response.finish_reasons", reading.finish_reasons))
+        found.append(("gen_ai.response.finish_reasons", reading.finish_reasons[:8]))
     if reading.service_tier:
         key = "openai.response.service_tier" if wire.family == "openai" else "gen_ai.response.service_tier"
         found.append((key, reading.service_tier))

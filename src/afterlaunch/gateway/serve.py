@@ -32,6 +32,7 @@ def config(gateway: Gateway, host: str, port: int) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         log_level="warning",
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,

@@ -54,11 +54,19 @@ def _count(value: Any) -> int | None:
 
 
 def _part(usage: dict[str, Any], *names: str) -> dict[str, Any]:
-    return next((usage[name] for name in names if isinstance(usage.get(name), dict)), {})
+    for name in names:
+        part = usage.get(name)
+        if isinstance(part, dict):
+            return part
+    return {}
 
 
 def _first(usage: dict[str, Any], *names: str) -> int | None:
-    return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
+    for name in names:
+        count = _count(usage.get(name))
+        if count is not None:
+            return count
+    return None
 
 
 def _openai(usage: dict[str, Any]) -> Tokens:

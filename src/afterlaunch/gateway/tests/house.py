@@ -28,18 +28,6 @@ KEY = "al_k1_secret"
 OTHER_KEY = "al_k2_secret"
 
 
-def free_port() -> int:
-    for port in range(9300, 9400):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port between 9300 and 9399")
-
-
 def until(true: Callable[[], object], seconds: float = 10.0) -> float:
     """Wait until it is true; the seconds it took. Fails after `seconds`."""
     began = time.perf_counter()
@@ -51,20 +39,19 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> float:
 
 @contextmanager
 def running(application: Any, settings: uvicorn.Config | None = None) -> Iterator[str]:
-    """Serve in a thread; gives the base URL."""
-    port = settings.port if settings else free_port()
-    made = settings or uvicorn.Config(
-        application, host="127.0.0.1", port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
+    """Serve in a thread on a port of the system's choice, bound before anybody else can take it; gives the base URL."""
+    made = settings or uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(made)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(15)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
+        thread.start()
+        until(lambda: server.started, 30)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(15)
 
 
 @dataclass
@@ -232,7 +219,7 @@ class House:
 @contextmanager
 def gateway_at(server_url: str, folder: Path) -> Iterator[tuple[str, Gateway]]:
     gateway = Gateway(Link(server_url, folder, "gateway-token", SHARED.decode()), folder)
-    with running(gateway, config(gateway, "127.0.0.1", free_port())) as url:
+    with running(gateway, config(gateway, "127.0.0.1", 0)) as url:
         yield url, gateway
 
 
