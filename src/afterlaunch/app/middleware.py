@@ -19,6 +19,7 @@ OPEN = (
     "/metrics",
     "/static/",
     "/api/v1/openapi.json",
+    "/api/v1/telemetry/counts",
     "/hooks/",
 )
 

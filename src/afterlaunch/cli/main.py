@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, doctor, up, verify
+from afterlaunch.cli import accounts, configuration, doctor, replay, up, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,7 @@ app.command("apply")(configuration.apply)
 app.command("export")(configuration.export)
 app.command("verify")(verify.verify)
 app.add_typer(verify.evidence, name="evidence")
+app.command("replay")(replay.replay)
 app.command("doctor")(doctor.doctor)
 app.add_typer(accounts.token, name="token")
 

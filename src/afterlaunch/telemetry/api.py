@@ -4,13 +4,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
+from django.http import HttpRequest
 from ninja import Query, Router
 
+from afterlaunch.accounts.auth import actor_of
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.columns import BUCKETS
+from afterlaunch.telemetry.ingest import FORWARDED, LOOPBACK
 from afterlaunch.telemetry.windows import Window
 
 router = Router(tags=["telemetry"])
@@ -122,7 +126,15 @@ def latency(
 
 
 @router.get("/telemetry/counts")
-def counts(request: Request) -> dict[str, Any]:
-    """How many spans are stored in all; for the whole installation, so it takes sight of all clients."""
-    request.actor.require("viewer", None)
+def counts(request: HttpRequest) -> dict[str, Any]:
+    """How many spans are stored in all; for the whole installation, so it takes sight of all clients.
+    Whoever may send telemetry without a token (loopback) may ask without one."""
+    if "Authorization" in request.headers or not _at_the_open_door(request):
+        actor_of(request).require("viewer", None)
     return {"total": queries.total_spans()}
+
+
+def _at_the_open_door(request: HttpRequest) -> bool:
+    forwarded = any(name in request.headers for name in FORWARDED)
+    loopback_only = settings().text("HOST") in (*LOOPBACK, "localhost")
+    return loopback_only and request.META.get("REMOTE_ADDR") in LOOPBACK and not forwarded

@@ -37,6 +37,7 @@ CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 8, 415: 12, 503: 14, 500
 READ_SECONDS = 30.0
 TOKEN_SECONDS = 5.0
 LOOPBACK = ("127.0.0.1", "::1")
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 class Ingest:
@@ -87,7 +88,8 @@ class Ingest:
         header = headers.get("authorization", "")
         if not header:
             peer = (scope.get("client") or ("", 0))[0]
-            if self._open and peer in LOOPBACK:
+            # A proxy on this machine also comes from loopback: whom it forwards is a stranger.
+            if self._open and peer in LOOPBACK and not any(name in headers for name in FORWARDED):
                 return None
             raise NotSignedIn("Send a token with the role ingest.", "Authorization: Bearer TOKEN")
         kept = self._known.get(header)
@@ -130,6 +132,13 @@ class Ingest:
             return bytes(inflate.decompress(part, room))
         except zlib.error as problem:
             raise Invalid(f"The body is no gzip: {problem}") from None
+
+
+async def not_taken(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Metrics and logs: told so, never accepted and dropped."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    json = headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    await _status(send, json, 404, "Only traces are taken so far: send them to /v1/traces.", [])
 
 
 def _client_of(header: str) -> str | None:

@@ -89,7 +89,8 @@ def calls_from(spans: str) -> str:
               when scope = 'opentelemetry.instrumentation.anthropic' and streaming then 0 else 1 end)::tinyint as rank,
         false as conflict, [lower(hex(span_id))] as members, [coalesce(scope, '')] as scopes,
         {", ".join(BUCKETS)}, cost_nano,
-        floor({BUCKETS_PER_DOUBLING} * log2(greatest(duration_ns / 1000.0, 1)))::smallint as latency
+        case when duration_ns is not null then
+            floor({BUCKETS_PER_DOUBLING} * log2(greatest(duration_ns / 1000.0, 1)))::smallint end as latency
         from {spans} where cost_confidence is not null"""
 
 

@@ -138,6 +138,7 @@ def test_a_full_buffer_says_503_and_when_to_come_again(buffer: Buffer) -> None:
 def test_without_a_token_only_loopback_is_heard_and_only_where_the_door_is_open(buffer: Buffer) -> None:
     assert post(buffer, body(), open_door=False)[0] == 401
     assert post(buffer, body(), peer="192.0.2.7")[0] == 401
+    assert post(buffer, body(), {"x-forwarded-for": "192.0.2.7"})[0] == 401
     assert stored()["spans"] == 0
 
 
