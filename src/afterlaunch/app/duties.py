@@ -8,6 +8,8 @@ from afterlaunch.app.judges import JUDGES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
+from afterlaunch.incidents.duties import audit_paging, stamp_breaches
+from afterlaunch.oncall.duties import escalate
 from afterlaunch.telemetry.duties import notice_systems
 from afterlaunch.verdicts import watch
 
@@ -22,5 +24,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.contain", 5, contain_by_policy),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
+    Duty("oncall.escalate", 5, escalate),
+    Duty("incidents.breaches", 15, stamp_breaches),
+    Duty("incidents.audit_paging", 60, audit_paging),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )
