@@ -53,6 +53,9 @@ def rates(provider: str | None, model: str | None, at: datetime) -> Rates | None
     return _rates(PROVIDERS.get(provider, provider), model, at.replace(minute=0, second=0, microsecond=0))
 
 
+_one_of_each: dict[str, Rates] = {}  # hours with the same price share one object, so that batches group well
+
+
 @lru_cache(maxsize=4096)
 def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
     try:
@@ -65,7 +68,8 @@ def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
     starts = sorted({-1, *(tier.start for value in vars(price).values() for tier in _tiers(value))})
     assumed: set[str] = set()
     tiers = tuple(Tier(above, _at(price, above, assumed)) for above in starts)
-    return Rates(f"{SOURCE} {owner.id}/{found.id}", tiers, frozenset(assumed))
+    made = Rates(f"{SOURCE} {owner.id}/{found.id}", tiers, frozenset(assumed))
+    return _one_of_each.setdefault(repr((made.name, tiers, sorted(assumed))), made)
 
 
 def _tiers(value: Any) -> list[Any]:

@@ -14,7 +14,8 @@ from afterlaunch.ground.errors import Overloaded
 from afterlaunch.telemetry.store import Store
 
 log = logging.getLogger(__name__)
-COMPANY_SECONDS = 0.02
+COMPANY_SECONDS = 0.05
+LINGER_SECONDS = 0.003
 MAX_ROWS = 16_384
 
 
@@ -51,7 +52,7 @@ class Buffer:
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store, self._max = store, max_bytes
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._held = 0
+        self._held = self._decoding = 0
         self._lock = threading.Lock()
         self.counts = Counts()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
@@ -70,10 +71,16 @@ class Buffer:
                     "The telemetry buffer is full.", "Send again later; nothing of this body was stored.", 1
                 )
             self._held += size
+            self._decoding += 1
 
     def release(self, size: int) -> None:
         with self._lock:
             self._held -= size
+
+    def decoded(self) -> None:
+        """A body that had room is decoded, or never will be: nobody needs to wait for it."""
+        with self._lock:
+            self._decoding -= 1
 
     def put(self, table: Any, size: int) -> Future[tuple[int, int]]:
         """The future ends when the rows are durable, with (stored, duplicates)."""
@@ -94,12 +101,15 @@ class Buffer:
                 return
 
     def _company(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """Who comes along: those that are being decoded now, for a while; a lone sender hardly waits."""
         group, rows = [first], first.table.num_rows
         until = time.monotonic() + COMPANY_SECONDS
         while rows < MAX_ROWS and (left := until - time.monotonic()) > 0:
             try:
-                another = self._queue.get(timeout=left)
+                another = self._queue.get(timeout=min(left, LINGER_SECONDS))
             except queue.Empty:
+                if self._decoding > 0:
+                    continue
                 break
             if another is None:
                 return group, True

@@ -75,7 +75,10 @@ class Ingest:
         try:
             loop = asyncio.get_running_loop()
             kind, now = headers.get("content-type", ""), clock.now_ns()
-            made = await loop.run_in_executor(self._pool, normalise, body, kind, client, now)
+            try:
+                made = await loop.run_in_executor(self._pool, normalise, body, kind, client, now)
+            finally:
+                self._buffer.decoded()
             self._buffer.counts.add(requests=1, received=made.table.num_rows + made.rejected, rejected=made.rejected)
             if made.table.num_rows:
                 await asyncio.wrap_future(self._buffer.put(made.table, size))

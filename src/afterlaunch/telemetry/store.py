@@ -18,8 +18,14 @@ from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry import schema
 from afterlaunch.telemetry.calls import Row, group
 from afterlaunch.telemetry.columns import SPANS
+from afterlaunch.telemetry.seen import Seen, keys
 
 MEMORY = "256MB"
+NOT_YET_STORED = """create or replace temp table incoming as
+    select * from batch b where not exists (
+        select 1 from spans s where s.span_id = b.span_id and s.trace_id = b.trace_id and s.client = b.client
+        and s.start_ns between (select min(start_ns) from batch) and (select max(start_ns) from batch))
+    qualify row_number() over (partition by client, trace_id, span_id) = 1"""
 MERGE_MINUTES = 11  # members of one call start within ten minutes of each other
 
 
@@ -55,6 +61,9 @@ class Store:
             schema.DEAD_LETTER,
         ):
             self._connection.execute(statement)
+        self._seen = Seen()
+        for batch in self._connection.sql("select span_id from spans").to_arrow_reader(100_000):
+            self._seen.add(keys(batch.column(0)))
 
     def close(self) -> None:
         with self._write:
@@ -72,13 +81,17 @@ class Store:
     def commit(self, tables: list[Any]) -> tuple[int, int]:
         """Returns (stored, duplicates). When it returns, the spans are durable."""
         batch = pa.concat_tables(tables)
+        if not batch.num_rows:
+            return 0, 0
+        ids = keys(batch["span_id"])
         with self._write:
             cursor = self._connection.cursor()
             cursor.register("batch", batch)
             cursor.execute("begin")
             try:
-                stored = self._store(cursor)
+                stored = self._store(cursor, self._seen.may_repeat(ids))
                 cursor.execute("commit")
+                self._seen.add(ids)
             except BaseException:
                 cursor.execute("rollback")
                 raise
@@ -87,16 +100,13 @@ class Store:
                 cursor.close()
         return stored, batch.num_rows - stored
 
-    def _store(self, cursor: Any) -> int:
-        cursor.execute(
-            """create or replace temp table incoming as
-            select * from batch b where not exists (
-                select 1 from spans s where s.span_id = b.span_id and s.trace_id = b.trace_id and s.client = b.client
-                and s.start_ns between (select min(start_ns) from batch) and (select max(start_ns) from batch))
-            qualify row_number() over (partition by client, trace_id, span_id) = 1"""
-        )
-        stored: int = cursor.execute("insert into spans select * from incoming").fetchone()[0]
-        cursor.execute(f"create or replace temp table fresh as {schema.calls_from('incoming')}")
+    def _store(self, cursor: Any, may_repeat: bool) -> int:
+        source = "batch"
+        if may_repeat:
+            source = "incoming"
+            cursor.execute(NOT_YET_STORED)
+        stored: int = cursor.execute(f"insert into spans select * from {source}").fetchone()[0]
+        cursor.execute(f"create or replace temp table fresh as {schema.calls_from(source)}")
         self._merge(cursor)
         cursor.execute("insert into calls by name select * from fresh")
         cursor.execute(schema.roll_up("fresh", 1))

@@ -24,6 +24,7 @@ class Attributes:
         self._code = {name: code for code, name in enumerate(pairs.keys)}
         self._used = np.zeros(len(pairs.keys), bool)
         self._positions: dict[int, npt.NDArray[np.int64]] = {}
+        self._text = text_of(pairs.values)  # once for all, as most look-ups are for text
 
     def _where(self, code: int) -> npt.NDArray[np.int64]:
         if code not in self._positions:
@@ -50,7 +51,7 @@ class Attributes:
         take = self.pick(names)
         if (take < 0).all():
             return pa.nulls(self.count, pa.string())
-        text = text_of(self._values(take))
+        text = self._text.take(pa.array(take, mask=take < 0))
         absent = pc.or_kleene(pc.equal(text, ""), pc.equal(text, "<REDACTED>"))
         return pc.if_else(pc.fill_null(absent, True), pa.scalar(None, pa.string()), text)
 
@@ -78,15 +79,18 @@ class Attributes:
         if (take < 0).all():
             return pa.nulls(self.count, pa.float64())
         rows = self._values(take)
-        numbers = [_number(row.as_py()) for row in rows] if len(rows) else []
-        return pa.array(numbers, pa.float64())
+        whole = pc.cast(rows.field("i"), pa.float64(), safe=False)
+        numbers = pc.coalesce(rows.field("d"), whole).to_numpy(zero_copy_only=False)
+        numbers = np.where(np.isfinite(numbers) & (numbers >= 0), numbers, np.nan)
+        for place in np.flatnonzero(rows.field("s").is_valid().to_numpy(zero_copy_only=False)):
+            numbers[place] = _decimal(rows.field("s")[int(place)].as_py())
+        return pa.array(numbers, pa.float64(), mask=np.isnan(numbers))
 
     def boolean(self, names: Sequence[str]) -> Any:
         take = self.pick(names)
         if (take < 0).all():
             return pa.nulls(self.count, pa.bool_())
-        rows = self._values(take)
-        word = pc.utf8_lower(text_of(rows))
+        word = pc.utf8_lower(self._text.take(pa.array(take, mask=take < 0)))
         yes, no = pc.is_in(word, pa.array(["true", "1"])), pc.is_in(word, pa.array(["false", "0"]))
         return pc.if_else(yes, True, pc.if_else(no, False, pa.scalar(None, pa.bool_())))
 
@@ -104,13 +108,13 @@ class Attributes:
         keys = pa.DictionaryArray.from_arrays(
             pa.array(self.pairs.codes[left].astype(np.int32)), pa.array(self.pairs.keys, pa.string())
         ).cast(pa.string())
-        values = capped(text_of(self.pairs.values.take(pa.array(left))))
+        values = capped(self._text.take(pa.array(left)))
         return pa.MapArray.from_arrays(pa.array(offsets.astype(np.int32)), keys, values)
 
 
 def capped(text: Any) -> Any:
     """No text longer than 64 Ki characters."""
-    longest = pc.max(pc.utf8_length(text)).as_py() or 0
+    longest = pc.max(pc.binary_length(text)).as_py() or 0  # bytes: never fewer than characters
     return text if longest <= MAX_TEXT else pc.utf8_slice_codeunits(text, 0, MAX_TEXT)
 
 
@@ -129,13 +133,10 @@ def _integer(value: dict[str, Any]) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 17 else None
 
 
-def _number(value: dict[str, Any] | None) -> float | None:
-    if value is None:
-        return None
-    found = value["d"] if value["d"] is not None else value["i"]
-    if found is None and value["s"]:
-        try:
-            found = float(value["s"])
-        except ValueError:
-            return None
-    return float(found) if found is not None and 0 <= float(found) < float("inf") else None
+def _decimal(text: str) -> float:
+    """NaN for what is no finite number >= 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        return float("nan")
+    return found if 0 <= found < float("inf") else float("nan")

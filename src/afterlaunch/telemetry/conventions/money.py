@@ -70,11 +70,14 @@ def price_calls(
     counts = {name: column.to_numpy(zero_copy_only=False) for name, column in buckets.items()}
     known = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in buckets.items()}
     plain = {name: np.where(known[name], np.nan_to_num(counts[name]), 0).astype(np.int64) for name in counts}
+    by_price: dict[tuple[int, bool], tuple[Rates | None, list[int]]] = {}
     for (maker, model, asked, hour), members in groups.items():
         at = clock.from_ns(hour * HOUR_NS)
         found = rates(maker, model, at)
-        fallback = None if found else rates(maker, asked, at)
-        _price_group(costs, np.array(members), found or fallback, found is None, plain, known)
+        price = found or rates(maker, asked, at)
+        by_price.setdefault((id(price), found is None), (price, []))[1].extend(members)
+    for (_, on_requested), (price, members) in by_price.items():
+        _price_group(costs, np.array(members), price, on_requested, plain, known)
     return costs
 
 
