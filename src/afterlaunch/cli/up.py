@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from enum import StrEnum
 
@@ -33,6 +34,12 @@ def _flags(data: str | None, host: str, port: int, gateway_host: str, gateway_po
     os.environ.update({name: value for name, value in values.items() if value is not None})
 
 
+def _end_cleanly_on_sigterm() -> None:
+    """uvicorn raises the signal again once it has stopped; unhandled it would end us before the stores are closed and
+    leave the gateway running without a parent."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
 @plainly
 def up(
     data: str | None = DATA,
@@ -55,6 +62,7 @@ def up(
     link = first_sign_in_link()
     say(f"Sign in once with  {link}" if link else "Sign in as before; a new link: afterlaunch sign-in")
     sys.stderr.flush()
+    _end_cleanly_on_sigterm()
     try:
         server.run()
     finally:
@@ -89,4 +97,5 @@ def serve(
     from afterlaunch.app.server import Server, gateway_credentials
 
     gateway_credentials()
+    _end_cleanly_on_sigterm()
     Server(host, port or int(chosen["PORT"])).run()
