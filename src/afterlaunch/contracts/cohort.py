@@ -7,6 +7,8 @@ A unit that has entered stays in while the share grows under the same salt.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TOTAL = 10_000
 _MASK = 0xFFFFFFFF
 
@@ -43,6 +45,7 @@ def cbor_text(text: str) -> bytes:
     raise ValueError("a targeting key of 4 GiB is no key")
 
 
+@lru_cache(maxsize=16_384)
 def bucket(flag_key: str, targeting_key: str, total: int = TOTAL) -> int:
     """0 … total - 1."""
     return murmur3_32(b"\x82" + cbor_text(flag_key) + cbor_text(targeting_key)) * total >> 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import NoReturn
 
 import aiohttp
@@ -56,7 +57,7 @@ class Client:
         try:
             response = await self._session.request(
                 method,
-                URL(url, encoded=True),
+                _url(url),
                 headers=headers,
                 data=body or None,
                 timeout=timeout,
@@ -86,6 +87,12 @@ class Client:
     async def close(self) -> None:
         await self._session.close()
         await asyncio.sleep(0)
+
+
+@lru_cache(maxsize=4096)
+def _url(url: str) -> URL:
+    """Upstreams have few addresses; taking one apart costs as much as sending to it."""
+    return URL(url, encoded=True)
 
 
 def _translate(problem: Exception) -> NoReturn:
