@@ -22,7 +22,7 @@ from afterlaunch.incidents.duties import audit_paging, stamp_breaches
 from afterlaunch.incidents.models import Incident, ResponseClock, TimelineEntry
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.incidents.timeline import first_broken
-from afterlaunch.notify.models import Page
+from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.oncall import escalation
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.oncall.models import Escalation
@@ -158,7 +158,7 @@ def test_the_auditor_pages_for_an_incident_that_lost_its_escalation(world: World
 
 
 def test_nobody_reachable_is_said_and_repaired_once_somebody_is(world: World, fixed: FixedClock) -> None:
-    contact = world.admin.contact_methods.get()
+    contact = ContactMethod.objects.get(user=world.admin)
     contact.verified_at = None
     contact.save()
     world.incident()
