@@ -1,0 +1,29 @@
+"""The icons: 24 x 24 outlines drawn for this product; each is the inside of an <svg>."""
+
+from __future__ import annotations
+
+ICONS = {
+    "overview": '<rect x="3" y="3" width="7" height="9" rx="1"/><rect x="14" y="3" width="7" height="5" rx="1"/>'
+    '<rect x="14" y="12" width="7" height="9" rx="1"/><rect x="3" y="16" width="7" height="5" rx="1"/>',
+    "incident": '<path d="M12 3 2.5 20h19z"/><path d="M12 10v4m0 3v.1"/>',
+    "change": '<circle cx="6" cy="5" r="2.5"/><circle cx="6" cy="19" r="2.5"/><circle cx="18" cy="12" r="2.5"/>'
+    '<path d="M6 7.5v9M6 12h9.5"/>',
+    "system": '<path d="m12 2.5 9 5v9l-9 5-9-5v-9z"/><path d="m3 7.5 9 5 9-5M12 12.5v9"/>',
+    "call": '<path d="M3 5h18v12H9l-4 4v-4H3z"/><path d="M8 9h8m-8 4h5"/>',
+    "spend": '<circle cx="12" cy="12" r="9"/><path d="M15 8.5c-.7-1-1.8-1.3-3-1.3-1.8 0-3 .9-3 2.3 0 3.2 6 1.6 6'
+    ' 4.9 0 1.4-1.3 2.4-3 2.4-1.4 0-2.5-.5-3.2-1.500M12 5.500v13"/>',
+    "oncall": '<path d="M6 10a6 6 0 0 1 12 0v4l2 3H4l2-3z"/><path d="M10 20.500h4"/>',
+    "report": '<path d="M6 2.500h8l5 5v14H6z"/><path d="M14 2.500v5h5M9 13h7m-7 4h7"/>',
+    "evidence": '<path d="m12 2.5 8 3v6c0 5-3.5 8.5-8 10-4.5-1.5-8-5-8-10v-6z"/><path d="m8.5 12 2.5 2.5 4.5-5"/>',
+    "settings": '<path d="M4 7h9m5 0h2M4 17h3m5 0h8"/><circle cx="15.5" cy="7" r="2.5"/>'
+    '<circle cx="9.5" cy="17" r="2.5"/>',
+    "ok": '<circle cx="12" cy="12" r="9"/><path d="m8 12 3 3 5-6"/>',
+    "warning": '<path d="M12 3 2.5 20h19z"/><path d="M12 10v4m0 3v.1"/>',
+    "breach": '<path d="M8 3h8l5 5v8l-5 5H8l-5-5V8z"/><path d="m9 9 6 6m0-6-6 6"/>',
+    "not_assessed": '<circle cx="12" cy="12" r="9" stroke-dasharray="3 3"/><path d="M8 12h8"/>',
+    "copy": '<rect x="8" y="8" width="12" height="12" rx="2"/><path d="M16 8V4H4v12h4"/>',
+    "theme": '<circle cx="12" cy="12" r="9"/><path d="M12 3a9 9 0 0 1 0 18z" fill="currentColor"/>',
+    "menu": '<path d="M4 6h16M4 12h16M4 18h16"/>',
+    "next": '<path d="m9 5 7 7-7 7"/>',
+    "person": '<circle cx="12" cy="8" r="4"/><path d="M4 21c.5-4.5 4-6.5 8-6.500s7.5 2 8 6.5"/>',
+}
