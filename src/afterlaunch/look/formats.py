@@ -17,7 +17,7 @@ def money(nano: int | None) -> str:
     usd = Decimal(nano) / NANO
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:,.2f}"
-    return f"${usd:.4f}" if abs(usd) >= Decimal("0.001") else f"${usd:.7f}".rstrip("0")
+    return f"${usd:.4f}" if abs(usd) >= Decimal("0.001") else f"${usd:.9f}".rstrip("0")
 
 
 def duration_ms(milliseconds: float | None) -> str:

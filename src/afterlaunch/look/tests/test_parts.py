@@ -12,7 +12,7 @@ from afterlaunch.look.templatetags import look
 
 @pytest.mark.parametrize(
     ("nano", "said"),
-    [(None, "—"), (0, "$0.00"), (12_345_678_900_000, "$12,345.68"), (3_000_000, "$0.0030"), (50, "$0.0000001")],
+    [(None, "—"), (0, "$0.00"), (12_345_678_900_000, "$12,345.68"), (3_000_000, "$0.0030"), (50, "$0.00000005")],
 )
 def test_money_is_exact_where_it_is_small_and_a_dash_where_it_is_unknown(nano: int | None, said: str) -> None:
     assert formats.money(nano) == said
