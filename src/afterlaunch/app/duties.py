@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from afterlaunch.app.judges import JUDGES
+from afterlaunch.alerts.actions import work
+from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
@@ -18,9 +19,14 @@ def run_judges(now: datetime) -> None:
     watch.run(JUDGES, now)
 
 
+def raise_alerts(now: datetime) -> None:
+    work(now, {name: title for name, (title, _) in TITLES.items()})
+
+
 DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.notice_systems", 15, notice_systems),
     Duty("verdicts.watch", 30, run_judges),
+    Duty("alerts.work", 15, raise_alerts),
     Duty("changes.contain", 5, contain_by_policy),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),

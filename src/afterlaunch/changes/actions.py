@@ -15,10 +15,14 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
+from afterlaunch.incidents.actions import start_containment
+from afterlaunch.incidents.models import Incident
 from afterlaunch.routes.actions import ArmValues, promote, set_candidate, set_share
 from afterlaunch.routes.models import Arm, Route
 from afterlaunch.routes.snapshot import current_epoch
 from afterlaunch.verdicts.models import Verdict
+
+PIPELINE = automation("rollback")
 
 
 def changes_seen_by(actor: Actor) -> QuerySet[Change]:
@@ -160,15 +164,23 @@ def rollback(actor: Actor, change: Change, reason: str) -> Change:
         epoch=current_epoch(),
     )
     _tell(actor, change, "rolled_back", reason, rollback=back.pk)
+    for incident in incidents_of(change):
+        details = {"rollback": back.pk, "change": change.pk, "epoch": back.epoch}
+        start_containment(PIPELINE, incident, f"Change {change.pk} was rolled back by {actor.name}: {reason}", details)
     _tell(actor, back, "started", reason, undoes=change.pk, epoch=back.epoch)
     return back
+
+
+def incidents_of(change: Change) -> QuerySet[Incident]:
+    """The open incidents of the change's system and environment."""
+    return Incident.objects.filter(system=change.system, environment=change.environment, status="open")
 
 
 def _flip(change: Change) -> None:
     """Responders may roll back though they may not move shares: the flip is done in the pipeline's own name."""
 
     if change.route is not None:
-        set_share(automation("rollback"), change.route, 0, f"rollback of change {change.pk}")
+        set_share(PIPELINE, change.route, 0, f"rollback of change {change.pk}")
 
 
 def _freeze(actor: Actor, change: Change) -> None:
@@ -189,3 +201,15 @@ def _freeze(actor: Actor, change: Change) -> None:
         epoch=current_epoch(),
         share=change.share,
     )
+
+
+def contain(actor: Actor, incident: Incident, reason: str = "") -> Change:
+    """Roll back what rolls out where the incident is; its route's change first. Raises Conflict when nothing does."""
+    rolling = Change.objects.filter(
+        system=incident.system, environment=incident.environment, state__in=("rolling_out", "approved")
+    ).exclude(kind="rollback")
+    here = rolling.filter(route__name=incident.route) if incident.route else rolling
+    change = here.first() or rolling.first()
+    if change is None:
+        raise Conflict("Nothing is being rolled out here; there is no candidate to take back.", "See Changes.")
+    return rollback(actor, change, reason or f"Containment of incident {incident.pk}.")

@@ -6,6 +6,7 @@ from ninja import Router, Schema
 
 from afterlaunch.changes import actions
 from afterlaunch.changes.models import Change
+from afterlaunch.incidents.actions import incident_by_id
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.actions import ArmValues, route_by_name
 
@@ -101,3 +102,9 @@ def rollback(request: Request, change_id: int, body: Reason) -> dict[str, Any]:
     """Answers with the rollback, a change of its own."""
     change = actions.change_by_id(request.actor, change_id)
     return as_document(actions.rollback(request.actor, change, body.reason or "By hand."))
+
+
+@router.post("/incidents/{incident_id}/contain")
+def contain(request: Request, incident_id: int, body: Reason) -> dict[str, Any]:
+    """Put the last good version back: the newest change that rolls out where the incident is."""
+    return as_document(actions.contain(request.actor, incident_by_id(request.actor, incident_id), body.reason))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from afterlaunch.changes.actions import rollback
+from afterlaunch.changes.actions import incidents_of, rollback
 from afterlaunch.changes.models import Change, ChangeEvent
 from afterlaunch.changes.rules import (
     ArmVerdict,
@@ -20,6 +20,7 @@ from afterlaunch.estate.models import Version
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
+from afterlaunch.incidents.actions import contained
 from afterlaunch.telemetry.queries import gateway_calls
 from afterlaunch.verdicts.models import Verdict
 
@@ -80,6 +81,8 @@ def _verify(change: Change, now: datetime) -> None:
         )
         if won:
             ChangeEvent.objects.create(change=change, at=now, kind="verified", text=said, actor=VERIFIER.name)
+            for incident in incidents_of(change):
+                contained(VERIFIER, incident, said, {"rollback": change.pk})
             details = {"text": said, "baseline_calls": arms.get("baseline", 0), "candidate_calls": 0}
             record(VERIFIER, "change.verified", f"change/{change.pk}", change.system.client.slug, details)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -83,8 +82,9 @@ def serve(
 
     chosen = reload()
     if kind is Kind.GATEWAY:
-        gateway = importlib.import_module("afterlaunch.gateway.serve")
-        gateway.main(host, port or int(chosen["GATEWAY_PORT"]))
+        from afterlaunch.gateway.serve import main
+
+        main(host, port or int(chosen["GATEWAY_PORT"]))
         return
     if kind is not Kind.WEB:
         fail(
