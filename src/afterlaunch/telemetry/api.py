@@ -52,12 +52,12 @@ def list_spans(
     start: From = None,
     end: To = None,
     limit: int = 100,
-    cursor: int | None = None,
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """Spans, newest first; `cursor` of one answer is the next one's."""
     limit = max(1, min(limit, 1000))
     rows = queries.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
-    more = rows[limit - 1]["start_ns"] if len(rows) > limit else None
+    more = rows[limit - 1]["cursor"] if len(rows) > limit else None
     return {"spans": rows[:limit], "cursor": more}
 
 
@@ -69,14 +69,14 @@ def list_calls(
     end: To = None,
     failed: bool | None = None,
     limit: int = 100,
-    cursor: int | None = None,
+    cursor: str | None = None,
 ) -> dict[str, Any]:
     """Model calls, each once, newest first."""
     limit = max(1, min(limit, 1000))
     since, until = period(start, end)
     equals = {"system": system} if system else {}
     rows = queries.calls(since, until, request.actor.sees(), limit + 1, cursor, failed, **equals)
-    return {"calls": rows[:limit], "cursor": rows[limit - 1]["start_ns"] if len(rows) > limit else None}
+    return {"calls": rows[:limit], "cursor": rows[limit - 1]["cursor"] if len(rows) > limit else None}
 
 
 @router.get("/spend")

@@ -10,7 +10,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from afterlaunch.ground.errors import Overloaded
+import duckdb
+import pyarrow as pa
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid, Overloaded
+from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,6 +35,8 @@ class Counts:
     rejected: int = 0
     refused_full: int = 0
     commits: int = 0
+    failed_commits: int = 0
+    buried: int = 0
     commit_seconds: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -43,7 +50,7 @@ class Counts:
 class _Waiting:
     table: Any
     size: int
-    done: Future[tuple[int, int]]
+    done: Future[None]
 
 
 class Buffer:
@@ -82,8 +89,8 @@ class Buffer:
         with self._lock:
             self._decoding -= 1
 
-    def put(self, table: Any, size: int) -> Future[tuple[int, int]]:
-        """The future ends when the rows are durable, with (stored, duplicates)."""
+    def put(self, table: Any, size: int) -> Future[None]:
+        """The future ends when the rows are durable."""
         waiting = _Waiting(table, size, Future())
         self._queue.put(waiting)
         return waiting.done
@@ -118,14 +125,43 @@ class Buffer:
         return group, False
 
     def _commit(self, group: list[_Waiting]) -> None:
+        """One transaction for all; when it fails, each alone, so that one bad body harms no other."""
         began = time.perf_counter()
         try:
             stored, duplicates = self._store.commit([waiting.table for waiting in group])
-        except Exception as problem:
-            log.exception("a commit of telemetry failed")
-            for waiting in group:
-                waiting.done.set_exception(problem)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the senders are told
+            if len(group) > 1:
+                log.warning("a commit of %d bodies failed, each is tried alone: %s", len(group), problem)
+                for waiting in group:
+                    self._commit([waiting])
+                return
+            self._failed(group[0], problem)
             return
         self.counts.add(stored=stored, duplicates=duplicates, commits=1, commit_seconds=time.perf_counter() - began)
         for waiting in group:
-            waiting.done.set_result((waiting.table.num_rows, 0))
+            waiting.done.set_result(None)
+
+    def _failed(self, waiting: _Waiting, problem: Exception) -> None:
+        """What can never be stored goes to the dead letters and is refused for good; anything else may pass."""
+        self.counts.add(failed_commits=1)
+        if not isinstance(problem, (duckdb.DataError, pa.ArrowInvalid)):
+            log.error("a commit of telemetry failed", exc_info=problem)
+            waiting.done.set_exception(problem)
+            return
+        client = waiting.table["client"][0].as_py() if "client" in waiting.table.column_names else HOUSE
+        try:
+            self._store.bury(clock.now_ns(), client, str(problem)[:2000], _as_bytes(waiting.table))
+        except Exception as deeper:
+            log.exception("a dead letter could not be kept")
+            waiting.done.set_exception(deeper)
+            return
+        self.counts.add(buried=waiting.table.num_rows)
+        waiting.done.set_exception(Invalid("The spans cannot be stored; they are kept as a dead letter."))
+
+
+def _as_bytes(table: Any) -> bytes:
+    """The rows as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())

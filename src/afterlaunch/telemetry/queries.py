@@ -18,6 +18,7 @@ from afterlaunch.telemetry.windows import Window
 MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
 QUANTILES = (0.5, 0.95, 0.99)
+AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
 
 def _minute(instant: datetime) -> int:
@@ -141,20 +142,22 @@ def calls(
     end: datetime,
     clients: Clients = None,
     limit: int = 100,
-    before_ns: int | None = None,
+    before: str | None = None,
     failed: bool | None = None,
     **equals: str | None,
 ) -> list[dict[str, Any]]:
-    """Calls, newest first; page on with the last row's start as `before_ns`."""
+    """Calls, newest first; page on with the `cursor` of the last row as `before`."""
     where, parameters = _where(clients, equals)
     if failed is not None:
         where += " and failed = ?"
         parameters.append(failed)
-    until = min(clock.to_ns(end), before_ns) if before_ns is not None else clock.to_ns(end)
+    if before is not None:
+        where += AFTER_CURSOR
+        parameters += _place(before)
     found = current().query(
         f"select * from calls where start_ns >= ? and start_ns < ? and {where}"
-        f" order by start_ns desc limit {int(limit)}",
-        [clock.to_ns(start), until, *parameters],
+        f" order by start_ns desc, span_id desc limit {int(limit)}",
+        [clock.to_ns(start), clock.to_ns(end), *parameters],
     )
     return [_readable(row) for row in found]
 
@@ -166,21 +169,24 @@ def spans(
     start: datetime | None = None,
     end: datetime | None = None,
     limit: int = 100,
-    before_ns: int | None = None,
+    before: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Spans, newest first. Raises Invalid for a trace id that is no hex."""
+    """Spans, newest first; pages like `calls`. Raises Invalid for a trace id that is no hex."""
     where, parameters = _where(clients, {"system": system} if system else {})
     bounds: list[tuple[str, Any]] = [
         ("start_ns >= ?", clock.to_ns(start) if start else None),
         ("start_ns < ?", clock.to_ns(end) if end else None),
-        ("start_ns < ?", before_ns),
         ("trace_id = ?", _trace(trace_id) if trace_id else None),
     ]
     for sql, value in bounds:
         if value is not None:
             where += f" and {sql}"
             parameters.append(value)
-    found = current().query(f"select * from spans where {where} order by start_ns desc limit {int(limit)}", parameters)
+    if before is not None:
+        where += AFTER_CURSOR
+        parameters += _place(before)
+    order = f"order by start_ns desc, span_id desc limit {int(limit)}"
+    found = current().query(f"select * from spans where {where} {order}", parameters)
     return [_readable(row) for row in found]
 
 
@@ -220,11 +226,21 @@ def _trace(text: str) -> bytes:
     return raw
 
 
+def _place(cursor: str) -> list[Any]:
+    """A row's place in the order: its start, and its id among those that start at the same time."""
+    start, _, span = cursor.partition("-")
+    try:
+        return [int(start), int(start), bytes.fromhex(span)]
+    except ValueError:
+        raise Invalid(f"{cursor!r} is no cursor.", "Take it from the answer before.") from None
+
+
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    """Ids as hex, the start as an instant."""
+    """Ids as hex, the start as an instant, and the cursor that continues after the row."""
     for name in ("trace_id", "span_id", "parent_span_id"):
         row[name] = row[name].hex() if row[name] is not None else None
     row["start"] = clock.from_ns(row["start_ns"])
+    row["cursor"] = f"{row['start_ns']}-{row['span_id']}"
     return row
 
 

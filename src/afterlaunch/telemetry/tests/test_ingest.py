@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from afterlaunch.accounts.actions import create_token
+from afterlaunch.accounts.models import Client
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import automation
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry import queries
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.ingest import Ingest
 
 
@@ -145,3 +153,43 @@ def test_without_a_token_only_loopback_is_heard_and_only_where_the_door_is_open(
 
 def test_an_empty_request_succeeds(buffer: Buffer) -> None:
     assert post(buffer, b"{}")[0] == 200
+
+
+def test_a_body_that_can_never_be_stored_is_kept_as_a_dead_letter_and_harms_no_other(buffer: Buffer) -> None:
+    good = normalise(body(), "application/json", None, 0).table
+    bad = good.set_column(good.column_names.index("start_ns"), "start_ns", pa.array(["yesterday"]))
+    buffer.reserve(2)  # keeps the group open until both are in
+    ends = [buffer.put(table, 1) for table in (bad, good)]
+    buffer.decoded()
+    with pytest.raises(Invalid, match="dead letter"):
+        ends[0].result(10)
+    ends[1].result(10)
+    assert stored()["spans"] == 1 and buffer.counts.buried == 1
+    (letter,) = stores.current().query("select client, why from dead_letter")
+    assert letter["client"] == "house" and letter["why"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_writes_for_its_client_whatever_the_resource_says(buffer: Buffer) -> None:
+    acme = Client.objects.create(slug="acme", name="Acme", created_at=clock.now())
+    secrets = {
+        (role, client): create_token(automation("test"), f"{role}-{client}", role, acme if client else None)[1]
+        for role, client in (("ingest", "acme"), ("viewer", "acme"), ("ingest", None))
+    }
+    told = json.loads(body())
+    told["resourceSpans"][0]["resource"]["attributes"].append(
+        {"key": "afterlaunch.client", "value": {"stringValue": "globex"}}
+    )
+    data = json.dumps(told).encode()
+
+    def as_(role: str, client: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {secrets[role, client]}"}
+
+    assert post(buffer, data, as_("viewer", "acme"))[0] == 403
+    assert post(buffer, data, {"authorization": "Bearer nobody"})[0] == 401
+    assert post(buffer, data, as_("ingest", "acme"), open_door=False, peer="192.0.2.7")[0] == 200
+    assert [row["client"] for row in queries.spans(None)] == ["acme"]
+    assert post(buffer, data, as_("ingest", None), open_door=False, peer="192.0.2.7")[0] == 200
+    assert sorted(row["client"] for row in queries.spans(None)) == ["acme", "globex"]
+    assert [row["client"] for row in queries.spans(frozenset({"acme"}))] == ["acme"]
+    assert queries.spans(frozenset()) == []

@@ -1,0 +1,111 @@
+"""Ingest beside MLflow in one run, on the same bodies, in turns.
+
+    python benchmarks/ingest.py --mlflow VENV [--harness FOLDER] [--rounds 3] [--per-round 16]
+
+Needs the harness (`side_by_side.py`, `gen_spans.py`) in `<shared>/bench/telemetry` with its requirements installed in
+the Python that runs this, and a virtual environment that holds mlflow. Both servers start on empty stores. Prints what
+the harness says and the ratios; exit 1 below ten times MLflow's persisted spans per second or above 600 MB of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+PORTS = {"ours": 9290, "mlflow": 9291}
+WARM = 8  # MLflow's workers each need a first request
+FASTER, MEBIBYTES = 10.0, 572.0  # 600 MB
+
+
+def start(command: list[str], ready: str, log: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")} if "afterlaunch" in command else dict(os.environ)
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(ready, timeout=2).read()
+            return process
+        except urllib.error.HTTPError:
+            return process
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.2)
+    process.kill()
+    raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+
+
+def targets(folder: Path, mlflow: Path) -> tuple[list[dict[str, object]], list[subprocess.Popen[bytes]]]:
+    """Start both; the harness is told where they listen and how their rows are counted."""
+    ours, peer = (f"http://127.0.0.1:{port}" for port in PORTS.values())
+    database = folder / "mlflow.db"
+    store = ["--backend-store-uri", f"sqlite:///{database}", "--default-artifact-root", str(folder / "artifacts")]
+    commands = (
+        [sys.executable, "-m", "afterlaunch", "serve", "web", f"--data={folder / 'ours'}", f"--port={PORTS['ours']}"],
+        [str(mlflow / "bin" / "mlflow"), "server", *store, "--host", "127.0.0.1", "--port", str(PORTS["mlflow"])],
+    )
+    processes = [
+        start(command, address + ready, folder / f"{name}.log")
+        for command, address, ready, name in zip(
+            commands, (ours, peer), ("/healthz", "/health"), ("ours", "mlflow"), strict=True
+        )
+    ]
+    rows: list[dict[str, object]] = [
+        {"name": "ours", "url": f"{ours}/v1/traces", "pid": processes[0].pid, "count_path": "total"}
+        | {"count_url": f"{ours}/api/v1/telemetry/counts"},
+        {"name": "mlflow", "url": f"{peer}/v1/traces", "pid": processes[1].pid}
+        | {"headers": {"x-mlflow-experiment-id": "0"}, "sqlite": str(database), "sql": "select count(*) from spans"},
+    ]
+    return rows, processes
+
+
+def run(harness: Path, mlflow: Path, rounds: int, per_round: int) -> list[dict[str, float]]:
+    with tempfile.TemporaryDirectory(prefix="al-bench-") as name:
+        folder = Path(name)
+        bodies, count = folder / "bodies.bin", WARM + rounds * per_round
+        generate = [sys.executable, str(harness / "gen_spans.py"), "--bodies", str(count), "--dialect", "both"]
+        subprocess.run([*generate, "--out", str(bodies)], check=True, stdout=subprocess.DEVNULL)
+        rows, processes = targets(folder, mlflow)
+        try:
+            (folder / "targets.json").write_text(json.dumps(rows))
+            compare = [sys.executable, str(harness / "side_by_side.py"), str(folder / "targets.json")]
+            compare += ["--bodies", str(bodies), "--per-round", str(per_round), "--rounds", str(rounds)]
+            compare += ["--warm", str(WARM), "--out", str(folder / "results.jsonl")]
+            said = subprocess.run(compare, check=True, capture_output=True, text=True).stdout
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait(60)
+    print(said)
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def main() -> int:
+    from tests.real_input import shared
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mlflow", type=Path, required=True)
+    parser.add_argument("--harness", type=Path, default=(shared() or Path()) / "bench" / "telemetry")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--per-round", type=int, default=16)
+    given = parser.parse_args()
+    ours, peer = run(given.harness, given.mlflow, given.rounds, given.per_round)
+    faster = ours["persisted_spans_per_s"] / peer["persisted_spans_per_s"]
+    cheaper = peer["server_cpu_s_per_1k_spans"] / ours["server_cpu_s_per_1k_spans"]
+    memory = ours["server_peak_rss_mib"]
+    print(f"persisted spans/s: {faster:.1f} times; CPU per span: {cheaper:.1f} times less; memory {memory} MiB")
+    return 0 if faster >= FASTER and memory <= MEBIBYTES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
