@@ -12,6 +12,8 @@ from afterlaunch.changes.api import router as changes
 from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
+from afterlaunch.incidents.api import router as incidents
+from afterlaunch.oncall.api import router as oncall
 from afterlaunch.routes.api import router as routes
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.verdicts.api import router as verdicts
@@ -20,6 +22,8 @@ api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", d
 api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)
+api.add_router("", incidents)
+api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", verdicts)
 api.add_router("", changes)

@@ -152,6 +152,10 @@ X_FRAME_OPTIONS = "DENY"
 # Sessions of a demo in accelerated time must not expire at once.
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
+# Lists that point up by nature; rooms below read them by these names.
+NOTIFICATION_KINDS = "afterlaunch.app.notification_kinds.KINDS"
+INCIDENT_PANELS = "afterlaunch.app.incident_panels.PANELS"
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

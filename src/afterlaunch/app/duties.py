@@ -10,6 +10,7 @@ from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.duties import audit_paging, stamp_breaches
+from afterlaunch.notify.duties import send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.telemetry.duties import notice_systems
 from afterlaunch.verdicts import watch
@@ -31,6 +32,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
     Duty("oncall.escalate", 5, escalate),
+    Duty("notify.send_pages", 5, send_pages),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging),
     Duty("evidence.checkpoint", 30, sign_when_grown),

@@ -13,4 +13,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("sign-in/<str:secret>", sign_in.one_time_link),
     path("api/v1/", api.urls),
+    path("", include("afterlaunch.incidents.urls")),
+    path("", include("afterlaunch.oncall.urls")),
+    path("", include("afterlaunch.notify.urls")),
 ]

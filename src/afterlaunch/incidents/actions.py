@@ -45,6 +45,11 @@ def page_facts(incident: Incident) -> dict[str, Any]:
         "system": str(incident.system),
         "environment": incident.environment,
         "summary": incident.summary,
+        "lines": [
+            *([incident.summary] if incident.summary else []),
+            f"System {incident.system}, {incident.environment or 'all environments'}",
+            f"Detected {incident.detected_at:%Y-%m-%d %H:%M} UTC",
+        ],
         "path": f"/incidents/{incident.pk}",
         "detected_at": incident.detected_at.isoformat(),
     }

@@ -12,12 +12,12 @@ from afterlaunch.ground.wall import first_instant, local_of
 
 @dataclass(frozen=True)
 class Weekly:
-    """`anchor` is the naive wall time of one handoff; `members` take turns of `weeks` weeks from it on."""
+    """`anchor` is the naive wall time of one handoff; `members` take turns of `days` days."""
 
     zone: str
     anchor: datetime
     members: tuple[int, ...]
-    weeks: int = 1
+    days: int = 7
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Shift:
 
 
 def _handoff(rotation: Weekly, number: int) -> datetime:
-    return first_instant(rotation.anchor + timedelta(weeks=rotation.weeks * number), ZoneInfo(rotation.zone))
+    return first_instant(rotation.anchor + timedelta(days=rotation.days * number), ZoneInfo(rotation.zone))
 
 
 def _turn(rotation: Weekly, at: datetime) -> int:
     """The number of the turn at `at`. The wall clock's difference modulo the length gives a first guess, which a
     gap or a repeated hour may put one off."""
     passed = local_of(at, ZoneInfo(rotation.zone)) - rotation.anchor
-    number = passed // timedelta(weeks=rotation.weeks)
+    number = passed // timedelta(days=rotation.days)
     while _handoff(rotation, number) > at:
         number -= 1
     while _handoff(rotation, number + 1) <= at:

@@ -36,7 +36,7 @@ def _versions(client: Client) -> list[tuple[datetime, Weekly]]:
                 row.zone,
                 datetime.combine(row.anchor_date, row.handoff),
                 tuple(member.user_id for member in row.members.all()),
-                row.weeks,
+                7 * row.weeks,
             ),
         )
         for row in rows

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ninja import Router, Schema
+
+from afterlaunch.incidents.actions import acknowledge, incident_by_id, incidents_seen_by, resolve
+from afterlaunch.incidents.clocks import running
+from afterlaunch.incidents.models import Incident, ResponseClock
+from afterlaunch.look.requests import Request
+from afterlaunch.notify.outbox import pages_about
+
+router = Router(tags=["incidents"])
+
+
+class ResolveIn(Schema):
+    text: str = ""
+
+
+def _clock(row: ResponseClock | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "deadline": row.deadline,
+        "started_at": row.started_at,
+        "reason": row.reason,
+        "candidates": row.candidates,
+        "severity": row.severity,
+        "tier": row.tier,
+        "policy": row.policy,
+        "met_at": row.met_at,
+        "breached_at": row.breached_at,
+        "cause": row.cause or None,
+    }
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> float | None:
+    """None is unknown; it is never zero."""
+    return (until - since).total_seconds() if since and until else None
+
+
+def out(incident: Incident) -> dict[str, Any]:
+    """An incident as the API shows it in lists."""
+    return {
+        "id": incident.pk,
+        "client": incident.system.client.slug,
+        "system": incident.system.key,
+        "environment": incident.environment,
+        "route": incident.route or None,
+        "arm": incident.arm or None,
+        "title": incident.title,
+        "summary": incident.summary,
+        "severity": incident.severity,
+        "peak_severity": incident.peak_severity,
+        "phase": incident.phase,
+        "status": incident.status,
+        "outcome": incident.outcome or None,
+        "recurrence_of": incident.recurrence_of_id,
+        "occurred_at": incident.occurred_at,
+        "detected_at": incident.detected_at,
+        "acknowledged_at": incident.acknowledged_at,
+        "acknowledged_by": incident.acknowledged_by or None,
+        "contained_at": incident.contained_at,
+        "recovered_at": incident.recovered_at,
+        "resolved_at": incident.resolved_at,
+        "detect_seconds": _seconds(incident.occurred_at, incident.detected_at),
+        "acknowledge_seconds": _seconds(incident.detected_at, incident.acknowledged_at),
+        "contain_seconds": _seconds(incident.detected_at, incident.contained_at),
+        "resolve_seconds": _seconds(incident.detected_at, incident.resolved_at),
+        "clock": _clock(next((row for row in incident.clocks.all() if row.superseded_at is None), None)),
+    }
+
+
+def _whole(incident: Incident) -> dict[str, Any]:
+    pages = [
+        {
+            "key": page.key,
+            "person": str(page.person),
+            "kind": page.contact.kind,
+            "to": page.contact.shown,
+            "state": page.state,
+            "attempts": page.attempts,
+            "created_at": page.created_at,
+            "accepted_at": page.accepted_at,
+            "error": page.error or None,
+        }
+        for page in pages_about(incident.topic)
+    ]
+    timeline = [
+        {
+            "sequence": entry.sequence,
+            "at": entry.at,
+            "kind": entry.kind,
+            "text": entry.text,
+            "details": entry.details,
+            "actor": entry.actor,
+            "hash": entry.hash,
+        }
+        for entry in incident.timeline.all()
+    ]
+    return {**out(incident), "clock": _clock(running(incident)), "timeline": timeline, "pages": pages}
+
+
+@router.get("/incidents")
+def list_incidents(
+    request: Request,
+    status: str = "",
+    severity: str = "",
+    system: int | None = None,
+    limit: int = 100,
+    cursor: int | None = None,
+) -> dict[str, Any]:
+    """Incidents that the actor may see, the newest first; `cursor` is the id of the last one of the page before."""
+    limit = max(1, min(limit, 500))
+    rows = incidents_seen_by(request.actor).prefetch_related("clocks").order_by("-pk")
+    equals = {"status": status, "severity": severity, "system_id": system}
+    rows = rows.filter(**{name: value for name, value in equals.items() if value})
+    found = list((rows.filter(pk__lt=cursor) if cursor is not None else rows)[: limit + 1])
+    return {
+        "incidents": [out(row) for row in found[:limit]],
+        "cursor": found[limit - 1].pk if len(found) > limit else None,
+    }
+
+
+@router.get("/incidents/{incident_id}")
+def one_incident(request: Request, incident_id: int) -> dict[str, Any]:
+    """The incident with its clock, timeline and pages."""
+    return _whole(incident_by_id(request.actor, incident_id))
+
+
+@router.post("/incidents/{incident_id}/acknowledge")
+def acknowledge_incident(request: Request, incident_id: int) -> dict[str, Any]:
+    """Take it: stops the paging and meets the clock. Repeating it changes nothing."""
+    acknowledge(request.actor, incident_by_id(request.actor, incident_id), " over the API")
+    return _whole(incident_by_id(request.actor, incident_id))
+
+
+@router.post("/incidents/{incident_id}/resolve")
+def resolve_incident(request: Request, incident_id: int, body: ResolveIn | None = None) -> dict[str, Any]:
+    """End it. Repeating it changes nothing."""
+    resolve(request.actor, incident_by_id(request.actor, incident_id), body.text if body else "")
+    return _whole(incident_by_id(request.actor, incident_id))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import signing
+from django.core.paginator import Paginator
+from django.db.models import Case, IntegerField, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from afterlaunch.estate.actions import systems_seen_by
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Role
+from afterlaunch.ground.errors import Conflict, NotAllowed
+from afterlaunch.incidents import actions
+from afterlaunch.incidents.models import SEVERITIES, Incident
+from afterlaunch.incidents.panels import filled
+from afterlaunch.incidents.rules import judge_clock
+from afterlaunch.incidents.signed import acknowledge_by_link, open_link
+from afterlaunch.incidents.timeline import first_broken
+from afterlaunch.look.requests import Request
+from afterlaunch.notify.outbox import pages_about
+from afterlaunch.oncall.models import Escalation
+
+PER_PAGE = 50
+CONFIRM_SECONDS = 1800  # real seconds that a confirm form stays good
+CONFIRM_SALT = "acknowledge"
+
+
+@require_GET
+def incidents(request: Request) -> HttpResponse:
+    """Open ones first, then the newest."""
+    asked = {name: request.GET.get(name, "") for name in ("status", "severity", "system")}
+    rows = actions.incidents_seen_by(request.actor).prefetch_related("clocks")
+    for name, value in asked.items():
+        if value and (name != "system" or value.isdigit()):
+            rows = rows.filter(**{name: value})
+    first = Case(When(status="open", then=Value(0)), default=Value(1), output_field=IntegerField())
+    page = Paginator(rows.order_by(first, "-detected_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [{"incident": one, "clock": clock_of(one)} for one in page],
+        "asked": asked,
+        "filtered": any(asked.values()),
+        "severities": [name for name, _ in SEVERITIES],
+        "systems": systems_seen_by(request.actor),
+    }
+    return render(request, "incidents/incidents.html", context)
+
+
+def clock_of(incident: Incident) -> dict[str, Any] | None:
+    """The running clock and its state by the rule; reads prefetched rows when there are any."""
+    row = next((one for one in incident.clocks.all() if one.superseded_at is None), None)
+    if row is None:
+        return None
+    now = clock.now()
+    state = judge_clock(row.deadline, row.met_at, now)
+    verdict = "breached" if row.breached_at else state.verdict
+    return {
+        "row": row,
+        "verdict": verdict,
+        "left": row.deadline - now,
+        "candidates": row.candidates.items(),
+        "factor": clock.lease(1).total_seconds(),
+    }
+
+
+@require_GET
+def incident(request: Request, pk: int) -> HttpResponse:
+    return render(request, "incidents/incident.html", _context(request, pk))
+
+
+def _context(request: Request, pk: int) -> dict[str, Any]:
+    found = actions.incident_by_id(request.actor, pk)
+    may = request.actor.may(Role.RESPONDER, found.system.client.slug)
+    return {
+        "incident": found,
+        "clock": clock_of(found),
+        "old_clocks": [row for row in found.clocks.all() if row.superseded_at],
+        "timeline": found.timeline.all(),
+        "broken_at": first_broken(found),
+        "pages": pages_about(found.topic),
+        "escalation": Escalation.objects.filter(topic=found.topic).first(),
+        "panels": filled(request.actor, found),
+        "may_respond": may,
+        "may_contain": request.actor.may(Role.OPERATOR, found.system.client.slug),
+        "severities": [name for name, _ in SEVERITIES if name != found.severity],
+        "early": found.phase in ("detection", "triage"),
+        "now": clock.now(),
+    }
+
+
+@require_POST
+def act(request: Request, pk: str, deed: str) -> HttpResponse:
+    """One of the buttons of the page."""
+    found, text = actions.incident_by_id(request.actor, int(pk)), request.POST.get("text", "")
+    if deed == "acknowledge":
+        actions.acknowledge(request.actor, found)
+    elif deed == "resolve":
+        actions.resolve(request.actor, found, text)
+    elif deed == "reopen":
+        actions.reopen(request.actor, found, text)
+    elif deed == "false-alarm":
+        actions.false_alarm(request.actor, found, text)
+    elif deed == "note":
+        actions.add_note(request.actor, found, text)
+    elif deed == "severity":
+        actions.change_severity(request.actor, found, request.POST.get("severity", ""), text)
+    return redirect(f"/incidents/{pk}")
+
+
+@csrf_exempt  # the form carries a token of its own: with no-referrer a browser sends no origin that Django accepts
+@require_http_methods(["GET", "HEAD", "POST"])
+def signed_acknowledge(request: HttpRequest, token: str) -> HttpResponse:
+    """GET shows a button and changes nothing, so that a link preview acknowledges nothing. POST acts, once."""
+    opened = open_link(token)
+    status, done = 200, False
+    if request.method == "POST":
+        try:
+            signing.loads(request.POST.get("confirm", ""), salt=CONFIRM_SALT + token, max_age=CONFIRM_SECONDS)
+            acknowledge_by_link(token, request.META.get("REMOTE_ADDR", ""), request.headers.get("User-Agent", ""))
+            done = True
+        except signing.BadSignature:
+            status = 400
+        except Conflict:
+            status = 409
+        except NotAllowed:
+            status = 403
+        opened = open_link(token)
+    context = {
+        "incident": opened.incident,
+        "usable": opened.usable,
+        "done": done,
+        "status": status,
+        "confirm": signing.dumps(opened.page.pk, salt=CONFIRM_SALT + token),
+    }
+    response = render(request, "incidents/acknowledge.html", context, status=status)
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client as Browser
+
+from afterlaunch.accounts.actions import create_token
+from afterlaunch.accounts.models import Client, User
+from afterlaunch.ground.actors import Role, automation
+from afterlaunch.incidents.models import Incident
+from afterlaunch.incidents.tests.conftest import World
+
+
+def signed_in(name: str) -> Browser:
+    browser = Browser()
+    browser.force_login(
+        User.objects.get(email=f"{name}@example.test"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return browser
+
+
+@pytest.fixture
+def people(world: World) -> World:
+    world.person("mate", Role.RESPONDER, "acme")
+    world.person("viewer", Role.VIEWER, "acme")
+    world.person("stranger", Role.ADMIN, "other")
+    return world
+
+
+def test_the_pages_show_the_incident_to_its_client_only(people: World) -> None:
+    incident = people.incident()
+    for name in ("mate", "viewer"):
+        page = signed_in(name).get(f"/incidents/{incident.pk}")
+        assert page.status_code == 200 and b"First response" in page.content and b"Timeline" in page.content
+        assert (b"/acknowledge" in page.content) == (name == "mate")
+        assert b"Answers are refused" in signed_in(name).get("/incidents").content
+    assert signed_in("stranger").get(f"/incidents/{incident.pk}").status_code == 404
+    assert b"No incident yet" in signed_in("stranger").get("/incidents").content
+
+
+def test_the_buttons_work_for_those_who_may(people: World) -> None:
+    incident = people.incident()
+    assert signed_in("viewer").post(f"/incidents/{incident.pk}/acknowledge").status_code == 403
+    assert signed_in("stranger").post(f"/incidents/{incident.pk}/acknowledge").status_code == 404
+    mate = signed_in("mate")
+    assert mate.post(f"/incidents/{incident.pk}/note", {"text": "looking"}).status_code == 302
+    assert mate.post(f"/incidents/{incident.pk}/acknowledge").status_code == 302
+    assert mate.post(f"/incidents/{incident.pk}/resolve", {"text": "rolled back"}).status_code == 302
+    assert Incident.objects.get().status == "resolved"
+    assert mate.post(f"/incidents/{incident.pk}/reopen", {"text": "again"}).status_code == 302
+
+
+def test_a_list_asks_the_database_a_fixed_number_of_times(people: World, django_assert_num_queries: object) -> None:
+    browser = signed_in("mate")
+    counts = []
+    for rounds in (1, 6):
+        for number in range(rounds):
+            people.incident(f"{rounds}-{number}")
+        from django.db import connection
+        from django.test.utils import CaptureQueriesContext
+
+        with CaptureQueriesContext(connection) as seen:
+            assert browser.get("/incidents").status_code == 200
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_the_api_pages_and_acknowledges(people: World) -> None:
+    ids = [people.incident(f"f{number}").pk for number in range(3)]
+    _, secret = create_token(automation("test"), "ci", "responder", Client.objects.get(slug="acme"))
+    browser = Browser(headers={"authorization": f"Bearer {secret}"})
+    first = browser.get("/api/v1/incidents?limit=2").json()
+    assert [row["id"] for row in first["incidents"]] == ids[:0:-1]
+    rest = browser.get(f"/api/v1/incidents?limit=2&cursor={first['cursor']}").json()
+    assert [row["id"] for row in rest["incidents"]] == ids[:1] and rest["cursor"] is None
+    body = browser.post(f"/api/v1/incidents/{ids[0]}/acknowledge").json()
+    assert body["acknowledged_by"] == "ci" and body["clock"]["met_at"] and body["pages"][0]["state"] == "pending"
+    assert browser.post(f"/api/v1/incidents/{ids[0]}/resolve", "", "application/json").json()["status"] == "resolved"
+    _, other = create_token(automation("test"), "x", "admin", Client.objects.get(slug="other"))
+    stranger = Browser(headers={"authorization": f"Bearer {other}"})
+    assert stranger.get(f"/api/v1/incidents/{ids[0]}").status_code == 404
+
+
+def test_on_call_page_says_when_nobody_can_be_reached(people: World) -> None:
+    browser = signed_in("mate")
+    assert b"Nobody has a verified" not in browser.get("/oncall").content
+    people.admin.contact_methods.all().delete()
+    assert b"Nobody has a verified contact method" in browser.get("/oncall").content
+    mate, ada = User.objects.get(email="mate@example.test"), people.admin
+    form = {"member": [mate.pk, ada.pk], "anchor_date": "2026-03-02", "handoff": "09:00", "zone": "Europe/Berlin"}
+    assert browser.post("/oncall/acme/rotation", form).status_code == 403
+    admin = signed_in("admin")
+    assert admin.post("/oncall/acme/rotation", form).status_code == 302
+    override = {"substitute": ada.pk, "starts_at": "2026-03-03T02:00", "ends_at": "2026-03-05T00:00"}
+    assert browser.post("/oncall/acme/overrides", override).status_code == 302
+    shown = browser.get("/api/v1/oncall").json()["oncall"]
+    assert [(row["client"], row["person"], row["stands_in_for"]) for row in shown] == [("acme", "Ada", "mate")]
+    steps = {"target-0": "schedule", "minutes-0": "5", "target-1": "person", "person-1": ada.pk, "minutes-1": "10"}
+    assert admin.post("/oncall/acme/policy", steps).status_code == 302
+    assert b"then waits 10 min" in browser.get("/oncall").content
+
+
+def test_a_contact_method_is_verified_by_its_code(people: World) -> None:
+    mate = signed_in("mate")
+    assert b"No page can reach you" in mate.get("/settings/contacts").content
+    assert mate.post("/settings/contacts/add", {"kind": "email", "address": "mate@x.test"}).status_code == 302
+    contact = User.objects.get(email="mate@example.test").contact_methods.get()
+    assert contact.verified_at is None and contact.pages.get().purpose == "test"
+    assert signed_in("viewer").post(f"/settings/contacts/{contact.pk}/remove").status_code == 404
+    mate.post(f"/settings/contacts/{contact.pk}/verify", {"code": contact.code})
+    contact.refresh_from_db()
+    assert contact.verified_at is not None
+    assert mate.post("/settings/contacts/add", {"kind": "slack", "address": "https://10.0.0.1/x"}).status_code == 400

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import smtplib
+import ssl
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.settings import settings
+from afterlaunch.notify.kinds import Message
+from afterlaunch.notify.rules import Outcome
+
+TIMEOUT = 10.0
+
+
+class Email:
+    name, label = "email", "E-mail"
+    address_label, example = "E-mail address", "you@example.com"
+
+    def check(self, address: str) -> str:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise Invalid(f"{address!r} is no e-mail address.") from None
+        return address
+
+    def new_secret(self) -> str:
+        return ""
+
+    def send(self, message: Message) -> Outcome:
+        url = settings().text("SMTP_URL")
+        if not url:
+            return Outcome("permanent", "no mail server is configured: set AFTERLAUNCH_SMTP_URL")
+        try:
+            _deliver(url, letter(message))
+        except smtplib.SMTPRecipientsRefused as problem:
+            codes = [code for code, _ in problem.recipients.values()]
+            return Outcome("temporary" if all(400 <= code < 500 for code in codes) else "permanent", _why(problem))
+        except smtplib.SMTPResponseException as problem:
+            return Outcome("permanent" if problem.smtp_code >= 500 else "temporary", _why(problem))
+        except (smtplib.SMTPException, OSError) as problem:
+            return Outcome("temporary", _why(problem))
+        return Outcome("accepted", "accepted by the mail server", receipt=f"<{message.key}@{_domain()}>")
+
+
+def _why(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"[:300]
+
+
+def _domain() -> str:
+    return settings().text("MAIL_FROM").rpartition("@")[2] or "localhost"
+
+
+def letter(message: Message) -> EmailMessage:
+    """Plain text. Line ends in a title can't make headers: the header policy refuses them, so they are folded away."""
+    mail = EmailMessage()
+    title = " ".join(message.title.split())
+    mail["Subject"] = f"[{message.severity}] {title}" if message.severity else title
+    mail["From"] = Address("Afterlaunch", addr_spec=settings().text("MAIL_FROM"))
+    mail["To"] = message.to
+    mail["Date"] = format_datetime(clock.now())
+    mail["Message-ID"] = f"<{message.key}@{_domain()}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    parts = [title, "", *message.lines, ""]
+    if message.acknowledge_url:
+        parts += ["Acknowledge (opens a page with a button):", message.acknowledge_url, ""]
+    if message.url:
+        parts += ["Details:", message.url, ""]
+    mail.set_content("\n".join(parts))
+    return mail
+
+
+def _deliver(url: str, mail: EmailMessage) -> None:
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "localhost", parts.scheme == "smtps"
+    context = ssl.create_default_context()
+    server: smtplib.SMTP
+    if secure:
+        server = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT, context=context)
+    else:
+        server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT)
+    with server:
+        if not secure and server.ehlo()[0] == 250 and server.has_extn("starttls"):
+            server.starttls(context=context)
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(mail)
