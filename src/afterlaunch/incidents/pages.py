@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core import signing
@@ -27,6 +28,20 @@ from afterlaunch.oncall.models import Escalation
 PER_PAGE = 50
 CONFIRM_SECONDS = 1800  # real seconds that a confirm form stays good
 CONFIRM_SALT = "acknowledge"
+REASONS = {
+    "open_in_hours": "opened in business hours",
+    "closed_off_hours": "opened off hours; the off-hours target ends first",
+    "closed_next_opening": "opened off hours; the next opening plus the in-hours target ends first",
+    "batch_slot": "the next weekly batch",
+    "batch_slot_moved": "the next weekly batch, moved off a closed day",
+}
+CANDIDATES = {
+    "in_hours": "In-hours target",
+    "off_hours": "Off-hours target",
+    "next_opening": "Next opening plus in-hours target",
+    "business_day_end": "End of that business day",
+    "batch_slot": "Batch",
+}
 
 
 @require_GET
@@ -62,8 +77,8 @@ def clock_of(incident: Incident) -> dict[str, Any] | None:
         "row": row,
         "verdict": verdict,
         "left": row.deadline - now,
-        "candidates": row.candidates.items(),
-        "factor": clock.lease(1).total_seconds(),
+        "why": REASONS.get(row.reason, row.reason.replace("_", " ")),
+        "candidates": [(CANDIDATES.get(k, k), datetime.fromisoformat(at)) for k, at in row.candidates.items()],
     }
 
 
