@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from afterlaunch.app.asgi import Application
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.exposition import Exposition
 from afterlaunch.telemetry.ingest import LOOPBACK, Ingest, not_taken
 from afterlaunch.telemetry.store import close_store, open_store
 
@@ -32,6 +33,5 @@ def open_stores(host: str) -> Stores:
     buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
     ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"))
-    return Stores(
-        {"/v1/traces": ingest, "/v1/metrics": not_taken, "/v1/logs": not_taken}, [close_store, buffer.close], buffer
-    )
+    hot: dict[str, Application] = {"/v1/traces": ingest, "/v1/metrics": not_taken, "/v1/logs": not_taken}
+    return Stores({**hot, "/metrics": Exposition(buffer)}, [close_store, buffer.close], buffer)

@@ -17,7 +17,7 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import exposition, queries
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise
@@ -193,3 +193,11 @@ def test_a_token_writes_for_its_client_whatever_the_resource_says(buffer: Buffer
     assert sorted(row["client"] for row in queries.spans(None)) == ["acme", "globex"]
     assert [row["client"] for row in queries.spans(frozenset({"acme"}))] == ["acme"]
     assert queries.spans(frozenset()) == []
+
+
+def test_the_receiver_tells_what_it_did(buffer: Buffer) -> None:
+    for _ in range(2):
+        post(buffer, body())
+    told = exposition.text(buffer)
+    for line in ("stored_total 1", "duplicates_total 1", "received_total 2", "buffer_bytes 0"):
+        assert f"afterlaunch_otlp_{line}\n" in told

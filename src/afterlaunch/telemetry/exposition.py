@@ -1,0 +1,47 @@
+"""What the receiver did, for Prometheus: a raw ASGI application. Numbers only, nothing of any client."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.ingest import Receive, Send
+
+COUNTERS = {
+    "requests": "Telemetry requests that were decoded.",
+    "received": "Spans received, with those refused.",
+    "stored": "Spans committed to the store.",
+    "duplicates": "Spans that were stored already.",
+    "rejected": "Spans refused for good within a request.",
+    "buried": "Spans kept as dead letters.",
+    "refused_full": "Requests refused because the buffer was full.",
+    "commits": "Group commits done.",
+    "failed_commits": "Bodies whose commit failed.",
+    "commit_seconds": "Time spent in commits, in seconds.",
+}
+
+
+def text(buffer: Buffer) -> str:
+    """Prometheus text format, version 0.0.4."""
+    lines: list[str] = []
+    for name, told in COUNTERS.items():
+        metric = f"afterlaunch_otlp_{name}_total"
+        lines += [f"# HELP {metric} {told}", f"# TYPE {metric} counter", f"{metric} {getattr(buffer.counts, name)}"]
+    held = "afterlaunch_otlp_buffer_bytes"
+    lines += [f"# HELP {held} Telemetry waiting for its commit.", f"# TYPE {held} gauge", f"{held} {buffer.held_bytes}"]
+    return "\n".join(lines) + "\n"
+
+
+class Exposition:
+    """Answers GET /metrics."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        body = text(self._buffer).encode()
+        kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        headers = [kind, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
