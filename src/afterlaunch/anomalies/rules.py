@@ -7,7 +7,7 @@ from math import sqrt
 
 from afterlaunch.verdicts.words import Finding, Status, View
 
-LEARNED_MINUTES = 120
+LEARNED_MINUTES = 180
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Volume:
     severity: str = "P2"
 
     def assess(self, view: View) -> Finding:
-        past_minutes = (view.past.end - view.past.start).total_seconds() / 60
+        past_minutes = view.past.minutes
         minutes = max((view.recent.end - view.recent.start).total_seconds() / 60, 1)
         usual, now = view.past.calls / max(past_minutes, 1), view.recent.calls / minutes
         expected = usual * minutes
-        if view.past.calls < LEARNED_MINUTES or expected < 10:
+        if past_minutes < LEARNED_MINUTES or expected < 10:
             said = "There is too little history to know what volume is usual."
             return Finding(
                 self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "calls/min", view.recent.calls

@@ -9,6 +9,7 @@ from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Status, View, too
 
 NANO = 1_000_000_000
 LEARNED = 50
+LEARNED_HOURS = 3
 
 
 def cost_per_call(window: Window) -> float | None:
@@ -35,8 +36,8 @@ class CostPerHour:
             said = f"The cost of {view.recent.calls_unknown_cost} of {view.recent.calls} calls is not known."
             return Finding(self.name, Status.NOT_ASSESSED, "cost_unknown", said, count=view.recent.calls)
         now = view.recent.cost_nano / NANO / hours
-        past_hours = (view.past.end - view.past.start).total_seconds() / 3600
-        if view.past.calls < LEARNED or not view.past.cost_nano:
+        past_hours = view.past.minutes / 60
+        if past_hours < LEARNED_HOURS or view.past.calls < LEARNED or not view.past.cost_nano:
             said = f"${now:,.4f} an hour; too little history to compare with."
             return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "USD/h", view.recent.calls)
         usual = view.past.cost_nano / NANO / past_hours

@@ -17,6 +17,7 @@ from afterlaunch.telemetry.windows import Window
 
 MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
+SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES) + ", max(minute) - min(minute) + 1 as minutes"
 QUANTILES = (0.5, 0.95, 0.99)
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
@@ -53,7 +54,7 @@ def windows(
     where, parameters = _where(clients, equals)
     span = [_minute(start), _minute(end), *parameters]
     groups = ", ".join(f'"{name}"' for name in group_by) or "true"
-    sums = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+    sums = SUMS
     tail = f"from rollup where minute >= ? and minute < ? and {where}"
     keyed = f"{groups}, " if group_by else ""
     found = current().query(f"select {keyed}{sums} {tail} group by {groups} having sum(calls) > 0", span)
@@ -89,6 +90,7 @@ def _window(
         end=end,
         key=key,
         calls=row["calls"],
+        minutes=row["minutes"],
         failed=row["failed"],
         timeouts=row["timeouts"],
         provider_faults=row["provider_faults"],
@@ -114,7 +116,7 @@ def series(
     """One window per step of [start, end), empty ones included, in order."""
     where, parameters = _where(clients, equals)
     first, last = _minute(start), _minute(end)
-    sums = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+    sums = SUMS
     tail = f"from rollup where minute >= ? and minute < ? and {where}"
     step = f"((minute - {first}) // {int(step_minutes)})"
     found = current().query(f"select {step} as step, {sums} {tail} group by step", [first, last, *parameters])

@@ -20,6 +20,7 @@ class Window:
     end: datetime
     key: dict[str, str | None]
     calls: int = 0
+    minutes: int = 0  # from the first to the last minute that holds a call
     failed: int = 0
     timeouts: int = 0
     provider_faults: int = 0

@@ -1,0 +1,317 @@
+"""Plays a day in front of the real product: a quiet evening, a bad prompt at 02:00, and what follows."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as wall
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from afterlaunch.demo.mail import Caught, MailCatcher
+from afterlaunch.demo.provider import Provider
+from afterlaunch.ground import clock
+from afterlaunch.ground.settings import reload
+
+START = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+BAD_CHANGE = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+FACTOR = 640.0  # sixteen hours in 90 seconds
+CONFIGURATION = """
+apiVersion: afterlaunch/v1
+kind: Client
+metadata: {name: acme}
+spec: {displayName: Acme Shops, timeZone: Europe/Berlin}
+---
+apiVersion: afterlaunch/v1
+kind: Person
+metadata: {name: ada@acme.example}
+spec: {displayName: Ada Nguyen, timeZone: Europe/Berlin, roles: [{role: operator, client: acme}]}
+---
+apiVersion: afterlaunch/v1
+kind: Person
+metadata: {name: ben@acme.example}
+spec: {displayName: Ben Okafor, timeZone: Europe/Berlin, roles: [{role: operator, client: acme}]}
+---
+apiVersion: afterlaunch/v1
+kind: System
+metadata: {name: support, client: acme}
+spec: {displayName: Support desk, owner: ada@acme.example, tier: enterprise, posture: governed, timeZone: Europe/Berlin,
+       automaticRollback: true}
+---
+apiVersion: afterlaunch/v1
+kind: Upstream
+metadata: {name: openai-demo}
+spec: {baseUrl: "PROVIDER", provider: openai, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
+---
+apiVersion: afterlaunch/v1
+kind: Upstream
+metadata: {name: anthropic-demo}
+spec: {baseUrl: "PROVIDER", provider: anthropic, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
+---
+apiVersion: afterlaunch/v1
+kind: Route
+metadata: {name: answers}
+spec: {client: acme, system: support, environment: prod, agent: answers, unit: [user],
+       baseline: {upstream: openai-demo, promptVersion: v1}}
+---
+apiVersion: afterlaunch/v1
+kind: Route
+metadata: {name: triage}
+spec: {client: acme, system: support, environment: prod, agent: triage, unit: [user],
+       baseline: {upstream: anthropic-demo, promptVersion: v1}}
+"""
+Say = Callable[[str], None]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Facts:
+    """What the play saw, for the checks at its end."""
+
+    incident: dict[str, Any] = field(default_factory=dict)
+    change: dict[str, Any] = field(default_factory=dict)
+    rollback: dict[str, Any] = field(default_factory=dict)
+    mails: list[Caught] = field(default_factory=list)
+    spend: list[dict[str, Any]] = field(default_factory=list)
+    billed: Decimal = Decimal(0)
+    billed_calls: int = 0
+    verify_code: int = -1
+    acknowledged: bool = False
+
+
+class Play:
+    """One play on a data folder of its own. `say` tells the story as it happens."""
+
+    def __init__(self, say: Say, port: int | None = None, gateway_port: int | None = None) -> None:
+        self._say = say
+        self._port, self._gateway_port = port or free_port(), gateway_port or free_port()
+        self.url, self.gateway = f"http://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._gateway_port}"
+        self._folder = tempfile.TemporaryDirectory(prefix="afterlaunch-demo-", ignore_cleanup_errors=True)
+        self.data = Path(self._folder.name)
+        self._mail, self._provider = MailCatcher(), Provider(seed=7)
+        self._server: subprocess.Popen[bytes] | None = None
+        self._desk: Any = None
+        self._tokens: dict[str, str] = {}
+        self.facts = Facts()
+        self.link = ""
+
+    # -- set-up -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Everything runs and is configured when this returns."""
+        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=12 * FACTOR), FACTOR)
+        os.environ.update(
+            {
+                "AFTERLAUNCH_DATA": str(self.data),
+                "AFTERLAUNCH_CLOCK": scaled.setting(),
+                "AFTERLAUNCH_HOST": "127.0.0.1",
+                "AFTERLAUNCH_PORT": str(self._port),
+                "AFTERLAUNCH_GATEWAY_PORT": str(self._gateway_port),
+                "AFTERLAUNCH_SMTP_URL": f"smtp://127.0.0.1:{self._mail.port}",
+                "AFTERLAUNCH_DEMO_PROVIDER_KEY": "sk-demo",
+                "AFTERLAUNCH_LOG_LEVEL": "ERROR",
+            }
+        )
+        reload()
+        clock.use(scaled)
+        self._say("Starting the server, the gateway, a simulated provider and a mail catcher")
+        ports = ["--port", str(self._port), "--gateway-port", str(self._gateway_port)]
+        log = (self.data / "server.log").open("wb")
+        command = [sys.executable, "-m", "afterlaunch", "up", *ports]
+        self._server = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+        self._wait(lambda: self._answers(f"{self.url}/readyz"), 60, "the server")
+        keys = self._configure()
+        self._wait(lambda: self._answers(f"{self.gateway}/readyz"), 20, "the gateway")
+        from afterlaunch.demo.application import SupportDesk
+
+        self._desk = SupportDesk(self.url, self.gateway, keys, seed=11, rate=24.0, threads=8)
+        self._desk.start()
+
+    def _configure(self) -> dict[str, str]:
+        from afterlaunch.app.server import prepare
+
+        prepare(self._say)
+        from afterlaunch.accounts.actions import create_token, first_administrator, sign_in_link
+        from afterlaunch.accounts.models import Client, User
+        from afterlaunch.app.configuration.apply import apply, parse
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.notify.actions import add_contact
+        from afterlaunch.oncall.actions import set_rotation
+        from afterlaunch.routes.actions import create_key, route_by_name
+
+        local = automation("local administrator")
+        apply(local, parse(CONFIGURATION.replace("PROVIDER", self._provider.url), "the demo"))
+        acme = Client.objects.get(slug="acme")
+        people = [User.objects.get(email=f"{name}@acme.example") for name in ("ada", "ben")]
+        for person in people:
+            add_contact(local, person, "email", person.email, verified=True)
+        set_rotation(local, acme, people, "Europe/Berlin", date(2026, 2, 23), wall(9, 0))
+        for name in ("author", "approver"):
+            self._tokens[name] = create_token(local, f"demo {name}", "operator", acme)[1]
+        self._tokens["reader"] = create_token(local, "demo reader", "viewer", None)[1]
+        keys = {}
+        for provider, route in (("openai", "answers"), ("anthropic", "triage")):
+            keys[provider] = create_key(local, f"support desk, {route}", route_by_name(local, route))[1]
+        self.link = f"{self.url}/sign-in/{sign_in_link(first_administrator())}"
+        return keys
+
+    # -- the story ----------------------------------------------------------------------------------------------
+
+    def play(self) -> Facts:
+        """From the evening to noon. Returns what was seen."""
+        self._until(BAD_CHANGE, "A quiet evening: the judges learn what is usual")
+        self._change()
+        self._watch()
+        self._until(END, "The night goes on")
+        self._close()
+        return self.facts
+
+    def _change(self) -> None:
+        proposal = {"route": "answers", "title": "A more thorough prompt", "prompt_version": "v2"}
+        change = self._post("/api/v1/changes", "author", proposal)
+        self._post(f"/api/v1/changes/{change['id']}/approve", "approver")
+        for _ in range(2):
+            change = self._post(f"/api/v1/changes/{change['id']}/advance", "author")
+        self.facts.change = change
+        self._tell(f"Change {change['id']}, {change['title']!r}, serves {change['share'] // 100} % of the users")
+
+    def _watch(self) -> None:
+        """Until an incident was opened and its change rolled back and verified, for at most six hours."""
+        until = BAD_CHANGE + timedelta(hours=6)
+        while clock.now() < until:
+            self._see_incident()
+            self._see_mail()
+            self._see_rollback()
+            if self.facts.rollback.get("verified_at") and self.facts.acknowledged:
+                return
+            time.sleep(0.1)
+
+    def _see_incident(self) -> None:
+        found = self._get("/api/v1/incidents")["incidents"]
+        if found and not self.facts.incident:
+            self.facts.incident = found[0]
+            self._tell(f"Incident {found[0]['id']} ({found[0]['severity']}): {found[0]['title']}")
+
+    def _see_mail(self) -> None:
+        for mail in self._mail.all()[len(self.facts.mails) :]:
+            self.facts.mails.append(mail)
+            self._tell(f"Mail to {mail.to}: {mail.subject}")
+            link = re.search(r"http://\S+/ack/\S+", mail.text)
+            if link and not self.facts.acknowledged:
+                self._acknowledge(link.group())
+
+    def _acknowledge(self, link: str) -> None:
+        """As a person would: open the page, press the button."""
+        page = self._fetch(link).decode()
+        confirm = re.search(r'name="confirm" value="([^"]+)"', page)
+        if confirm:
+            self._fetch(link, urllib.parse.urlencode({"confirm": confirm.group(1)}).encode())
+            self.facts.acknowledged = True
+            self._tell("Acknowledged by the link in the mail")
+
+    def _see_rollback(self) -> None:
+        rollbacks = [c for c in self._get("/api/v1/changes")["changes"] if c["kind"] == "rollback"]
+        if not rollbacks:
+            return
+        if not self.facts.rollback:
+            self._tell(f"Rolled back by the {rollbacks[0]['author']}: {rollbacks[0]['description']}")
+        elif rollbacks[0]["verified_at"] and not self.facts.rollback.get("verified_at"):
+            self._tell(rollbacks[0]["verification"])
+        self.facts.rollback = rollbacks[0]
+
+    def _close(self) -> None:
+        """The application ends; then the books are compared."""
+        self._desk.stop()
+        self._wait(self._books_are_quiet, 20, "the last telemetry")
+        self._see_mail()
+        self.facts.spend = self._get(self._spend_path())["rows"]
+        self.facts.billed, self.facts.billed_calls = self._provider.billed, self._provider.calls
+        if self.facts.incident:
+            self.facts.incident = self._get(f"/api/v1/incidents/{self.facts.incident['id']}")
+        checked = subprocess.run([sys.executable, "-m", "afterlaunch", "verify"], capture_output=True)
+        self.facts.verify_code = checked.returncode
+
+    def _spend_path(self) -> str:
+        start, end = START - timedelta(days=1), clock.now() + timedelta(hours=1)
+        query = {"group_by": "model", "from": start.isoformat(), "to": end.isoformat()}
+        return "/api/v1/spend?" + urllib.parse.urlencode(query)
+
+    def _books_are_quiet(self) -> bool:
+        before = self._get(self._spend_path())["rows"]
+        time.sleep(1.0)
+        return bool(before == self._get(self._spend_path())["rows"])
+
+    def stop(self) -> None:
+        """End every process and thread that the play started."""
+        if self._desk is not None:
+            self._desk.stop()
+        if self._server is not None and self._server.poll() is None:
+            self._server.terminate()
+            try:
+                self._server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+        self._provider.stop()
+        self._mail.stop()
+        self._folder.cleanup()
+
+    # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        self._say(f"{clock.now():%H:%M}  {text}")
+
+    def _until(self, instant: datetime, text: str) -> None:
+        if clock.now() < instant:
+            self._tell(text)
+        while clock.now() < instant:
+            if self._server is not None and self._server.poll() is not None:
+                raise RuntimeError(f"the server ended with code {self._server.returncode}: {self._log()}")
+            time.sleep(0.1)
+
+    def _log(self) -> str:
+        return (self.data / "server.log").read_text(errors="replace")[-2000:]
+
+    def _wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        until = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > until:
+                raise RuntimeError(f"{what} is not ready after {seconds:.0f} s: {self._log()}")
+            time.sleep(0.1)
+
+    def _answers(self, url: str) -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=3) as response:  # noqa: S310 - our own address
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    def _fetch(self, url: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+        request = urllib.request.Request(url, data, headers or {})  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            return bytes(response.read())
+
+    def _get(self, path: str) -> Any:
+        return orjson.loads(self._fetch(self.url + path, None, {"Authorization": f"Bearer {self._tokens['reader']}"}))
+
+    def _post(self, path: str, who: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self._tokens[who]}", "Content-Type": "application/json"}
+        return orjson.loads(self._fetch(self.url + path, orjson.dumps(body or {}), headers))
