@@ -55,12 +55,12 @@ spec: {displayName: Support desk, owner: ada@acme.example, tier: enterprise, pos
 apiVersion: afterlaunch/v1
 kind: Upstream
 metadata: {name: openai-demo}
-spec: {baseUrl: "PROVIDER", provider: openai, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
+spec: {baseUrl: "URL-OF-THE-PROVIDER", provider: openai, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
 ---
 apiVersion: afterlaunch/v1
 kind: Upstream
 metadata: {name: anthropic-demo}
-spec: {baseUrl: "PROVIDER", provider: anthropic, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
+spec: {baseUrl: "URL-OF-THE-PROVIDER", provider: anthropic, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
 ---
 apiVersion: afterlaunch/v1
 kind: Route
@@ -159,7 +159,7 @@ class Play:
         from afterlaunch.routes.actions import create_key, route_by_name
 
         local = automation("local administrator")
-        apply(local, parse(CONFIGURATION.replace("PROVIDER", self._provider.url), "the demo"))
+        apply(local, parse(CONFIGURATION.replace("URL-OF-THE-PROVIDER", self._provider.url), "the demo"))
         acme = Client.objects.get(slug="acme")
         people = [User.objects.get(email=f"{name}@acme.example") for name in ("ada", "ben")]
         for person in people:
