@@ -23,8 +23,10 @@ MENU: tuple[tuple[str, str, str], ...] = (
 
 def menu(request: HttpRequest) -> dict[str, Any]:
     """The entry whose address is the longest beginning of the path is the current one."""
-    path = request.path
-    begins = [address for _, address, _ in MENU if path == address or path.startswith(address.rstrip("/") + "/")]
+    path = "/calls" if request.path.startswith("/traces/") else request.path
+    begins = [
+        address for _, address, _ in MENU if path == address or (address != "/" and path.startswith(address + "/"))
+    ]
     current = max(begins, key=len, default="")
     return {
         "menu": [

@@ -16,4 +16,6 @@ urlpatterns = [
     path("", include("afterlaunch.incidents.urls")),
     path("", include("afterlaunch.oncall.urls")),
     path("", include("afterlaunch.notify.urls")),
+    path("", include("afterlaunch.telemetry.urls")),
+    path("", include("afterlaunch.overview.urls")),
 ]

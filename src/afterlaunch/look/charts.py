@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import orjson
 import vl_convert
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 # Colours that stand for the page's own; a rendered SVG carries `var(--…)` in their place.
@@ -26,11 +27,16 @@ CONFIG: dict[str, Any] = {
 
 
 def lines(
-    points: Sequence[tuple[datetime, Mapping[str, float | None]]], unit: str, kind: str = "line", height: int = 150
+    points: Sequence[tuple[datetime, Mapping[str, float | None]]],
+    unit: str,
+    kind: str = "line",
+    width: int = 520,
+    height: int = 150,
 ) -> SafeString:
-    """One line (or stack of areas, or bars: `kind` "area", "bar") per name. A None is a gap, not a zero."""
+    """One line (or stack of areas, or bars: `kind` "area", "bar") per name. A None is a gap, not a zero.
+    Times are those of the reader's wall clock."""
     rows = [
-        {"at": at.isoformat(), "name": name, "value": value}
+        {"at": timezone.localtime(at).replace(tzinfo=None).isoformat(), "name": name, "value": value}
         for at, values in points
         for name, value in values.items()
         if value is not None
@@ -38,6 +44,7 @@ def lines(
     if not rows:
         return mark_safe('<p class="muted">Nothing measured in this time.</p>')
     names = list(dict.fromkeys(name for _, values in points for name in values))
+    clock_face = "%H:%M" if points[-1][0] - points[0][0] <= timedelta(days=2) else "%d %b"
     chart = alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
     drawn = {
         "line": chart.mark_line(strokeWidth=1.8, point={"size": 14}),
@@ -46,11 +53,11 @@ def lines(
     }[kind]
     legend: Any = alt.Legend() if len(names) > 1 else None
     encoded = drawn.encode(
-        x=alt.X("at:T", title=None, axis=alt.Axis(tickCount=6, grid=False)),
+        x=alt.X("at:T", title=None, axis=alt.Axis(tickCount=6, grid=False, format=clock_face)),
         y=alt.Y("value:Q", title=unit, axis=alt.Axis(tickCount=4)),
         color=alt.Color("name:N", scale=alt.Scale(domain=names), legend=legend),
     )
-    return svg(encoded.properties(width=520, height=height))
+    return svg(encoded.properties(width=width, height=height))
 
 
 def svg(chart: alt.Chart) -> SafeString:

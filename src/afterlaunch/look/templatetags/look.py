@@ -118,7 +118,7 @@ def tile(label: str, value: object, note: object = "", tone: str = "", address: 
 
 
 @register.inclusion_tag("look/parts/empty.html")
-def empty(title: str, advice: str = "", address: str = "", action: str = "") -> dict[str, Any]:
+def nothing(title: str, advice: str = "", address: str = "", action: str = "") -> dict[str, Any]:
     """Nothing here yet, and what to do next."""
     return {"title": title, "advice": advice, "address": address, "action": action}
 

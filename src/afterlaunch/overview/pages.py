@@ -1,0 +1,146 @@
+"""The overview, the systems, and one system."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from afterlaunch.accounts.models import Client, User
+from afterlaunch.changes.actions import changes_seen_by
+from afterlaunch.estate.actions import adopt, system_by_id
+from afterlaunch.estate.models import POSTURES, TIERS, System, Version
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.settings import settings
+from afterlaunch.incidents.actions import incidents_seen_by
+from afterlaunch.look import charts
+from afterlaunch.look.requests import Request
+from afterlaunch.oncall.schedule import who_is_on_call
+from afterlaunch.overview.health import begins, healths, total
+from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.pages import RANGES, chosen_range
+from afterlaunch.verdicts.models import Verdict
+
+
+def addresses() -> dict[str, str]:
+    """What an application needs to be pointed here."""
+    chosen = settings()
+    gateway = f"http://{chosen.text('GATEWAY_HOST')}:{chosen['GATEWAY_PORT']}"
+    return {
+        "otlp": f"OTEL_EXPORTER_OTLP_ENDPOINT={chosen.public_url}",
+        "protocol": "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        "openai": f"OPENAI_BASE_URL={gateway}/v1",
+        "anthropic": f"ANTHROPIC_BASE_URL={gateway}",
+    }
+
+
+def _on_call(actor: Actor) -> list[tuple[Client, Any]]:
+    seen, now = actor.sees(), clock.now()
+    clients = Client.objects.all() if seen is None else Client.objects.filter(slug__in=seen)
+    found = [(client, who_is_on_call(client, now)) for client in clients[:20]]
+    return [(client, one) for client, one in found if one.person] or found[:1]
+
+
+@require_safe
+def overview(request: Request) -> HttpResponse:
+    now, seen = clock.now(), request.actor.sees()
+    end = now + timedelta(minutes=1)
+    today, month = begins(now)
+    steps = queries.series(end - timedelta(hours=24), end, 30, seen)
+    context = {
+        "healths": healths(request.actor, now),
+        "hour": total(end - timedelta(hours=1), end, seen),
+        "day": total(end - timedelta(hours=24), end, seen),
+        "today": total(today, end, seen),
+        "month": total(month, end, seen),
+        "incidents": incidents_seen_by(request.actor).filter(status="open").select_related("system")[:20],
+        "changes": changes_seen_by(request.actor)[:6],
+        "on_call": _on_call(request.actor),
+        "chart": charts.lines([(one.start, {"calls": one.calls, "errors": one.failed}) for one in steps], "per 30 min"),
+        "addresses": addresses(),
+    }
+    return render(request, "overview/overview.html", context)
+
+
+@require_safe
+def systems(request: Request) -> HttpResponse:
+    context = {"healths": healths(request.actor, clock.now()), "addresses": addresses()}
+    return render(request, "overview/systems.html", context)
+
+
+def _owners(system: System) -> list[User]:
+    """People with a role for the system's client."""
+    people = User.objects.filter(is_active=True, grants__client=None) | User.objects.filter(
+        is_active=True, grants__client=system.client
+    )
+    return list(people.distinct())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def system(request: Request, pk: int) -> HttpResponse:
+    found = system_by_id(request.actor, pk)
+    if request.method == "POST":
+        adopt(request.actor, found, **_edits(request, found))
+        messages.success(request, f"{found.name} is kept as you said.")
+        return redirect(found.get_absolute_url())
+    return render(request, "overview/system.html", _system(request, found))
+
+
+def _system(request: Request, found: System) -> dict[str, Any]:
+    name, start, end = chosen_range(request)
+    seen = frozenset({found.client.slug})
+    steps = queries.series(start, end, max(1, RANGES[name] // 60 // 48), seen, system=found.key)
+    rows = queries.windows(start, end, [], seen, system=found.key)
+    versions = Version.objects.filter(component__system=found).select_related("component")
+    return {
+        "system": found,
+        "range": name,
+        "ranges": RANGES,
+        "whole": rows[0] if rows else None,
+        "calls_chart": charts.lines(
+            [(one.start, {"calls": one.calls, "errors": one.failed}) for one in steps], "calls"
+        ),
+        "latency_chart": charts.lines(
+            [(one.start, {"p50": one.p50_ms, "p95": one.p95_ms, "p99": one.p99_ms}) for one in steps], "ms"
+        ),
+        "cost_chart": charts.lines([(one.start, {"USD": one.cost_nano / 1e9}) for one in steps], "USD", "bar"),
+        "verdicts": Verdict.objects.filter(client=found.client.slug, system=found.key),
+        "incidents": incidents_seen_by(request.actor).filter(system=found)[:10],
+        "changes": changes_seen_by(request.actor).filter(system=found)[:10],
+        "versions": versions.order_by("-first_seen_at")[:40],
+        "environments": found.environments.all(),
+        "owners": _owners(found),
+        "tiers": TIERS,
+        "postures": POSTURES,
+        "may_edit": request.actor.may(Role.OPERATOR, found.client.slug),
+    }
+
+
+def _milliseconds(text: str, what: str) -> int | None:
+    if text.strip() and not text.strip().isdigit():
+        raise Invalid(f"{what} must be whole milliseconds.", "Leave it empty for the learned baseline.")
+    return int(text) if text.strip() else None
+
+
+def _edits(request: Request, found: System) -> dict[str, Any]:
+    given = request.POST
+    owner = given.get("owner", "")
+    people = {str(person.pk): person for person in _owners(found)}
+    if owner and owner not in people:
+        raise Invalid("That person has no role for this client.")
+    return {
+        "name": given.get("name", ""),
+        "owner": people.get(owner),
+        "tier": given.get("tier", ""),
+        "posture": given.get("posture", ""),
+        "time_zone": given.get("time_zone", ""),
+        "latency_p95_ms": _milliseconds(given.get("latency_p95_ms", ""), "The p95 target"),
+        "latency_p99_ms": _milliseconds(given.get("latency_p99_ms", ""), "The p99 target"),
+        "automatic_rollback": bool(given.get("automatic_rollback")),
+    }

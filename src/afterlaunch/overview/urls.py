@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from afterlaunch.overview import pages, settings_pages
+
+urlpatterns = [
+    path("", pages.overview),
+    path("systems", pages.systems),
+    path("systems/<int:pk>", pages.system),
+    path("settings", settings_pages.front),
+    path("settings/tokens", settings_pages.token_create),
+    path("settings/tokens/<int:pk>/revoke", settings_pages.token_revoke),
+    path("settings/people", settings_pages.person_invite),
+    path("settings/server", settings_pages.server),
+    path("settings/gateway", settings_pages.gateway),
+]

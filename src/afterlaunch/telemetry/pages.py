@@ -1,0 +1,168 @@
+"""Calls, one trace, and spend, as pages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid, NotFound
+from afterlaunch.look import charts
+from afterlaunch.look.requests import Request
+from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+
+RANGES = {"1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
+FILTERS = ("client", "system", "environment", "route", "arm", "model", "agent", "tenant", "version", "provider")
+SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
+PAGE = 50
+
+
+def chosen_range(request: Request, default: str = "24h") -> tuple[str, datetime, datetime]:
+    """The named stretch that ends now; the running minute is in it."""
+    name = request.GET.get("range", default)
+    if name not in RANGES:
+        raise Invalid(f"{name!r} is no time range.", "Ranges: " + ", ".join(RANGES))
+    end = clock.now() + timedelta(minutes=1)
+    return name, end - timedelta(seconds=RANGES[name]), end
+
+
+def _chosen(request: Request) -> dict[str, str | None]:
+    return {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
+
+
+def _cursor(request: Request) -> int | None:
+    text = request.GET.get("before", "")
+    if text and not text.isdigit():
+        raise Invalid("That is no place to page on from.")
+    return int(text) if text else None
+
+
+@require_safe
+def calls(request: Request) -> HttpResponse:
+    """Newest first; filters narrow, `before` pages on."""
+    name, start, end = chosen_range(request)
+    equals = _chosen(request)
+    failed = True if request.GET.get("errors") else None
+    found = queries.calls(start, end, request.actor.sees(), PAGE + 1, _cursor(request), failed, **equals)
+    rows = found[:PAGE]
+    more = None
+    if len(found) > PAGE:
+        kept = {key: value for key, value in request.GET.items() if key != "before"}
+        more = urlencode({**kept, "before": rows[-1]["start_ns"]})
+    for row in rows:
+        row["input"], row["output"] = _tokens(row)
+        row["milliseconds"] = _milliseconds(row)
+    context = {
+        "rows": rows,
+        "more": more,
+        "ranges": RANGES,
+        "range": name,
+        "errors": failed,
+        "filters": [(key, equals.get(key) or "") for key in FILTERS],
+    }
+    return render(request, "telemetry/calls.html", context)
+
+
+def _tokens(row: dict[str, Any]) -> tuple[int | None, int | None]:
+    """(input, output); None when no bucket of the side is known."""
+    sides = []
+    for names in (BUCKETS[:6], BUCKETS[6:]):
+        known = [row[name] for name in names if row.get(name) is not None]
+        sides.append(sum(known) if known else None)
+    return sides[0], sides[1]
+
+
+def _milliseconds(row: dict[str, Any]) -> float | None:
+    return None if row.get("duration_ns") is None else row["duration_ns"] / 1e6
+
+
+@require_safe
+def trace(request: Request, trace_id: str) -> HttpResponse:
+    """A waterfall of the spans; those that were counted as a call carry their cost."""
+    spans, counted = queries.trace(trace_id, request.actor.sees())
+    if not spans:
+        raise NotFound("There is no such trace.", "It may be older than what is kept, or not have arrived yet.")
+    by_span = {call["span_id"]: call for call in counted}
+    first = min(span["start_ns"] for span in spans)
+    length = max(1, max(span["start_ns"] + (span["duration_ns"] or 0) for span in spans) - first)
+    depths = _depths(spans)
+    for span in spans:
+        call = by_span.get(span["span_id"])
+        span["call"] = call
+        span["duplicate"] = call is None and span["op_kind"] in ("inference", "embedding", "rerank")
+        span["left"] = f"{(span['start_ns'] - first) / length * 100:.2f}"
+        span["width"] = f"{max(0.5, (span['duration_ns'] or 0) / length * 100):.2f}"
+        span["indent"] = min(depths[span["span_id"]], 8) * 14
+        span["milliseconds"] = _milliseconds(span)
+        span["input"], span["output"] = _tokens(call or span)
+        span["facts"] = [(key, value) for key, value in span.items() if key in FACTS and value not in (None, "", [])]
+        span["others"] = sorted(dict(span["attributes"] or {}).items())
+    costs = [call["cost_nano"] for call in counted]
+    context = {
+        "trace_id": trace_id,
+        "spans": spans,
+        "calls": len(counted),
+        "milliseconds": length / 1e6,
+        "cost": sum(cost for cost in costs if cost is not None) if any(cost is not None for cost in costs) else None,
+        "unknown": sum(cost is None for cost in costs),
+        "start": spans[0]["start"],
+        "system": spans[0]["system"],
+    }
+    return render(request, "telemetry/trace.html", context)
+
+
+FACTS = (
+    "system", "environment", "service", "release", "op_kind", "scope", "http_status", "error_type", "error_kind",
+    "fault", "status_message", "finish_reason", "provider", "model_requested", "model_answered", "response_id",
+    "service_tier", "cost_confidence", "price", "session", "tenant", "agent", "workflow", "route", "tool",
+    "prompt_name", "prompt_version", "arm", "gateway_call", "flags", *BUCKETS,
+)  # fmt: skip
+
+
+def _depths(spans: list[dict[str, Any]]) -> dict[str, int]:
+    """How many known ancestors each span has; a circle of parents ends at the number of spans."""
+    parents = {span["span_id"]: span["parent_span_id"] for span in spans}
+    depths = {}
+    for span_id in parents:
+        depth, at = 0, parents[span_id]
+        while at in parents and depth < 50:
+            depth, at = depth + 1, parents[at]
+        depths[span_id] = depth
+    return depths
+
+
+@require_safe
+def spend(request: Request) -> HttpResponse:
+    """Who spends, on what, over time. Unknown cost is counted beside the sum, never in it as zero."""
+    name, start, end = chosen_range(request)
+    by = request.GET.get("by", "model")
+    if by not in SPEND_BY or by not in DIMENSIONS:
+        raise Invalid(f"Spend can't be grouped by {by!r}.", "Use one of: " + ", ".join(SPEND_BY))
+    clients = request.actor.sees()
+    rows = sorted(queries.windows(start, end, [by], clients), key=lambda row: -row.cost_nano)
+    step = max(1, RANGES[name] // 60 // 48)
+    steps = queries.series(start, end, step, clients)
+    points = [(one.start, {"USD": one.cost_nano / 1e9}) for one in steps]
+    total = sum(row.cost_nano for row in rows)
+    context = {
+        "rows": [(row.key[by], row) for row in rows],
+        "total": total,
+        "calls": sum(row.calls for row in rows),
+        "unknown": sum(row.calls_unknown_cost for row in rows),
+        "tokens": sum(row.input_tokens + row.output_tokens for row in rows),
+        "cached": sum(row.cache_read for row in rows),
+        "cached_of": sum(row.cache_known_input for row in rows),
+        "chart": charts.lines(points, "USD", "bar", width=1_000, height=170) if total else "",
+        "by": by,
+        "range": name,
+        "ranges": RANGES,
+        "tabs": [(one.capitalize(), f"/spend?by={one}&range={name}") for one in SPEND_BY],
+        "tab": by.capitalize(),
+    }
+    return render(request, "telemetry/spend.html", context)

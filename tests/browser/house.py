@@ -1,0 +1,149 @@
+"""A whole server in this process, filled through the real receiver, and a person signed in to it.
+
+`AFTERLAUNCH_DATA` must name an empty folder of its own before this module's `House` starts.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.request
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+MODELS = (("openai", "gpt-4o-2024-08-06"), ("anthropic", "claude-sonnet-4-5-20250929"), ("local", "house-model-7b"))
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _attribute(key: str, value: object) -> dict[str, Any]:
+    kind = "intValue" if isinstance(value, int) else "stringValue"
+    return {"key": key, "value": {kind: str(value)}}
+
+
+def _span(number: int, at: datetime) -> list[dict[str, Any]]:
+    """An agent's turn with one model call under it; every eleventh call fails."""
+    provider, model = MODELS[number % 3]
+    begin = int(at.timestamp() * 1e9)
+    took = int((0.6 + number % 17 * 0.11) * 1e9)
+    call = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider,
+        "gen_ai.response.model": model,
+        "gen_ai.agent.name": ("triage", "answer")[number % 2],
+        "gen_ai.usage.input_tokens": 900 + number % 7 * 120,
+        "gen_ai.usage.cache_read.input_tokens": 300,
+        "gen_ai.usage.output_tokens": 120 + number % 5 * 40,
+        "gen_ai.prompt.version": "v13" if number % 9 == 0 else "v12",
+        "tenant.id": ("north", "south")[number % 2],
+        "afterlaunch.route": "support-chat",
+    }
+    if number % 11 == 0:
+        call["error.type"] = "timeout"
+    trace, parent = f"{number + 1:032x}", f"{number * 2 + 1:016x}"
+    outer = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "triage"}
+    spans = []
+    for span_id, above, name, fields, start, length in (
+        (parent, "", "invoke_agent triage", outer, begin, took),
+        (f"{number * 2 + 2:016x}", parent, f"chat {model}", call, begin + took // 10, took * 8 // 10),
+    ):
+        failed = "error.type" in fields
+        spans.append(
+            {
+                "traceId": trace,
+                "spanId": span_id,
+                "parentSpanId": above,
+                "name": name,
+                "kind": 3,
+                "startTimeUnixNano": str(start),
+                "endTimeUnixNano": str(start + length),
+                "attributes": [_attribute(key, value) for key, value in fields.items()],
+                "status": {"code": 2, "message": "timed out"} if failed else {},
+            }
+        )
+    return spans
+
+
+def body(now: datetime, system: str, calls: int = 240) -> bytes:
+    """OTLP/JSON of `calls` calls over the last 20 hours."""
+    salt = sum(system.encode()) * 10_000
+    spans = [
+        one
+        for number in range(calls)
+        for one in _span(salt + number, now - timedelta(minutes=number * 1_200 / calls + 1))
+    ]
+    named = {"service.name": system, "deployment.environment.name": "prod", "service.version": "2.4.1"}
+    resource = {"attributes": [_attribute(key, value) for key, value in named.items()]}
+    return orjson.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]})
+
+
+class House:
+    """`address` and `session` (the cookie of a signed-in administrator). `fill` sends telemetry of two systems."""
+
+    def __init__(self) -> None:
+        from afterlaunch.app.server import Server, prepare
+
+        prepare(lambda _: None)
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._server = Server("127.0.0.1", self.port)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the server did not start")
+            time.sleep(0.05)
+
+    def fill(self) -> None:
+        from afterlaunch.estate.models import System
+        from afterlaunch.ground import clock
+
+        for system in ("support-assistant", "contract-reader"):
+            headers = {"content-type": "application/json"}
+            request = urllib.request.Request(f"{self.address}/v1/traces", body(clock.now(), system), headers)
+            urllib.request.urlopen(request, timeout=20).read()
+        deadline = time.monotonic() + 40
+        while System.objects.count() < 2:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the engine noticed no system")
+            time.sleep(0.2)
+
+    def session(self) -> str:
+        from django.conf import settings
+        from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+        from django.contrib.sessions.backends.db import SessionStore
+
+        from afterlaunch.accounts.actions import first_administrator
+
+        user = first_administrator()
+        store = SessionStore()
+        store[SESSION_KEY] = str(user.pk)
+        store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+        store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        store.save()
+        return str(store.session_key)
+
+    def close(self) -> None:
+        self._server.stop()
+        self._thread.join(timeout=20)
+
+
+PAGES = {
+    "overview": "/",
+    "systems": "/systems",
+    "system": "/systems/1",
+    "calls": "/calls",
+    "trace": None,  # filled in: the newest call's
+    "spend": "/spend",
+    "settings": "/settings",
+    "settings-server": "/settings/server",
+    "settings-gateway": "/settings/gateway",
+}

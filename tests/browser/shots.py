@@ -1,0 +1,45 @@
+"""Looks at every page with chromium: `python tests/browser/shots.py FOLDER [page …]`.
+
+Prints what is wrong with a page (status, console, failed requests, overflow) and exits 1 then.
+With `--pictures` it writes the few pictures of the README instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+PICTURES = ("overview", "system", "trace", "spend")
+LOOKS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
+
+
+def main(folder: Path, wanted: list[str], pictures: bool) -> int:
+    os.environ["AFTERLAUNCH_DATA"] = tempfile.mkdtemp(prefix="shots-")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; nothing here is async
+    os.environ["AFTERLAUNCH_ENGINE_PERIOD"] = "1"
+    from tests.browser.eyes import Eyes
+    from tests.browser.house import PAGES, House
+
+    house = House()
+    wrong: list[str] = []
+    try:
+        house.fill()
+        folder.mkdir(parents=True, exist_ok=True)
+        with Eyes(house.address, house.session()) as eyes:
+            for name in wanted or (PICTURES if pictures else PAGES):
+                address = PAGES[name] or eyes.a_trace()
+                for width, scheme in [(1280, "light")] if pictures else LOOKS:
+                    file = folder / (f"{name}.png" if pictures else f"{name}-{width}-{scheme}.png")
+                    wrong += eyes.look(address, width, scheme, file, full=not pictures)
+    finally:
+        house.close()
+    print("\n".join(wrong) or "every page is well")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    arguments = [one for one in sys.argv[1:] if one != "--pictures"]
+    raise SystemExit(main(Path(arguments[0]), arguments[1:], "--pictures" in sys.argv))
