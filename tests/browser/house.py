@@ -138,6 +138,8 @@ class House:
 
 PAGES = {
     "overview": "/",
+    "incidents": "/incidents",
+    "oncall": "/oncall",
     "systems": "/systems",
     "system": "/systems/1",
     "calls": "/calls",

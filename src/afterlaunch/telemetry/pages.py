@@ -36,25 +36,20 @@ def _chosen(request: Request) -> dict[str, str | None]:
     return {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
 
 
-def _cursor(request: Request) -> int | None:
-    text = request.GET.get("before", "")
-    if text and not text.isdigit():
-        raise Invalid("That is no place to page on from.")
-    return int(text) if text else None
-
-
 @require_safe
 def calls(request: Request) -> HttpResponse:
     """Newest first; filters narrow, `before` pages on."""
     name, start, end = chosen_range(request)
     equals = _chosen(request)
     failed = True if request.GET.get("errors") else None
-    found = queries.calls(start, end, request.actor.sees(), PAGE + 1, _cursor(request), failed, **equals)
+    found = queries.calls(
+        start, end, request.actor.sees(), PAGE + 1, request.GET.get("before") or None, failed, **equals
+    )
     rows = found[:PAGE]
     more = None
     if len(found) > PAGE:
         kept = {key: value for key, value in request.GET.items() if key != "before"}
-        more = urlencode({**kept, "before": rows[-1]["start_ns"]})
+        more = urlencode({**kept, "before": rows[-1]["cursor"]})
     for row in rows:
         row["input"], row["output"] = _tokens(row)
         row["milliseconds"] = _milliseconds(row)
