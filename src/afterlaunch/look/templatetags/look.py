@@ -117,7 +117,9 @@ def tile(label: str, value: object, note: object = "", tone: str = "", address: 
     return {"label": label, "value": value, "note": note, "tone": tone, "address": address}
 
 
-@register.inclusion_tag("look/parts/empty.html")
+# Under both names: `empty` reads well, but inside a `for` that word is Django's own.
+@register.inclusion_tag("look/parts/empty.html", name="empty")
+@register.inclusion_tag("look/parts/empty.html", name="nothing")
 def nothing(title: str, advice: str = "", address: str = "", action: str = "") -> dict[str, Any]:
     """Nothing here yet, and what to do next."""
     return {"title": title, "advice": advice, "address": address, "action": action}
