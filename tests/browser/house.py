@@ -146,6 +146,8 @@ PAGES = {
     "trace": None,  # filled in: the newest call's
     "spend": "/spend",
     "settings": "/settings",
+    "second-factor": "/accounts/2fa/",
+    "password": "/accounts/password/set/",
     "settings-server": "/settings/server",
     "settings-gateway": "/settings/gateway",
 }

@@ -74,11 +74,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
+    "afterlaunch.look",  # before allauth: its pages wear our base
     "allauth",
     "allauth.account",
     "allauth.mfa",
     "afterlaunch.engine",
-    "afterlaunch.look",
     "afterlaunch.evidence",
     "afterlaunch.accounts",
     "afterlaunch.estate",
