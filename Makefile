@@ -3,7 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export AFTERLAUNCH_DATA := $(CURDIR)/.demo/test-data
 
-.PHONY: test check clean
+.PHONY: demo test check clean
+
+.venv/demo.stamp: pyproject.toml
+	@echo "==> Making .venv and installing Afterlaunch with its demo (about a minute at first)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install the package python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[demo]'
+	@touch $@
 
 .venv/dev.stamp: pyproject.toml
 	@echo "==> Making .venv and installing what the tests need (about two minutes at first)"
@@ -28,6 +34,9 @@ check: .venv/dev.stamp
 
 test: .venv/dev.stamp .demo/chromium.stamp check
 	$(BIN)/python -m pytest -n 2
+
+demo: .venv/demo.stamp
+	env -u AFTERLAUNCH_DATA $(BIN)/python -m afterlaunch demo $(if $(ONCE),--once)
 
 clean:
 	rm -rf .venv .demo

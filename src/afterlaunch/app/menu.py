@@ -15,7 +15,6 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Calls", "/calls", "call"),
     ("Spend", "/spend", "spend"),
     ("On-call", "/oncall", "oncall"),
-    ("Reports", "/reports", "report"),
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),
 )

@@ -18,4 +18,6 @@ urlpatterns = [
     path("", include("afterlaunch.notify.urls")),
     path("", include("afterlaunch.telemetry.urls")),
     path("", include("afterlaunch.overview.urls")),
+    path("", include("afterlaunch.changes.urls")),
+    path("", include("afterlaunch.evidence.urls")),
 ]

@@ -28,7 +28,7 @@ from afterlaunch.ground import clock
 
 PROMPTS = {"v1": "Answer briefly and kindly.", "v2": BAD_PROMPT}
 TENANTS = ("bakery", "bikes", "books")
-AGENTS = ("answers", "triage")
+AGENTS = ("answers", "answers", "triage")
 
 
 class DemoClockExporter(OTLPSpanExporter):

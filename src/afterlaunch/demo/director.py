@@ -143,7 +143,7 @@ class Play:
         self._wait(lambda: self._answers(f"{self.gateway}/readyz"), 20, "the gateway")
         from afterlaunch.demo.application import SupportDesk
 
-        self._desk = SupportDesk(self.url, self.gateway, keys, seed=11, rate=24.0, threads=8)
+        self._desk = SupportDesk(self.url, self.gateway, keys, seed=11, rate=30.0, threads=10)
         self._desk.start()
 
     def _configure(self) -> dict[str, str]:
