@@ -9,6 +9,7 @@ from ninja.errors import ValidationError
 from afterlaunch import __version__
 from afterlaunch.app.problems import problem_page
 from afterlaunch.changes.api import router as changes
+from afterlaunch.diagnosis.api import router as diagnosis
 from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
@@ -19,6 +20,7 @@ from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.verdicts.api import router as verdicts
 
 api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
+api.add_router("", diagnosis)
 api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)

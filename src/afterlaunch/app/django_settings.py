@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "afterlaunch.incidents",
     "afterlaunch.alerts",
     "afterlaunch.changes",
+    "afterlaunch.diagnosis",
     "afterlaunch.reports",
     "afterlaunch.overview",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from afterlaunch.diagnosis.questions import panel as diagnosis
 from afterlaunch.incidents.panels import Panel
 
-PANELS: tuple[Panel, ...] = ()
+PANELS: tuple[Panel, ...] = (
+    Panel("diagnosis", "Where it concentrates, and what changed", "diagnosis/_panel.html", diagnosis),
+)

@@ -61,10 +61,11 @@ class CostPerCall:
 
     def assess(self, view: View) -> Finding:
         now = cost_per_call(view.recent)
-        if view.recent.calls < MINIMUM_CALLS or now is None:
-            return too_few(self.name, view.recent.calls - view.recent.calls_unknown_cost)
+        known = view.recent.calls - view.recent.calls_unknown_cost
+        if known < MINIMUM_CALLS or now is None:
+            return too_few(self.name, known)
         other = view.rival if view.rival and view.rival.calls >= MINIMUM_CALLS else view.past
-        usual = cost_per_call(other) if other.calls >= MINIMUM_CALLS else None
+        usual = cost_per_call(other) if other.calls - other.calls_unknown_cost >= MINIMUM_CALLS else None
         if usual is None:
             said = f"${now:.6f} a call; too little to compare with."
             return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "USD", view.recent.calls)

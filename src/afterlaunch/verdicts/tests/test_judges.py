@@ -65,6 +65,7 @@ CASES: list[tuple[Judge, View, Status, str]] = [
     (CacheHits(), view(replace(GOOD, cache_read=60), PAST), Status.OK, "hit_rate_above_line"),
     (CacheHits(), view(GOOD), Status.NOT_ASSESSED, "cache_not_in_use"),
     (CostPerCall(), view(replace(GOOD, cost_nano=3 * 10**9), PAST), Status.BREACH, "cost_above_line"),
+    (CostPerCall(), view(replace(GOOD, calls_unknown_cost=190), PAST), Status.NOT_ASSESSED, "too_few_calls"),
     (CostPerCall(), view(GOOD, rival=GOOD), Status.OK, "cost_within_line"),
     (Refusals(), view(replace(GOOD, refused=40)), Status.BREACH, "share_above_limit"),
     (Refusals(), view(replace(GOOD, refused=5)), Status.OK, "share_within_limit"),
