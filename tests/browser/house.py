@@ -142,6 +142,10 @@ PAGES = {
     "oncall": "/oncall",
     "systems": "/systems",
     "system": "/systems/1",
+    "changes": "/changes",
+    "change": "/changes/1",
+    "evidence": "/evidence",
+    "contacts": "/settings/contacts",
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
     "spend": "/spend",

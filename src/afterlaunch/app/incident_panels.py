@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from afterlaunch.changes.pages import containment
 from afterlaunch.diagnosis.questions import panel as diagnosis
 from afterlaunch.incidents.panels import Panel
 
 PANELS: tuple[Panel, ...] = (
+    Panel("containment", "Contain", "changes/_containment.html", containment),
     Panel("diagnosis", "Where it concentrates, and what changed", "diagnosis/_panel.html", diagnosis),
 )

@@ -23,6 +23,7 @@ from afterlaunch.routes.snapshot import current_epoch
 from afterlaunch.verdicts.models import Verdict
 
 PIPELINE = automation("rollback")
+APPROVED = {"another_person": "Approved by another person than the author.", "pilot": "Approved by its author (pilot)."}
 
 
 def changes_seen_by(actor: Actor) -> QuerySet[Change]:
@@ -103,7 +104,7 @@ def approve(actor: Actor, change: Change) -> Change:
     set_candidate(actor, change.route, ArmValues(**change.after), change.pk)
     change.state = "approved"
     change.save(update_fields=["state"])
-    _tell(actor, change, "approved", f"Approved ({decision.reason.replace('_', ' ')}).")
+    _tell(actor, change, "approved", APPROVED[decision.reason])
     return change
 
 
@@ -203,13 +204,18 @@ def _freeze(actor: Actor, change: Change) -> None:
     )
 
 
-def contain(actor: Actor, incident: Incident, reason: str = "") -> Change:
-    """Roll back what rolls out where the incident is; its route's change first. Raises Conflict when nothing does."""
+def containable(incident: Incident) -> Change | None:
+    """What rolls out where the incident is, its route's change first; None when nothing does."""
     rolling = Change.objects.filter(
         system=incident.system, environment=incident.environment, state__in=("rolling_out", "approved")
     ).exclude(kind="rollback")
     here = rolling.filter(route__name=incident.route) if incident.route else rolling
-    change = here.first() or rolling.first()
+    return here.first() or rolling.first()
+
+
+def contain(actor: Actor, incident: Incident, reason: str = "") -> Change:
+    """Roll back what `containable` finds. Raises Conflict when nothing is."""
+    change = containable(incident)
     if change is None:
         raise Conflict("Nothing is being rolled out here; there is no candidate to take back.", "See Changes.")
     return rollback(actor, change, reason or f"Containment of incident {incident.pk}.")

@@ -47,9 +47,14 @@ def contain(now: datetime) -> list[tuple[Change, Decision]]:
         fresh = [row for row in arm_verdicts(change) if row.status != "not_assessed"]
         decision = contain_automatically(True, change.share, concentrated_on_candidate(fresh))
         if decision.yes:
-            rollback(POLICY, change, f"Automatic: {decision.reason.replace('_', ' ')}.")
+            rollback(POLICY, change, _why(decision))
             done.append((change, decision))
     return done
+
+
+def _why(decision: Decision) -> str:
+    judge = decision.reason.rpartition(":")[2]
+    return f"Only the candidate is in breach ({judge}); the owner allowed to roll back by itself."
 
 
 def contain_by_policy(now: datetime) -> None:

@@ -12,8 +12,10 @@ from afterlaunch.changes import actions
 from afterlaunch.changes.models import STATES, Change
 from afterlaunch.changes.rules import next_share
 from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.incidents.actions import incident_by_id
+from afterlaunch.incidents.models import Incident
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry.queries import windows
 
@@ -69,12 +71,11 @@ def _differences(row: Change) -> list[dict[str, Any]]:
 
 
 def _arms(row: Change) -> list[dict[str, Any]]:
-    """Both arms side by side, since the rollout began or over the last hour."""
+    """Both arms side by side, from the rollout's begin to its end; before it begins, over the last hour."""
     if row.route is None:
         return []
-    now = clock.now() + timedelta(minutes=1)
-    start = max(row.started_at or now - timedelta(hours=1), now - timedelta(days=1))
-    end = now
+    end = (row.finished_at or clock.now()) + timedelta(minutes=1)
+    start = row.started_at or end - timedelta(hours=1)
     found = windows(
         start, end, ["arm"], frozenset({row.system.client.slug}), system=row.system.key, route=row.route.name
     )
@@ -88,6 +89,29 @@ def deed(request: Request, pk: int, name: str) -> HttpResponse:
         raise NotFound(f"There is no deed {name!r}.")
     DEEDS[name](request.actor, actions.change_by_id(request.actor, pk))
     return redirect(f"/changes/{pk}")
+
+
+def containment(actor: Actor, incident: Incident) -> dict[str, Any] | None:
+    """The panel on an incident's page: what can be taken back with one click, and what was taken back already."""
+    since = incident.occurred_at or incident.detected_at
+    place = {"system": incident.system, "environment": incident.environment}
+    done = Change.objects.filter(**place, kind="rollback", proposed_at__gte=since).select_related("route", "parent")
+    if incident.resolved_at:
+        done = done.filter(proposed_at__lte=incident.resolved_at)
+    change = actions.containable(incident) if incident.status == "open" else None
+    rollbacks = list(done.order_by("-proposed_at")[:5])
+    if change is None and not rollbacks and incident.status != "open":
+        return None
+    may = actor.may(Role.RESPONDER, incident.system.client.slug)
+    return {"incident": incident, "change": change, "rollbacks": rollbacks, "may": may}
+
+
+@require_POST
+def contain(request: Request, pk: int) -> HttpResponse:
+    """The panel's button; leads back to the incident, where the rollback and its verification appear."""
+    incident = incident_by_id(request.actor, pk)
+    actions.contain(request.actor, incident, request.POST.get("reason", "").strip())
+    return redirect(f"/incidents/{pk}#panel-containment")
 
 
 @require_POST

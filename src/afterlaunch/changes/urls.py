@@ -8,5 +8,6 @@ urlpatterns = [
     path("changes", pages.changes),
     path("changes/<int:pk>", pages.change),
     path("changes/<int:pk>/rollback", pages.rollback),
+    path("incidents/<int:pk>/contain", pages.contain),
     path("changes/<int:pk>/<str:name>", pages.deed),
 ]

@@ -15,6 +15,7 @@ from afterlaunch.look.requests import Request
 
 PER_PAGE = 50
 FILTERS = ("subject", "deed", "actor")
+PLACES = {"incident": "incidents", "change": "changes", "system": "systems"}  # subjects that have a page
 
 
 @require_GET
@@ -39,4 +40,11 @@ def evidence(request: Request) -> HttpResponse:
 def _row(entry: Entry, signed: int) -> dict[str, Any]:
     details = orjson.loads(bytes(entry.body))["details"]
     shown = orjson.dumps(details, option=orjson.OPT_INDENT_2).decode() if details else ""
-    return {"entry": entry, "details": shown, "signed": entry.index < signed, "leaf": bytes(entry.leaf).hex()}
+    kind, _, number = entry.subject.partition("/")
+    return {
+        "entry": entry,
+        "details": shown,
+        "signed": entry.index < signed,
+        "leaf": bytes(entry.leaf).hex(),
+        "address": f"/{PLACES[kind]}/{number}" if kind in PLACES and number.isdigit() else "",
+    }

@@ -35,6 +35,18 @@ REASONS = {
     "batch_slot": "the next weekly batch",
     "batch_slot_moved": "the next weekly batch, moved off a closed day",
 }
+TONES = {  # of a timeline's dots
+    "detection": "breach",
+    "relapsed": "breach",
+    "clock.breached": "breach",
+    "reopened": "breach",
+    "contained": "ok",
+    "recovered": "ok",
+    "resolved": "ok",
+    "alert": "quiet",
+    "triage": "quiet",
+    "note": "quiet",
+}
 CANDIDATES = {
     "in_hours": "In-hours target",
     "off_hours": "Off-hours target",
@@ -94,17 +106,30 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         "incident": found,
         "clock": clock_of(found),
         "old_clocks": [row for row in found.clocks.all() if row.superseded_at],
-        "timeline": found.timeline.all(),
+        "timeline": _timeline(found),
         "broken_at": first_broken(found),
         "pages": pages_about(found.topic),
         "escalation": Escalation.objects.filter(topic=found.topic).first(),
         "panels": filled(request.actor, found),
         "may_respond": may,
-        "may_contain": request.actor.may(Role.OPERATOR, found.system.client.slug),
         "severities": [name for name, _ in SEVERITIES if name != found.severity],
         "early": found.phase in ("detection", "triage"),
         "now": clock.now(),
     }
+
+
+def _timeline(found: Incident) -> list[dict[str, Any]]:
+    """Entries with a word and a tone for each; the first row also tells the newest hash."""
+    entries = list(found.timeline.all())
+    return [
+        {
+            "entry": entry,
+            "label": entry.kind.replace(".", " ").capitalize(),
+            "tone": TONES.get(entry.kind, ""),
+            "newest": entries[-1].hash,
+        }
+        for entry in entries
+    ]
 
 
 @require_POST

@@ -72,6 +72,12 @@ def relative(at: datetime, now: datetime) -> str:
     return f"{said} ago" if seconds > 0 else f"in {said}"
 
 
+def judge_name(name: str) -> str:
+    """`slo.latency_p95` as Latency p95."""
+    said = name.rpartition(".")[2].replace("_", " ")
+    return said[:1].upper() + said[1:]
+
+
 def points(values: list[float | None], width: float = 100, height: float = 24) -> str:
     """SVG points of a sparkline; gaps are left out."""
     known = [value for value in values if value is not None]

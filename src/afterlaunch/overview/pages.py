@@ -97,6 +97,8 @@ def _system(request: Request, found: System) -> dict[str, Any]:
     seen = frozenset({found.client.slug})
     steps = queries.series(start, end, max(1, RANGES[name] // 60 // 48), seen, system=found.key)
     rows = queries.windows(start, end, [], seen, system=found.key)
+    verdicts = list(Verdict.objects.filter(client=found.client.slug, system=found.key))
+    judged = [one for one in verdicts if one.status != "not_assessed"]
     versions = Version.objects.filter(component__system=found).select_related("component")
     return {
         "system": found,
@@ -110,7 +112,8 @@ def _system(request: Request, found: System) -> dict[str, Any]:
             [(one.start, {"p50": one.p50_ms, "p95": one.p95_ms, "p99": one.p99_ms}) for one in steps], "ms"
         ),
         "cost_chart": charts.lines([(one.start, {"USD": one.cost_nano / 1e9}) for one in steps], "USD", "bar"),
-        "verdicts": Verdict.objects.filter(client=found.client.slug, system=found.key),
+        "judged": sorted(judged, key=lambda one: ("breach", "warning", "ok").index(one.status)),
+        "unjudged": [one for one in verdicts if one.status == "not_assessed"],
         "incidents": incidents_seen_by(request.actor).filter(system=found)[:10],
         "changes": changes_seen_by(request.actor).filter(system=found)[:10],
         "versions": versions.order_by("-first_seen_at")[:40],

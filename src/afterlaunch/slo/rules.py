@@ -58,7 +58,7 @@ class Latency:
 
     @property
     def explanation(self) -> str:
-        return f"The p{self.quantile} of latency is above its target, or 1.5 times what it used to be."
+        return f"The p{self.quantile} of latency is above its target or 1.5 times its usual, and it is no chance."
 
     def assess(self, view: View) -> Finding:
         needed = MINIMUM_CALLS if self.quantile == 95 else 100
@@ -70,9 +70,14 @@ class Latency:
             said = f"p{self.quantile} is {now:,.0f} ms; there is no target and too little history to compare with."
             return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "ms", view.recent.calls)
         said = f"p{self.quantile} is {now:,.0f} ms; {against} allows {line:,.0f} ms."
-        status = Status.BREACH if now > line else Status.OK
-        reason = "latency_above_line" if now > line else "latency_within_line"
-        return Finding(self.name, status, reason, said, now, line, "ms", view.recent.calls)
+        low = view.recent.p95_low_ms if self.quantile == 95 else view.recent.p99_low_ms
+        status, reason = Status.OK, "latency_within_line"
+        if now > line and low is not None and low > line:
+            status, reason = Status.BREACH, "latency_above_line"
+        elif now > line:
+            status, reason = Status.WARNING, "latency_perhaps_above_line"
+            said += " With so few calls it may be chance."
+        return Finding(self.name, status, reason, said, now, line, "ms", view.recent.calls, {"low_ms": low})
 
     def _of(self, window: Window) -> float | None:
         return window.p95_ms if self.quantile == 95 else window.p99_ms

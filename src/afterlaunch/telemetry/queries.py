@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.quantiles import Quantiles, of_histogram
 from afterlaunch.telemetry.schema import MEASURES, middle_ms
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.windows import Window
@@ -18,7 +17,6 @@ from afterlaunch.telemetry.windows import Window
 MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
 SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES) + ", max(minute) - min(minute) + 1 as minutes"
-QUANTILES = (0.5, 0.95, 0.99)
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
 
@@ -67,23 +65,21 @@ def windows(
     return [_window(row, start, end, group_by, latencies) for row in found]
 
 
-def _quantiles(rows: list[dict[str, Any]], group_by: Sequence[str]) -> dict[tuple[Any, ...], tuple[float, ...]]:
+def _quantiles(rows: list[dict[str, Any]], group_by: Sequence[str]) -> dict[tuple[Any, ...], Quantiles]:
     by_key: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
     for row in rows:
         by_key.setdefault(tuple(row[name] for name in group_by), []).append((row["latency"], row["calls"]))
-    out = {}
-    for key, pairs in by_key.items():
-        reached = np.cumsum([calls for _, calls in pairs])
-        places = [int(np.searchsorted(reached, quantile * reached[-1])) for quantile in QUANTILES]
-        out[key] = tuple(middle_ms(pairs[min(place, len(pairs) - 1)][0]) for place in places)
-    return out
+    return {
+        key: of_histogram([middle_ms(step) for step, _ in pairs], [calls for _, calls in pairs])
+        for key, pairs in by_key.items()
+    }
 
 
 def _window(
     row: dict[str, Any], start: datetime, end: datetime, group_by: Sequence[str], latencies: Mapping[Any, Any]
 ) -> Window:
     key = {name: row[name] for name in group_by}
-    p50, p95, p99 = latencies.get(tuple(key.values()), (None, None, None))
+    spread = latencies.get(tuple(key.values()))
     buckets = {name: row[name] for name in BUCKETS}
     return Window(
         start=start,
@@ -103,9 +99,11 @@ def _window(
         cache_read=buckets["in_cache_read"],
         cost_nano=row["cost_nano"],
         calls_unknown_cost=row["calls_unknown_cost"],
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
+        p50_ms=spread.p50 if spread else None,
+        p95_ms=spread.p95 if spread else None,
+        p99_ms=spread.p99 if spread else None,
+        p95_low_ms=spread.p95_low if spread else None,
+        p99_low_ms=spread.p99_low if spread else None,
         buckets=buckets,
     )
 

@@ -36,4 +36,6 @@ class Window:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    p95_low_ms: float | None = None  # lower confidence bound of the true p95, see `quantiles`
+    p99_low_ms: float | None = None
     buckets: dict[str, int] = field(default_factory=dict)  # the eight token buckets, known part

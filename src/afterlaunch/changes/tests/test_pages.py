@@ -7,11 +7,14 @@ import pytest
 from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import first_administrator
-from afterlaunch.accounts.models import Client
+from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.changes.actions import advance, approve, propose
+from afterlaunch.changes.models import Change
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
+from afterlaunch.incidents.actions import open_incident
+from afterlaunch.incidents.models import Incident
 from afterlaunch.routes.actions import ArmValues, put_route, put_upstream
 from afterlaunch.telemetry import store as stores
 
@@ -33,12 +36,53 @@ def test_the_pages_say_what_to_do_when_there_is_nothing(browser: Browser) -> Non
     assert "afterlaunch verify" in browser.get("/evidence").content.decode()
 
 
-def test_a_change_is_rolled_back_from_its_page(browser: Browser) -> None:
+@pytest.fixture
+def change() -> Change:
+    """Rolling out at 10 %."""
     client = Client.objects.create(slug="acme", name="Acme", created_at=clock.now())
     system = System.objects.create(client=client, key="support", name="Support")
     put_upstream(ENGINE, "openai", "https://api.openai.com", "openai")
     route = put_route(ENGINE, "answers", system, ArmValues("openai", "", "v1"))
-    change = advance(ENGINE, approve(ENGINE, propose(ENGINE, route, "Friendlier", ArmValues("openai", "", "v2"))))
+    return advance(ENGINE, approve(ENGINE, propose(ENGINE, route, "Friendlier", ArmValues("openai", "", "v2"))))
+
+
+def _incident(change: Change) -> Incident:
+    values = {"title": "Refused answers", "severity": "P2", "summary": "9 of 21", "fingerprint": "f"}
+    now = clock.now()
+    return open_incident(
+        ENGINE, system=change.system, environment=change.environment, detected_at=now, occurred_at=None, **values
+    )
+
+
+def test_an_incident_is_contained_from_its_page(browser: Browser, change: Change) -> None:
+    incident = _incident(change)
+    page = browser.get(f"/incidents/{incident.pk}").content.decode()
+    assert "Put the last good version back" in page and "Friendlier" in page
+    after = browser.post(f"/incidents/{incident.pk}/contain", {"reason": "now"}, follow=True).content.decode()
+    assert "Put the last good version back" not in after and "Not verified yet" in after
+    change.refresh_from_db()
+    assert change.state == "rolled_back" and change.rollbacks.get().description == "now"
+    assert browser.post(f"/incidents/{incident.pk}/contain").status_code == 409
+
+
+def test_an_incident_without_a_rollout_says_so(browser: Browser, change: Change) -> None:
+    browser.post(f"/changes/{change.pk}/rollback", {"reason": "x"})
+    later = _incident(change)
+    assert "there is no candidate to take back" in browser.get(f"/incidents/{later.pk}").content.decode()
+
+
+def test_a_viewer_cannot_contain(browser: Browser, change: Change) -> None:
+    incident = _incident(change)
+    viewer = User.objects.create(email="v@acme.example")
+    Grant.objects.create(user=viewer, client=change.system.client, role="viewer")
+    browser.force_login(viewer)
+    assert "Put the last good version back" not in browser.get(f"/incidents/{incident.pk}").content.decode()
+    assert browser.post(f"/incidents/{incident.pk}/contain").status_code == 403
+    change.refresh_from_db()
+    assert change.state == "rolling_out"
+
+
+def test_a_change_is_rolled_back_from_its_page(browser: Browser, change: Change) -> None:
     assert "Friendlier" in browser.get("/changes").content.decode()
     assert "Roll back now" in browser.get(f"/changes/{change.pk}").content.decode()
     answer = browser.post(f"/changes/{change.pk}/rollback", {"reason": "refused answers"}, follow=True)
