@@ -149,6 +149,7 @@ PAGES = {
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
     "spend": "/spend",
+    "reports": "/reports",
     "settings": "/settings",
     "second-factor": "/accounts/2fa/",
     "password": "/accounts/password/set/",

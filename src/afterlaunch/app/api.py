@@ -15,6 +15,7 @@ from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.incidents.api import router as incidents
 from afterlaunch.oncall.api import router as oncall
+from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.verdicts.api import router as verdicts
@@ -29,6 +30,7 @@ api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", verdicts)
 api.add_router("", changes)
+api.add_router("", reports)
 
 
 @api.exception_handler(AfterlaunchError)

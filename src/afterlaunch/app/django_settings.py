@@ -156,6 +156,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 # Lists that point up by nature; rooms below read them by these names.
 NOTIFICATION_KINDS = "afterlaunch.app.notification_kinds.KINDS"
 INCIDENT_PANELS = "afterlaunch.app.incident_panels.PANELS"
+JUDGE_TITLES = "afterlaunch.app.judges.TITLES"
 
 LOGGING = {
     "version": 1,

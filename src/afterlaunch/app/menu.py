@@ -14,6 +14,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Systems", "/systems", "system"),
     ("Calls", "/calls", "call"),
     ("Spend", "/spend", "spend"),
+    ("Reports", "/reports", "report"),
     ("On-call", "/oncall", "oncall"),
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),

@@ -19,5 +19,6 @@ urlpatterns = [
     path("", include("afterlaunch.telemetry.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.changes.urls")),
+    path("", include("afterlaunch.reports.urls")),
     path("", include("afterlaunch.evidence.urls")),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, demo, doctor, replay, up, verify
+from afterlaunch.cli import accounts, configuration, demo, doctor, replay, report, up, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ app.add_typer(verify.evidence, name="evidence")
 app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(report.report, name="report")
 app.add_typer(accounts.token, name="token")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,16 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def _report_tells(facts: Facts, spent: Decimal) -> tuple[bool, str]:
+    """Both formats link to the incident and tell the sum of the spend, to the last digit."""
+    said = [f"{form}: nothing written" for form in ("html", "md") if form not in facts.reports]
+    for form, text in facts.reports.items():
+        told = {Decimal(one.replace(",", "")) for one in re.findall(r"\$([\d,]+\.\d+)", text)}
+        said += [] if spent in told else [f"{form}: ${spent} is not in it"]
+        said += [] if f"/incidents/{facts.incident.get('id')}" in text else [f"{form}: the incident is not in it"]
+    return not said, "; ".join(said) or f"HTML and Markdown, with the incident and ${spent}"
+
+
 def check(facts: Facts) -> list[Check]:
     incident, rollback = facts.incident, facts.rollback
     opened = _moment(incident.get("detected_at"))
@@ -40,5 +51,6 @@ def check(facts: Facts) -> list[Check]:
         Check("rollback verified", bool(rollback.get("verified_at")), rollback.get("verification", "no rollback")),
         Check("spend equals the bill", abs(spent - facts.billed) < CENT, f"${spent:.6f} against ${facts.billed:.6f}"),
         Check("every billed call counted", calls == facts.billed_calls, f"{calls} of {facts.billed_calls}"),
+        Check("report written", *_report_tells(facts, spent)),
         Check("evidence verifies", facts.verify_code == 0, f"afterlaunch verify ended with {facts.verify_code}"),
     ]

@@ -95,6 +95,7 @@ class Facts:
     billed: Decimal = Decimal(0)
     billed_calls: int = 0
     verify_code: int = -1
+    reports: dict[str, str] = field(default_factory=dict)  # by format
     acknowledged: bool = False
 
 
@@ -249,6 +250,18 @@ class Play:
             self.facts.incident = self._get(f"/api/v1/incidents/{self.facts.incident['id']}")
         checked = subprocess.run([sys.executable, "-m", "afterlaunch", "verify"], capture_output=True)
         self.facts.verify_code = checked.returncode
+        for form in ("html", "md"):
+            self._report(form)
+
+    def _report(self, form: str) -> None:
+        """The month's report, as a person writes it from the command line while the server runs."""
+        file = self.data / f"report-{START:%Y-%m}.{form}"
+        asked = ["--month", f"{START:%Y-%m}", "--client", "acme", "--format", form, "--output", str(file)]
+        command = [sys.executable, "-m", "afterlaunch", "report", "monthly", *asked]
+        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own command
+        if done.returncode == 0:
+            self.facts.reports[form] = file.read_text()
+        self._tell(f"Report written: {file}" if done.returncode == 0 else f"No report: {done.stderr.strip()}")
 
     def _spend_path(self) -> str:
         start, end = START - timedelta(days=1), clock.now() + timedelta(hours=1)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Schema
 
 from afterlaunch.accounts.auth import actor_of
 from afterlaunch.ground import clock
@@ -13,6 +13,7 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import served as service
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.ingest import FORWARDED, LOOPBACK
 from afterlaunch.telemetry.windows import Window
@@ -21,6 +22,28 @@ router = Router(tags=["telemetry"])
 From = Annotated[datetime | None, Query(alias="from")]
 To = Annotated[datetime | None, Query(alias="to")]
 NANO = Decimal(1_000_000_000)
+
+
+class Filters(Schema):
+    """Only calls that tell exactly this."""
+
+    client: str | None = None
+    system: str | None = None
+    environment: str | None = None
+    service: str | None = None
+    agent: str | None = None
+    route: str | None = None
+    tenant: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    version: str | None = None
+    arm: str | None = None
+
+    def equals(self) -> dict[str, str | None]:
+        return {name: value for name, value in self.dict().items() if value is not None}
+
+
+Narrow = Annotated[Filters, Query()]
 
 
 def usd(nano: int) -> str:
@@ -64,7 +87,7 @@ def list_spans(
 @router.get("/calls")
 def list_calls(
     request: Request,
-    system: str | None = None,
+    filters: Narrow,
     start: From = None,
     end: To = None,
     failed: bool | None = None,
@@ -74,26 +97,27 @@ def list_calls(
     """Model calls, each once, newest first."""
     limit = max(1, min(limit, 1000))
     since, until = period(start, end)
-    equals = {"system": system} if system else {}
-    rows = queries.calls(since, until, request.actor.sees(), limit + 1, cursor, failed, **equals)
+    rows = queries.calls(since, until, request.actor.sees(), limit + 1, cursor, failed, **filters.equals())
     return {"calls": rows[:limit], "cursor": rows[limit - 1]["cursor"] if len(rows) > limit else None}
 
 
 @router.get("/spend")
 def spend(
     request: Request,
+    filters: Narrow,
     group_by: str = "model",
     start: From = None,
     end: To = None,
 ) -> dict[str, Any]:
     """Tokens and cost by any dimensions. A sum holds what is known; `calls_with_unknown_cost` counts the rest."""
     since, until = period(start, end)
-    rows = queries.windows(since, until, _groups(group_by), request.actor.sees())
+    rows = queries.windows(since, until, _groups(group_by), request.actor.sees(), **filters.equals())
     rows.sort(key=lambda row: row.cost_nano, reverse=True)
-    return {"from": since, "to": until, "rows": [_spend(row) for row in rows]}
+    return {"from": since, "to": until, "rows": [spend_row(row) for row in rows]}
 
 
-def _spend(row: Window) -> dict[str, Any]:
+def spend_row(row: Window) -> dict[str, Any]:
+    """The groups, calls, token buckets, known cost, and how many calls' cost is not known."""
     return {
         **row.key,
         "calls": row.calls,
@@ -108,19 +132,46 @@ def _spend(row: Window) -> dict[str, Any]:
 @router.get("/latency")
 def latency(
     request: Request,
+    filters: Narrow,
     group_by: str = "model",
     start: From = None,
     end: To = None,
 ) -> dict[str, Any]:
     """p50, p95, p99 in milliseconds, within 4.4 %."""
     since, until = period(start, end)
-    rows = queries.windows(since, until, _groups(group_by), request.actor.sees())
+    rows = queries.windows(since, until, _groups(group_by), request.actor.sees(), **filters.equals())
     return {
         "from": since,
         "to": until,
         "rows": [
             {**row.key, "count": row.calls, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "p99_ms": row.p99_ms}
             for row in sorted(rows, key=lambda row: -row.calls)
+        ],
+    }
+
+
+@router.get("/availability")
+def availability(request: Request, filters: Narrow, start: From = None, end: To = None) -> dict[str, Any]:
+    """Calls served by place. `unserved` failed, but for those that the user cancelled; `minutes_down` are minutes with
+    calls in which none was served. Minutes without a call are in no figure."""
+    since, until = period(start, end)
+    rows = service.served([since, until], request.actor.sees(), **filters.equals())
+    whose = service.faults(since, until, request.actor.sees(), **filters.equals())
+    return {
+        "from": since,
+        "to": until,
+        "rows": [
+            {
+                **dict(zip(("client", "system", "environment"), row.place, strict=True)),
+                "calls": row.calls,
+                "served": row.calls - row.unserved,
+                "unserved": row.unserved,
+                "cancelled": row.cancelled,
+                "minutes_with_calls": row.minutes,
+                "minutes_down": row.minutes_down,
+                "failed_by_fault": dict(whose.get(row.place, {})),
+            }
+            for row in rows
         ],
     }
 

@@ -20,7 +20,8 @@ SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES) + ", max
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
 
-def _minute(instant: datetime) -> int:
+def minute_of(instant: datetime) -> int:
+    """Whole minutes since 1970."""
     return clock.to_ns(instant) // MINUTE_NS
 
 
@@ -30,7 +31,7 @@ def _check(names: Sequence[str]) -> None:
             raise Invalid(f"{name!r} is no dimension.", "Dimensions: " + ", ".join(DIMENSIONS))
 
 
-def _where(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, list[Any]]:
+def narrowed(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, list[Any]]:
     """SQL and parameters that narrow to the clients and to the given values."""
     _check(list(equals))
     parts: list[str] = ["true"]
@@ -49,8 +50,8 @@ def windows(
 ) -> list[Window]:
     """Sums over the whole minutes of [start, end), one row per combination; two statements."""
     _check(group_by)
-    where, parameters = _where(clients, equals)
-    span = [_minute(start), _minute(end), *parameters]
+    where, parameters = narrowed(clients, equals)
+    span = [minute_of(start), minute_of(end), *parameters]
     groups = ", ".join(f'"{name}"' for name in group_by) or "true"
     sums = SUMS
     tail = f"from rollup where minute >= ? and minute < ? and {where}"
@@ -112,8 +113,8 @@ def series(
     start: datetime, end: datetime, step_minutes: int, clients: Clients = None, **equals: str | None
 ) -> list[Window]:
     """One window per step of [start, end), empty ones included, in order."""
-    where, parameters = _where(clients, equals)
-    first, last = _minute(start), _minute(end)
+    where, parameters = narrowed(clients, equals)
+    first, last = minute_of(start), minute_of(end)
     sums = SUMS
     tail = f"from rollup where minute >= ? and minute < ? and {where}"
     step = f"((minute - {first}) // {int(step_minutes)})"
@@ -137,6 +138,26 @@ def series(
     return out
 
 
+def stretches(
+    bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """Sums between each two consecutive `bounds`, one row per stretch and combination that holds a call; without
+    latencies. One statement for any number of stretches, which may be of different lengths (days of a zone)."""
+    _check(group_by)
+    where, parameters = narrowed(clients, equals)
+    begins = [minute_of(bound) for bound in bounds]
+    keys = "".join(f', "{name}"' for name in group_by)
+    found = current().query(
+        f"""with stretches as (select unnest(?::integer[]) as begins)
+            select begins{keys}, {SUMS} from rollup asof join stretches on rollup.minute >= stretches.begins
+            where minute >= ? and minute < ? and {where} group by begins{keys} having sum(calls) > 0
+            order by begins{keys}""",
+        [begins[:-1], begins[0], begins[-1], *parameters],
+    )
+    place = {begin: number for number, begin in enumerate(begins)}
+    return [_window(row, bounds[place[row["begins"]]], bounds[place[row["begins"]] + 1], group_by, {}) for row in found]
+
+
 def calls(
     start: datetime,
     end: datetime,
@@ -147,7 +168,7 @@ def calls(
     **equals: str | None,
 ) -> list[dict[str, Any]]:
     """Calls, newest first; page on with the `cursor` of the last row as `before`."""
-    where, parameters = _where(clients, equals)
+    where, parameters = narrowed(clients, equals)
     if failed is not None:
         where += " and failed = ?"
         parameters.append(failed)
@@ -172,7 +193,7 @@ def spans(
     before: str | None = None,
 ) -> list[dict[str, Any]]:
     """Spans, newest first; pages like `calls`. Raises Invalid for a trace id that is no hex."""
-    where, parameters = _where(clients, {"system": system} if system else {})
+    where, parameters = narrowed(clients, {"system": system} if system else {})
     bounds: list[tuple[str, Any]] = [
         ("start_ns >= ?", clock.to_ns(start) if start else None),
         ("start_ns < ?", clock.to_ns(end) if end else None),
@@ -194,7 +215,7 @@ def trace(
     trace_id: str, clients: Clients = None, limit: int = 5000
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(spans in order of start, calls counted in it)."""
-    where, parameters = _where(clients, {})
+    where, parameters = narrowed(clients, {})
     wanted = [_trace(trace_id), *parameters]
     found = current().query(
         f"select * from spans where trace_id = ? and {where} order by start_ns limit {limit}", wanted

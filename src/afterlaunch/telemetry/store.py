@@ -41,18 +41,25 @@ def _type(field: Any) -> str:
 
 
 class Store:
-    """Reads run on cursors of their own, beside the one writer."""
+    """Reads run on cursors of their own, beside the one writer. `read_only`: nothing but `query` works."""
 
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def __init__(self, file: Path, read_only: bool = False) -> None:
+        if not read_only:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            self._connection = duckdb.connect(str(file), config={"memory_limit": MEMORY, "threads": 2})
+            self._connection = duckdb.connect(
+                str(file), read_only=read_only, config={"memory_limit": MEMORY, "threads": 2}
+            )
         except duckdb.IOException as problem:
             raise Unavailable(
                 f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
             ) from None
         self._write = threading.Lock()
         self._local = threading.local()
+        if not read_only:
+            self._prepare()
+
+    def _prepare(self) -> None:
         columns = ", ".join(f'"{field.name}" {_type(field)}' for field in SPANS)
         for statement in (
             f"create table if not exists spans ({columns})",
@@ -188,9 +195,9 @@ def _rows(cursor: Any, sql: str) -> list[Row]:
 _stores: dict[str, Store] = {}
 
 
-def open_store(file: Path) -> Store:
-    """Open the process's store; `current` gives it to everybody else."""
-    _stores["current"] = Store(file)
+def open_store(file: Path, read_only: bool = False) -> Store:
+    """Open the process's store; `current` gives it to everybody else. Raises Unavailable while another has it."""
+    _stores["current"] = Store(file, read_only)
     return _stores["current"]
 
 

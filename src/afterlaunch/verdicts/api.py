@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from django.db.models import QuerySet
-from ninja import Router
+from ninja import Query, Router
 
 from afterlaunch.ground.actors import Actor
+from afterlaunch.ground.errors import Invalid
 from afterlaunch.look.requests import Request
-from afterlaunch.verdicts.models import Verdict
+from afterlaunch.verdicts.models import Verdict, VerdictChange
 
 router = Router(tags=["verdicts"])
 
@@ -55,3 +57,37 @@ def list_verdicts(
     found = list(rows.order_by("pk")[: limit + 1])
     more = found[limit - 1].pk if len(found) > limit else None
     return {"verdicts": [as_document(row) for row in found[:limit]], "cursor": more}
+
+
+@router.get("/verdicts/history")
+def verdict_history(
+    request: Request,
+    client: str | None = None,
+    system: str | None = None,
+    environment: str | None = None,
+    judge: str | None = None,
+    start: Annotated[datetime | None, Query(alias="from")] = None,
+    end: Annotated[datetime | None, Query(alias="to")] = None,
+    limit: int = 200,
+    cursor: int = 0,
+) -> dict[str, Any]:
+    """Every change of a verdict's status, oldest first; a status holds until the next change of the same verdict."""
+    if any(instant is not None and instant.tzinfo is None for instant in (start, end)):
+        raise Invalid("Times need a zone.", "For example 2026-03-01T00:00:00Z")
+    limit = max(1, min(limit, 1000))
+    wanted = {"client": client, "system": system, "environment": environment, "judge": judge}
+    verdicts = verdicts_seen_by(request.actor).filter(**{k: v for k, v in wanted.items() if v})
+    rows = VerdictChange.objects.filter(verdict__in=verdicts, pk__gt=cursor).select_related("verdict")
+    rows = rows.filter(at__gte=start) if start else rows
+    rows = rows.filter(at__lt=end) if end else rows
+    found = list(rows.order_by("pk")[: limit + 1])
+    more = found[limit - 1].pk if len(found) > limit else None
+    names = ("judge", "client", "system", "environment", "route", "arm", "provider")
+    return {
+        "changes": [
+            {name: getattr(row.verdict, name) or None for name in names}
+            | {"at": row.at, "before": row.before or None, "after": row.after, "explanation": row.explanation}
+            for row in found[:limit]
+        ],
+        "cursor": more,
+    }

@@ -1,0 +1,170 @@
+"""`report`: ask the running server for a report, or read the stores when none runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlencode
+
+import orjson
+import typer
+
+from afterlaunch.cli.output import answer, fail, plainly, say, with_data
+from afterlaunch.ground.errors import Unavailable
+from afterlaunch.ground.settings import settings
+
+report = typer.Typer(no_args_is_help=True, help="Reports for engineers and for people who are not.")
+PATIENCE_SECONDS = 120
+
+
+class Format(StrEnum):
+    HTML = "html"
+    MARKDOWN = "md"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    month: str | None
+    client: str | None
+    system: str | None
+    time_zone: str | None
+    form: str
+    url: str | None
+
+    @property
+    def query(self) -> str:
+        named = {"month": self.month, "client": self.client, "system": self.system, "time_zone": self.time_zone}
+        named |= {"format": self.form, "url": self.url}
+        return urlencode({name: value for name, value in named.items() if value})
+
+
+@report.command("monthly")
+@plainly
+def monthly(
+    month: str | None = typer.Option(None, help="Year and month, as 2026-11. Default: the last one that is over."),
+    client: str | None = typer.Option(None, help="Slug of the client. Default: all clients."),
+    system: str | None = typer.Option(None, help="Key of a system. Default: all systems."),
+    time_zone: str | None = typer.Option(None, help="IANA zone of the month's bounds. Default: the client's."),
+    form: Format = typer.Option(None, "--format", help="html, md or json. Default: html, with --json json."),
+    output: Path | None = typer.Option(None, help="File to write. Default: stdout."),
+    url: str | None = typer.Option(None, help="Address that links begin with. Default: the server's public one."),
+    to: str = typer.Option("", "--to", help="Address of the server to ask. Default: the one of the settings."),
+    token: str = typer.Option(
+        "", envvar="AFTERLAUNCH_TOKEN", help="Token with the role viewer. Default: a passing one."
+    ),
+    data: str | None = typer.Option(None, "--data", help="Data folder. Default: AFTERLAUNCH_DATA."),
+    json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
+) -> None:
+    """Write a month's report. The running server is asked; when none runs, the stores of the data folder are read."""
+    chosen = form or (Format.JSON if json and output is None else Format.HTML)
+    if json and output is None and chosen is not Format.JSON:
+        fail(f"--json prints the report as JSON, not as {chosen.value}.", "Leave one of the two out.", code=2)
+    wanted = _Wanted(month, client, system, time_zone, chosen.value, url)
+    body = _asked(wanted, to, token, NOT_THERE) if to or token else _local(wanted, data)
+    if output is None:
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(body)
+    except OSError as problem:
+        fail(f"{output} cannot be written: {problem.strerror}.", "Choose another --output.", code=2)
+    say(f"{output} written, {len(body):,} bytes")
+    if json:
+        answer({"file": str(output), "format": chosen.value, "bytes": len(body)})
+
+
+def _local(wanted: _Wanted, data: str | None) -> bytes:
+    """The data folder's stores, or the server that owns them, asked with a token that is revoked afterwards."""
+    if data:
+        os.environ["AFTERLAUNCH_DATA"] = data
+        from afterlaunch.ground.settings import reload
+
+        reload()
+    folder = settings().data
+    if not (folder / "telemetry.duckdb").exists():
+        fail(
+            f"{folder} holds no telemetry store.",
+            "Name the folder with --data, or the server with --to URL and --token. A first start: afterlaunch up",
+        )
+    with_data(None)
+    from afterlaunch.telemetry.store import close_store, open_store
+
+    try:
+        open_store(folder / "telemetry.duckdb", read_only=True)
+    except Unavailable:
+        with _passing_token() as secret:
+            return _asked(wanted, "", secret, ELSEWHERE)
+    try:
+        return _read(wanted)
+    finally:
+        close_store()
+
+
+def _read(wanted: _Wanted) -> bytes:
+    from afterlaunch.ground.actors import automation
+    from afterlaunch.reports.documents import write
+    from afterlaunch.reports.facts import Asked
+    from afterlaunch.reports.facts import monthly as gather
+    from afterlaunch.reports.links import base_url
+
+    base = base_url(wanted.url) if wanted.url else settings().public_url
+    asked = Asked(wanted.month, wanted.client, wanted.system, wanted.time_zone)
+    found = gather(automation("local administrator"), asked, settings().text("TIME_ZONE"))
+    return write(found, wanted.form, base)
+
+
+@contextmanager
+def _passing_token() -> Iterator[str]:
+    """Who may read the data folder may make tokens; this one lives as long as the question."""
+    from afterlaunch.accounts.actions import create_token, revoke_token
+    from afterlaunch.ground.actors import automation
+
+    local = automation("local administrator")
+    row, secret = create_token(local, "afterlaunch report", "viewer", None)
+    try:
+        yield secret
+    finally:
+        revoke_token(local, row)
+
+
+NOT_THERE = "Start it with afterlaunch up, or leave --to and --token out to read the data folder."
+ELSEWHERE = (
+    "Another process has the telemetry store of the data folder. Say where that server listens: --to URL, or"
+    " AFTERLAUNCH_HOST and AFTERLAUNCH_PORT."
+)
+
+
+def _asked(wanted: _Wanted, to: str, token: str, unreachable: str) -> bytes:
+    address = (to or settings().public_url).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        fail(f"{address!r} is no address of a server.", "For example --to http://127.0.0.1:8700", code=2)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    where = f"{address}/api/v1/reports/monthly?{wanted.query}"
+    request = urllib.request.Request(where, headers=headers)  # noqa: S310 - http and https only, checked above
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+            return bytes(response.read())
+    except urllib.error.HTTPError as problem:
+        _refused(address, problem)
+    except OSError as problem:
+        fail(f"{address} cannot be reached: {getattr(problem, 'reason', problem)}", unreachable)
+
+
+def _refused(address: str, problem: urllib.error.HTTPError) -> NoReturn:
+    body = problem.read()
+    try:
+        said = orjson.loads(body)
+        detail, hint = str(said["detail"]), str(said.get("hint", ""))
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        detail, hint = f"{address} answers {problem.code}", "Is it an Afterlaunch server?"
+    fail(detail, hint, code=2 if problem.code == 400 else 1)

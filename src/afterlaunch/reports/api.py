@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Router
+
+from afterlaunch.ground.actors import Actor
+from afterlaunch.ground.errors import NotAllowed
+from afterlaunch.ground.settings import settings
+from afterlaunch.look.requests import Request
+from afterlaunch.reports import documents
+from afterlaunch.reports.facts import Asked, monthly
+from afterlaunch.reports.links import base_url
+
+router = Router(tags=["reports"])
+
+
+@router.get("/reports/monthly", response={200: dict})
+def monthly_report(
+    request: Request,
+    month: str | None = None,
+    client: str | None = None,
+    system: str | None = None,
+    time_zone: str | None = None,
+    format: str = "json",
+    url: str | None = None,
+    download: bool = False,
+) -> HttpResponse:
+    """The month as JSON, HTML or Markdown. `month` (2026-11) is by default the last one that is over; its bounds lie in
+    the time zone of the client, else of the reader. `url` begins the links (tokens only)."""
+    asked = Asked(month, client, system, time_zone)
+    report = monthly(request.actor, asked, timezone.get_current_timezone_name())
+    body = documents.write(report, format, _base(request.actor, url))
+    response = HttpResponse(body, content_type=documents.TYPES[format])
+    response["Content-Security-Policy"] = documents.POLICY
+    response["Cache-Control"] = "no-store"
+    if download:
+        response["Content-Disposition"] = f'attachment; filename="{documents.file_name(report, format)}"'
+    return response
+
+
+def _base(actor: Actor, url: str | None) -> str:
+    """A link that somebody else wrote must not make our own page point elsewhere, so a session may not choose."""
+    if url is None:
+        return settings().public_url
+    if actor.kind != "token":
+        raise NotAllowed("Only a token may choose where links point to.", "Leave `url` out, or send a token.")
+    return base_url(url)

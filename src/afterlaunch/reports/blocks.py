@@ -1,0 +1,96 @@
+"""What a document is made of, whatever its format: HTML and Markdown write the same blocks, so their figures agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number, or other fact, and the address (a path of the server) that it comes from."""
+
+    text: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that telemetry gave: not ours, not to be trusted, shown as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A word with a tone: ok, warning, breach or none."""
+
+    text: str
+    tone: str = ""
+
+
+Part = str | Figure | Name | Mark
+Line = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """`empty`: what to say when it has no rows; `notes`: below it."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Line]]
+    empty: str
+    notes: Sequence[Line] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`svg` is drawn by `charts`; `summary` says in words what it shows, for who cannot see it."""
+
+    title: str
+    summary: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list; `empty` when there is none."""
+
+    title: str
+    lines: Sequence[Line]
+    empty: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    value: Part
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    anchor: str
+    title: str
+    intro: Sequence[Line] = ()
+    blocks: Sequence[Table | Chart | Items] = ()
+
+
+@dataclass(frozen=True)
+class Story:
+    """`summary` is for everybody; `sections` are for who wants to know exactly."""
+
+    title: str
+    subtitle: str
+    facts: Sequence[Line]
+    tiles: Sequence[Tile]
+    summary: Sequence[Items]
+    sections: Sequence[Section] = field(default_factory=tuple)

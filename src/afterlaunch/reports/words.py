@@ -1,0 +1,88 @@
+"""How a report writes figures. The same text stands in every format. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from afterlaunch.look.formats import UNKNOWN, duration_seconds
+from afterlaunch.reports.periods import Period
+from afterlaunch.telemetry.windows import Window
+
+NANO = Decimal(1_000_000_000)
+CENT = Decimal("0.01")
+PERCENT_DIGITS = 3
+
+
+def exact(nano: int) -> str:
+    """Every digit that is known, at least to the cent: $0.001234."""
+    whole, _, rest = format((Decimal(nano) / NANO).normalize(), "f").partition(".")
+    return f"${int(whole):,}.{rest.ljust(2, '0')}"
+
+
+def cents(nano: int) -> str:
+    """For reading: rounded half up to the cent, never to nothing."""
+    usd = (Decimal(nano) / NANO).quantize(CENT, ROUND_HALF_UP)
+    return "less than a cent" if nano and usd < CENT else f"${usd:,}"
+
+
+def cost(window: Window) -> str:
+    """The known cost; `unknown` when none of it is."""
+    if window.calls and window.calls_unknown_cost == window.calls:
+        return "unknown"
+    return exact(window.cost_nano)
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def many(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def percent(part: float, of: float) -> str:
+    """A share that never rounds up to all or down to none: 99.999 % is not 100 %."""
+    if not of:
+        return UNKNOWN
+    if part == of:
+        return "100 %"
+    if part == 0:
+        return "0 %"
+    exactly = Decimal(str(part)) / Decimal(str(of)) * 100
+    shown = exactly.quantize(Decimal(1).scaleb(-PERCENT_DIGITS), ROUND_HALF_UP)
+    edge = Decimal(1).scaleb(-PERCENT_DIGITS)
+    if shown >= 100:
+        return f"above {100 - edge} %"
+    return f"below {edge} %" if shown <= 0 else f"{shown.normalize():f} %"
+
+
+def roughly(share: float | None) -> str:
+    """Whole per cents, with the ends kept apart."""
+    if share is None:
+        return UNKNOWN
+    if 0 < share < 0.01:
+        return "< 1 %"
+    return "> 99 %" if 0.99 < share < 1 else f"{share * 100:.0f} %"
+
+
+def duration(seconds: float | None, absent: str = UNKNOWN) -> str:
+    return absent if seconds is None else duration_seconds(seconds)
+
+
+def milliseconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:,.0f} ms"
+
+
+def moment(at: datetime | None, when: Period) -> str:
+    """On the report's wall clock: 2 Mar 02:14."""
+    if at is None:
+        return UNKNOWN
+    local = when.local(at)
+    year = "" if f"{local:%Y-%m}" == when.month else f" {local:%Y}"
+    return f"{local.day} {local:%b}{year} {local:%H:%M}"
+
+
+def joined(words: list[str]) -> str:
+    """a, b and c."""
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
