@@ -116,6 +116,47 @@ class House:
                 raise TimeoutError("the engine noticed no system")
             time.sleep(0.2)
 
+    def story(self) -> None:
+        """A change that rolls out, the incident it makes, the page for it, and the containment of an older one."""
+        from afterlaunch.accounts.actions import first_administrator
+        from afterlaunch.changes.actions import advance, approve, contain, propose
+        from afterlaunch.estate.models import System
+        from afterlaunch.ground import clock
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.incidents.actions import add_note, open_incident
+        from afterlaunch.notify.actions import add_contact
+        from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
+
+        someone, system = automation("Ada Nguyen"), System.objects.get(key="support-assistant")
+        person = first_administrator()
+        add_contact(someone, person, "email", "ada@acme.example", verified=True)
+        put_upstream(someone, "openai", "https://api.openai.com", "openai")
+        route = put_route(someone, "support-chat", system, ArmValues("openai", "", "v12"))
+        create_key(someone, "support assistant", route)
+        for number in (1, 2):
+            values = ArmValues("openai", "", f"v{12 + number}")
+            change = approve(
+                someone, propose(someone, route, f"Friendlier greeting, take {number}", values, "Asked for")
+            )
+            advance(someone, advance(someone, change))
+            now = clock.now()
+            incident = open_incident(
+                automation("judges"),
+                system=system,
+                environment=route.environment,
+                title="Refused answers in breach: support-assistant, prod, candidate arm",
+                severity="P2",
+                summary="Refused answers (candidate): 9 of 21 calls (42.9%) were refused; the limit is 5.0%.",
+                fingerprint=f"support {number}",
+                detected_at=now,
+                occurred_at=now - timedelta(minutes=12),
+                route=route.name,
+                arm="candidate",
+            )
+            add_note(someone, incident, "The new greeting makes the model refuse refunds.")
+            if number == 1:
+                contain(someone, incident, "The greeting is to blame.")
+
     def session(self) -> str:
         from django.conf import settings
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -139,6 +180,8 @@ class House:
 PAGES = {
     "overview": "/",
     "incidents": "/incidents",
+    "incident": "/incidents/2",
+    "incident-contained": "/incidents/1",
     "oncall": "/oncall",
     "systems": "/systems",
     "system": "/systems/1",

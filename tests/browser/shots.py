@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-PICTURES = ("overview", "system", "trace", "spend")
+PICTURES = ("overview", "system", "trace", "spend", "incident", "change")
 LOOKS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 
 
@@ -27,6 +27,7 @@ def main(folder: Path, wanted: list[str], pictures: bool) -> int:
     wrong: list[str] = []
     try:
         house.fill()
+        house.story()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or (PICTURES if pictures else PAGES):

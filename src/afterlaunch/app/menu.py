@@ -19,6 +19,13 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),
 )
+SETTINGS: tuple[tuple[str, str], ...] = (
+    # tabs of the settings pages: (label, address)
+    ("Tokens and people", "/settings"),
+    ("Your contact methods", "/settings/contacts"),
+    ("Gateway", "/settings/gateway"),
+    ("Server", "/settings/server"),
+)
 
 
 def menu(request: HttpRequest) -> dict[str, Any]:
@@ -32,5 +39,6 @@ def menu(request: HttpRequest) -> dict[str, Any]:
         "menu": [
             {"label": label, "address": address, "icon": icon, "current": address == current}
             for label, address, icon in MENU
-        ]
+        ],
+        "settings_tabs": SETTINGS,
     }

@@ -72,8 +72,8 @@ def relative(at: datetime, now: datetime) -> str:
     return f"{said} ago" if seconds > 0 else f"in {said}"
 
 
-def judge_name(name: str) -> str:
-    """`slo.latency_p95` as Latency p95."""
+def plain(name: str) -> str:
+    """A name of ours for people: `slo.latency_p95` as Latency p95, `rolled_back` as Rolled back."""
     said = name.rpartition(".")[2].replace("_", " ")
     return said[:1].upper() + said[1:]
 

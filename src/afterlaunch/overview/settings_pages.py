@@ -20,8 +20,6 @@ from afterlaunch.look.requests import Request
 from afterlaunch.routes.actions import routes_seen_by
 from afterlaunch.routes.models import CallerKey, Upstream
 
-TABS = [("Tokens and people", "/settings"), ("Gateway", "/settings/gateway"), ("Server", "/settings/server")]
-
 
 def _clients(actor: Actor) -> QuerySet[Client]:
     seen = actor.sees()
@@ -43,7 +41,6 @@ def _people(actor: Actor) -> QuerySet[User]:
 def _keys_page(request: Request, **shown: Any) -> HttpResponse:
     actor = request.actor
     context = {
-        "tabs": TABS,
         "tokens": _tokens(actor),
         "people": _people(actor),
         "clients": _clients(actor),
@@ -110,7 +107,7 @@ def server(request: Request) -> HttpResponse:
         value = chosen[row.name.removeprefix("AFTERLAUNCH_")]
         shown = ", ".join(value) if isinstance(value, tuple) else str(value)
         rows.append({"row": row, "shown": ("set" if shown else "not set") if row.secret else shown})
-    return render(request, "overview/server.html", {"tabs": TABS, "rows": rows})
+    return render(request, "overview/server.html", {"rows": rows})
 
 
 @require_safe
@@ -118,7 +115,6 @@ def gateway(request: Request) -> HttpResponse:
     seen, chosen = request.actor.sees(), settings()
     keys = CallerKey.objects.select_related("client", "default_route")
     context = {
-        "tabs": TABS,
         "routes": routes_seen_by(request.actor).order_by("name"),
         "keys": keys if seen is None else keys.filter(client__slug__in=seen),
         "upstreams": Upstream.objects.all() if seen is None else [],

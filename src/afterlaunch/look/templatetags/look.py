@@ -131,7 +131,7 @@ def tabs(rows: list[tuple[str, str]], current: str) -> dict[str, Any]:
     return {"rows": rows, "current": current}
 
 
-register.filter("judge_name", formats.judge_name)
+register.filter("plain", formats.plain)
 register.filter("money", formats.money)
 register.filter("milliseconds", formats.duration_ms)
 register.filter("seconds", formats.duration_seconds)
