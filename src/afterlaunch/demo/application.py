@@ -29,6 +29,7 @@ from afterlaunch.ground import clock
 PROMPTS = {"v1": "Answer briefly and kindly.", "v2": BAD_PROMPT}
 TENANTS = ("bakery", "bikes", "books")
 AGENTS = ("answers", "answers", "triage")
+WAYS = (6, 2, 2)  # of ten calls: whole answers, streams, streams that ask for their usage
 
 
 class DemoClockExporter(OTLPSpanExporter):
@@ -44,7 +45,7 @@ class DemoClockExporter(OTLPSpanExporter):
 
 
 class SupportDesk:
-    """`rate` calls a second, over a few threads, until stopped."""
+    """`rate` calls a real second at the pace the clock has now, over a few threads, until stopped."""
 
     def __init__(self, server: str, gateway: str, keys: dict[str, str], seed: int, rate: float, threads: int) -> None:
         resource = Resource.create(
@@ -66,13 +67,15 @@ class SupportDesk:
         self._openai = openai.OpenAI(base_url=f"{gateway}/v1", api_key=keys["openai"], max_retries=0)
         self._anthropic = anthropic.Anthropic(base_url=gateway, api_key=keys["anthropic"], max_retries=0)
         self._stop = threading.Event()
-        self._pause = threads / rate
+        self._pause = clock.lease(threads / rate).total_seconds()  # virtual: customers live on the demo's clock
+        self._chances = [random.Random(seed + number) for number in range(threads)]
+        self._workers: list[threading.Thread] = []
         self.calls, self.failed = 0, 0
-        self._workers = [
-            threading.Thread(target=self._work, args=(random.Random(seed + n),), daemon=True) for n in range(threads)
-        ]
 
     def start(self) -> None:
+        """Begin, or go on after `stop`."""
+        self._stop.clear()
+        self._workers = [threading.Thread(target=self._work, args=(one,), daemon=True) for one in self._chances]
         for worker in self._workers:
             worker.start()
 
@@ -91,32 +94,41 @@ class SupportDesk:
             with tracer.start_as_current_span(f"agent {agent}") as span:
                 span.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent})
                 span.set_attributes({"tenant.id": tenant, "user.id": user})
-                self._ask(agent, user, tenant)
-            self._stop.wait(max(0.0, self._pause - (time.perf_counter() - began)))
+                self._ask(agent, user, tenant, chance)
+            self._stop.wait(max(0.0, clock.real_seconds(self._pause) - (time.perf_counter() - began)))
 
-    def _ask(self, agent: str, user: str, tenant: str) -> None:
+    def _ask(self, agent: str, user: str, tenant: str, chance: random.Random) -> None:
         headers: dict[str, str] = sdk.headers(user=user, tenant=tenant, agent=agent)
         propagate.inject(headers)
         self.calls += 1
+        way = chance.choices(("whole", "stream", "stream with usage"), WAYS)[0]
         try:
             if agent == "answers":
-                self._answer(user, headers)
+                self._answer(user, headers, way)
             else:
-                self._triage(headers)
+                self._triage(headers, way)
         except (openai.APIError, anthropic.APIError, OSError):
             self.failed += 1
 
-    def _answer(self, user: str, headers: dict[str, str]) -> Any:
+    def _answer(self, user: str, headers: dict[str, str], way: str) -> None:
         told = sdk.assignment("answers", user, self._gateway, self._keys["openai"])
         prompt = PROMPTS[told.prompt_version or "v1"]
         messages: list[Any] = [{"role": "system", "content": prompt}, {"role": "user", "content": "Where is my order?"}]
-        return self._openai.chat.completions.create(model="gpt-4o-mini", messages=messages, extra_headers=headers)
+        asked: dict[str, Any] = {"model": "gpt-4o-mini", "messages": messages, "extra_headers": headers}
+        if way == "whole":
+            self._openai.chat.completions.create(**asked)
+            return
+        if way == "stream with usage":
+            asked["stream_options"] = {"include_usage": True}
+        for _ in self._openai.chat.completions.create(stream=True, **asked):
+            pass  # shown to the customer as it comes
 
-    def _triage(self, headers: dict[str, str]) -> Any:
-        return self._anthropic.messages.create(
-            model="claude-haiku-4-5",
-            max_tokens=200,
-            system=PROMPTS["v1"],
-            messages=[{"role": "user", "content": "Which team is this for?"}],
-            extra_headers=headers,
-        )
+    def _triage(self, headers: dict[str, str], way: str) -> None:
+        messages: list[Any] = [{"role": "user", "content": "Which team is this for?"}]
+        asked: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 200, "system": PROMPTS["v1"]}
+        asked |= {"messages": messages, "extra_headers": headers}
+        if way == "whole":
+            self._anthropic.messages.create(**asked)
+            return
+        for _ in self._anthropic.messages.create(stream=True, **asked):
+            pass

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,9 @@ from typing import Any
 import orjson
 
 from afterlaunch.demo.mail import Caught, MailCatcher
+from afterlaunch.demo.mail_page import MailPage
 from afterlaunch.demo.provider import Provider
+from afterlaunch.demo.surroundings import free_port, settle
 from afterlaunch.ground import clock
 from afterlaunch.ground.settings import reload
 
@@ -30,57 +30,10 @@ START = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 BAD_CHANGE = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 FACTOR = 640.0  # sixteen hours in 90 seconds
-CONFIGURATION = """
-apiVersion: afterlaunch/v1
-kind: Client
-metadata: {name: acme}
-spec: {displayName: Acme Shops, timeZone: Europe/Berlin}
----
-apiVersion: afterlaunch/v1
-kind: Person
-metadata: {name: ada@acme.example}
-spec: {displayName: Ada Nguyen, timeZone: Europe/Berlin, roles: [{role: operator, client: acme}]}
----
-apiVersion: afterlaunch/v1
-kind: Person
-metadata: {name: ben@acme.example}
-spec: {displayName: Ben Okafor, timeZone: Europe/Berlin, roles: [{role: operator, client: acme}]}
----
-apiVersion: afterlaunch/v1
-kind: System
-metadata: {name: support, client: acme}
-spec: {displayName: Support desk, owner: ada@acme.example, tier: enterprise, posture: governed, timeZone: Europe/Berlin,
-       automaticRollback: true}
----
-apiVersion: afterlaunch/v1
-kind: Upstream
-metadata: {name: openai-demo}
-spec: {baseUrl: "URL-OF-THE-PROVIDER", provider: openai, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
----
-apiVersion: afterlaunch/v1
-kind: Upstream
-metadata: {name: anthropic-demo}
-spec: {baseUrl: "URL-OF-THE-PROVIDER", provider: anthropic, credential: "env:AFTERLAUNCH_DEMO_PROVIDER_KEY"}
----
-apiVersion: afterlaunch/v1
-kind: Route
-metadata: {name: answers}
-spec: {client: acme, system: support, environment: prod, agent: answers, unit: [user],
-       baseline: {upstream: openai-demo, promptVersion: v1}}
----
-apiVersion: afterlaunch/v1
-kind: Route
-metadata: {name: triage}
-spec: {client: acme, system: support, environment: prod, agent: triage, unit: [user],
-       baseline: {upstream: anthropic-demo, promptVersion: v1}}
-"""
+CONFIGURATION = Path(__file__).with_name("site.yaml")
+NIGHT = timedelta(hours=6)  # how long the story waits for the incident and its end
+QUIET = timedelta(hours=2)  # between two lines about nothing
 Say = Callable[[str], None]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -102,16 +55,23 @@ class Facts:
 class Play:
     """One play on a data folder of its own. `say` tells the story as it happens."""
 
-    def __init__(self, say: Say, port: int | None = None, gateway_port: int | None = None) -> None:
+    def __init__(
+        self, say: Say, port: int | None = None, gateway_port: int | None = None, mail_port: int | None = None
+    ) -> None:
+        """A port that is taken is replaced by the next free one; None takes any."""
         self._say = say
-        self._port, self._gateway_port = port or free_port(), gateway_port or free_port()
+        self._port = free_port(port)
+        self._gateway_port = free_port(gateway_port)
         self.url, self.gateway = f"http://127.0.0.1:{self._port}", f"http://127.0.0.1:{self._gateway_port}"
         self._folder = tempfile.TemporaryDirectory(prefix="afterlaunch-demo-", ignore_cleanup_errors=True)
         self.data = Path(self._folder.name)
         self._mail, self._provider = MailCatcher(), Provider(seed=7)
+        self._mail_page = MailPage(self._mail.all, free_port(mail_port))
+        self.mail_url = self._mail_page.url
         self._server: subprocess.Popen[bytes] | None = None
         self._desk: Any = None
         self._tokens: dict[str, str] = {}
+        self._told_at = START
         self.facts = Facts()
         self.link = ""
 
@@ -119,8 +79,8 @@ class Play:
 
     def start(self) -> None:
         """Everything runs and is configured when this returns."""
-        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=12 * FACTOR), FACTOR)
-        os.environ.update(
+        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=12 * FACTOR), FACTOR, until=END)
+        settle(
             {
                 "AFTERLAUNCH_DATA": str(self.data),
                 "AFTERLAUNCH_CLOCK": scaled.setting(),
@@ -134,11 +94,12 @@ class Play:
         )
         reload()
         clock.use(scaled)
-        self._say("Starting the server, the gateway, a simulated provider and a mail catcher")
+        self._say("Starting the server, the gateway, a simulated provider and a mail catcher (about 10 seconds)")
         ports = ["--port", str(self._port), "--gateway-port", str(self._gateway_port)]
         log = (self.data / "server.log").open("wb")
         command = [sys.executable, "-m", "afterlaunch", "up", *ports]
-        self._server = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+        # In a session of its own: Ctrl-C reaches us alone, and we end it in order.
+        self._server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - ours
         self._wait(lambda: self._answers(f"{self.url}/readyz"), 60, "the server")
         keys = self._configure()
         self._wait(lambda: self._answers(f"{self.gateway}/readyz"), 20, "the gateway")
@@ -150,7 +111,7 @@ class Play:
     def _configure(self) -> dict[str, str]:
         from afterlaunch.app.server import prepare
 
-        prepare(self._say)
+        prepare(lambda _: None)  # the server has done it
         from afterlaunch.accounts.actions import create_token, first_administrator, sign_in_link
         from afterlaunch.accounts.models import Client, User
         from afterlaunch.app.configuration.apply import apply, parse
@@ -160,7 +121,8 @@ class Play:
         from afterlaunch.routes.actions import create_key, route_by_name
 
         local = automation("local administrator")
-        apply(local, parse(CONFIGURATION.replace("URL-OF-THE-PROVIDER", self._provider.url), "the demo"))
+        site = CONFIGURATION.read_text().replace("URL-OF-THE-PROVIDER", self._provider.url)
+        apply(local, parse(site, CONFIGURATION.name))
         acme = Client.objects.get(slug="acme")
         people = [User.objects.get(email=f"{name}@acme.example") for name in ("ada", "ben")]
         for person in people:
@@ -179,12 +141,20 @@ class Play:
 
     def play(self) -> Facts:
         """From the evening to noon. Returns what was seen."""
-        self._until(BAD_CHANGE, "A quiet evening: the judges learn what is usual")
+        self._tell(
+            "A quiet evening. A support desk answers customers through the gateway; Afterlaunch learns its usual"
+        )
+        self._until(BAD_CHANGE)
         self._change()
         self._watch()
-        self._until(END, "The night goes on")
+        self._until(END)
+        self._tell("Noon. The books are compared with what the provider billed")
         self._close()
         return self.facts
+
+    def go_on(self) -> None:
+        """After the story: the same system, in real time, so that its pages stay alive while somebody looks round."""
+        self._desk.start()
 
     def _change(self) -> None:
         proposal = {"route": "answers", "title": "A more thorough prompt", "prompt_version": "v2"}
@@ -193,29 +163,34 @@ class Play:
         for _ in range(2):
             change = self._post(f"/api/v1/changes/{change['id']}/advance", "author")
         self.facts.change = change
-        self._tell(f"Change {change['id']}, {change['title']!r}, serves {change['share'] // 100} % of the users")
+        self._tell(
+            f"Somebody ships {change['title']!r} to {change['share'] // 100} % of the users. Nothing crashes; "
+            "the answers get long, slow and often refused",
+            f"{self.url}/changes/{change['id']}",
+        )
 
     def _watch(self) -> None:
         """Until an incident was opened and its change rolled back and verified, for at most six hours."""
-        until = BAD_CHANGE + timedelta(hours=6)
+        until = BAD_CHANGE + NIGHT
         while clock.now() < until:
             self._see_incident()
             self._see_mail()
             self._see_rollback()
             if self.facts.rollback.get("verified_at") and self.facts.acknowledged:
                 return
-            time.sleep(0.1)
+            self._pause()
 
     def _see_incident(self) -> None:
         found = self._get("/api/v1/incidents")["incidents"]
         if found and not self.facts.incident:
             self.facts.incident = found[0]
-            self._tell(f"Incident {found[0]['id']} ({found[0]['severity']}): {found[0]['title']}")
+            text = f"Afterlaunch has noticed and opened an incident, {found[0]['severity']}: {found[0]['title']}"
+            self._tell(text, f"{self.url}/incidents/{found[0]['id']}")
 
     def _see_mail(self) -> None:
         for mail in self._mail.all()[len(self.facts.mails) :]:
             self.facts.mails.append(mail)
-            self._tell(f"Mail to {mail.to}: {mail.subject}")
+            self._tell(f"Mail to {mail.to}, who is on call: {mail.subject}", f"{self.mail_url}/mails/{mail.number}")
             link = re.search(r"http://\S+/ack/\S+", mail.text)
             if link and not self.facts.acknowledged:
                 self._acknowledge(link.group())
@@ -227,14 +202,17 @@ class Play:
         if confirm:
             self._fetch(link, urllib.parse.urlencode({"confirm": confirm.group(1)}).encode())
             self.facts.acknowledged = True
-            self._tell("Acknowledged by the link in the mail")
+            self._tell("Acknowledged: the link in the mail was opened and its button pressed")
 
     def _see_rollback(self) -> None:
         rollbacks = [c for c in self._get("/api/v1/changes")["changes"] if c["kind"] == "rollback"]
         if not rollbacks:
             return
         if not self.facts.rollback:
-            self._tell(f"Rolled back by the {rollbacks[0]['author']}: {rollbacks[0]['description']}")
+            text = (
+                f"Every user gets the old prompt again, by the {rollbacks[0]['author']}. {rollbacks[0]['description']}"
+            )
+            self._tell(text, f"{self.url}/changes/{rollbacks[0]['id']}")
         elif rollbacks[0]["verified_at"] and not self.facts.rollback.get("verified_at"):
             self._tell(rollbacks[0]["verification"])
         self.facts.rollback = rollbacks[0]
@@ -284,21 +262,32 @@ class Play:
             except subprocess.TimeoutExpired:
                 self._server.kill()
         self._provider.stop()
+        self._mail_page.stop()
         self._mail.stop()
         self._folder.cleanup()
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
-    def _tell(self, text: str) -> None:
-        self._say(f"{clock.now():%H:%M}  {text}")
+    def _tell(self, text: str, link: str = "") -> None:
+        self._told_at = clock.now()
+        self._say(f"{self._told_at:%H:%M}  {text}" + (f"\n       {link}" if link else ""))
 
-    def _until(self, instant: datetime, text: str) -> None:
-        if clock.now() < instant:
-            self._tell(text)
+    def standing(self) -> str:
+        """One line about now, for who waits."""
+        desk, billed = self._desk, self._provider.billed
+        return f"{desk.calls} calls so far, {desk.failed} failed; the provider billed ${billed:.2f}"
+
+    def _until(self, instant: datetime) -> None:
+        """Wait, and say now and then that it is quiet."""
         while clock.now() < instant:
-            if self._server is not None and self._server.poll() is not None:
-                raise RuntimeError(f"the server ended with code {self._server.returncode}: {self._log()}")
-            time.sleep(0.1)
+            if clock.now() - self._told_at >= QUIET:
+                self._tell(self.standing())
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._server is not None and self._server.poll() is not None:
+            raise RuntimeError(f"the server ended with code {self._server.returncode}: {self._log()}")
+        time.sleep(0.1)
 
     def _log(self) -> str:
         return (self.data / "server.log").read_text(errors="replace")[-2000:]

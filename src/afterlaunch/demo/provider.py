@@ -9,31 +9,46 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 from genai_prices import Usage, calc_price
 
+from afterlaunch.demo.wire import chat, messages
+from afterlaunch.demo.wire.answer import Answer, Trouble
 from afterlaunch.ground import clock
 
 BAD_PROMPT = "Answer at length, with every caveat you can think of."
 SECONDS = (0.03, 0.09)
 BAD_SECONDS = (0.25, 0.5)
+FIRST_TOKEN = 0.5  # the share of the time after which a stream begins
 DATED = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18", "claude-haiku-4-5": "claude-haiku-4-5-20251001"}
+GOOD_TEXT = "Your order left our bakery this morning and arrives tomorrow before noon."
+BAD_TEXT = (
+    "There are a number of things to consider before this can be answered. Orders may be late, early, or neither; "
+    "carriers may differ, and holidays apply in some places. None of this is a promise. " + GOOD_TEXT
+)
+REFUSED_TEXT = "I can't help with that."
+MakeTrouble = Callable[[int, str], Trouble]
+CHAT_TROUBLES: tuple[MakeTrouble, ...] = (chat.rate_limited, chat.rate_limited, chat.server_error)
+MESSAGES_TROUBLES: tuple[MakeTrouble, ...] = (messages.overloaded, messages.rate_limited, messages.server_error)
 
 
 class Provider:
-    """Listens on a loopback port of the system's choice, in a thread of its own."""
+    """Listens on a loopback port of the system's choice, in a thread of its own. `trouble` is the share of calls
+    that it refuses, unbilled, as the real ones do on any day."""
 
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)
+    def __init__(self, seed: int, trouble: float = 0.002) -> None:
+        self._chance, self._trouble = random.Random(seed), trouble
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self.port = 0
-        self.calls = 0
+        self.calls, self.streamed, self.refused_calls = 0, 0, 0
         self.billed = Decimal(0)
-        threading.Thread(target=self._run, name="provider", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="provider", daemon=True)
+        self._thread.start()
         if not self._ready.wait(20):
             raise RuntimeError("the simulated provider did not start")
 
@@ -43,6 +58,7 @@ class Provider:
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -56,55 +72,79 @@ class Provider:
         self.port = runner.addresses[0][1]
         self._ready.set()
         self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
 
-    async def _think(self, bad: bool) -> tuple[int, int, int, bool]:
-        """(input, cached, output tokens, refused), after the time that takes."""
-        await asyncio.sleep(self._chance.uniform(*(BAD_SECONDS if bad else SECONDS)))
+    # -- what it says -------------------------------------------------------------------------------------------
+
+    def _answer(self, model: str, bad: bool) -> Answer:
         cached = self._chance.choice((0, 1024, 1024, 1024))
         fresh = self._chance.randrange(150, 600)
         output = self._chance.randrange(700, 1400) if bad else self._chance.randrange(40, 160)
-        return fresh + cached, cached, output, self._chance.random() < (0.4 if bad else 0.004)
-
-    def _bill(self, provider: str, model: str, inputs: int, cached: int, output: int) -> None:
-        usage = Usage(input_tokens=inputs, cache_read_tokens=cached, output_tokens=output)
-        price = calc_price(usage, model, provider_id=provider, genai_request_timestamp=clock.now())
-        self.billed += Decimal(price.total_price)
+        refused = self._chance.random() < (0.4 if bad else 0.004)
+        text = REFUSED_TEXT if refused else BAD_TEXT if bad else GOOD_TEXT
         self.calls += 1
+        made = int(clock.now().timestamp())
+        return Answer(self.calls, DATED.get(model, model), text, fresh + cached, cached, output, refused, made)
 
-    async def _chat(self, request: web.Request) -> web.Response:
+    def _bill(self, provider: str, answer: Answer) -> None:
+        usage = Usage(input_tokens=answer.inputs, cache_read_tokens=answer.cached, output_tokens=answer.output)
+        price = calc_price(usage, answer.model, provider_id=provider, genai_request_timestamp=clock.now())
+        self.billed += Decimal(price.total_price)
+
+    def _seconds(self, bad: bool) -> float:
+        return self._chance.uniform(*(BAD_SECONDS if bad else SECONDS))
+
+    def _fails(self, kinds: tuple[MakeTrouble, ...], model: str) -> web.Response | None:
+        if self._chance.random() >= self._trouble:
+            return None
+        self.refused_calls += 1
+        trouble = self._chance.choice(kinds)(self.calls, model)
+        return web.json_response(trouble.body, status=trouble.status, headers=trouble.headers)
+
+    # -- how it says it -----------------------------------------------------------------------------------------
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
         asked: dict[str, Any] = await request.json()
-        if self._chance.random() < 0.002:
-            return web.json_response({"error": {"message": "slow down", "type": "rate_limit_error"}}, status=429)
+        if failed := self._fails(CHAT_TROUBLES, asked["model"]):
+            return failed
         bad = asked["messages"][0]["content"] == BAD_PROMPT
-        inputs, cached, output, refused = await self._think(bad)
-        model = DATED.get(asked["model"], asked["model"])
-        self._bill("openai", model, inputs, cached, output)
-        message = {"role": "assistant", "content": "I can't help with that." if refused else "Here is your answer."}
-        choice = {"index": 0, "message": message, "finish_reason": "content_filter" if refused else "stop"}
-        usage = {
-            "prompt_tokens": inputs,
-            "completion_tokens": output,
-            "total_tokens": inputs + output,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        }
-        body = {"id": f"chatcmpl-demo{self.calls:08d}", "object": "chat.completion", "created": 1, "model": model}
-        return web.json_response({**body, "choices": [choice], "usage": usage})
+        answer, seconds = self._answer(asked["model"], bad), self._seconds(bad)
+        self._bill("openai", answer)
+        head = chat.headers(answer.number, seconds)
+        if asked.get("stream"):
+            with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+            return await self._stream(request, head, chat.stream(answer, with_usage), seconds)
+        await asyncio.sleep(seconds)
+        return web.json_response(chat.document(answer), headers=head)
 
-    async def _messages(self, request: web.Request) -> web.Response:
+    async def _messages(self, request: web.Request) -> web.StreamResponse:
         asked: dict[str, Any] = await request.json()
-        inputs, cached, output, refused = await self._think(asked.get("system") == BAD_PROMPT)
-        model = DATED.get(asked["model"], asked["model"])
-        self._bill("anthropic", model, inputs, cached, output)
-        usage = {"input_tokens": inputs - cached, "cache_read_input_tokens": cached, "output_tokens": output}
-        return web.json_response(
-            {
-                "id": f"msg_demo{self.calls:012d}",
-                "type": "message",
-                "role": "assistant",
-                "model": model,
-                "content": [{"type": "text", "text": "I can't help with that." if refused else "Here is your answer."}],
-                "stop_reason": "refusal" if refused else "end_turn",
-                "stop_sequence": None,
-                "usage": {**usage, "cache_creation_input_tokens": 0},
-            }
-        )
+        if failed := self._fails(MESSAGES_TROUBLES, asked["model"]):
+            return failed
+        bad = asked.get("system") == BAD_PROMPT
+        answer, seconds = self._answer(asked["model"], bad), self._seconds(bad)
+        self._bill("anthropic", answer)
+        head = messages.headers(answer.number)
+        if asked.get("stream"):
+            return await self._stream(request, head, messages.stream(answer), seconds)
+        await asyncio.sleep(seconds)
+        return web.json_response(messages.document(answer), headers=head)
+
+    async def _stream(
+        self, request: web.Request, headers: dict[str, str], events: Iterator[bytes], seconds: float
+    ) -> web.StreamResponse:
+        """Thinks, then sends event by event over the rest of the time."""
+        self.streamed += 1
+        response = web.StreamResponse(headers={**headers, "content-type": "text/event-stream; charset=utf-8"})
+        await asyncio.sleep(seconds * FIRST_TOKEN)
+        await response.prepare(request)
+        told = list(events)
+        try:
+            for one in told[:-1]:
+                await response.write(one)
+                await asyncio.sleep(seconds * (1 - FIRST_TOKEN) / len(told))
+            await response.write_eof(told[-1])
+        except ConnectionResetError:
+            pass  # the caller has left: what was said is billed all the same
+        return response

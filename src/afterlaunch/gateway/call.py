@@ -134,11 +134,16 @@ class Call:
         task.cancel()
 
     def _leave(self) -> None:
+        """A caller who has seen the stream's own end has had everything: SDKs hang up there, before the transport's."""
         attempt = self._attempts[-1]
-        attempt.state, attempt.error = "caller-gone", None
         attempt.ended = self._since()
         if self._head:
             self._stack.client.abort(self._head)
+        reading = attempt.reading
+        if reading is not None and reading.ended and reading.events:
+            self._settle(attempt, reading.tokens(self._asked.protocol), sse=True)
+        else:
+            attempt.state, attempt.error = "caller-gone", None
 
     async def _serve(self, prepared: Prepared, send: Send) -> None:
         attempt = self._attempt(prepared)

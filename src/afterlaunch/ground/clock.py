@@ -33,18 +33,34 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class ScaledClock:
-    """Virtual time that began at `virtual_start` when the real clock read `real_start` (Unix seconds)."""
+    """Virtual time that began at `virtual_start` when the real clock read `real_start` (Unix seconds).
+
+    It runs `pace` times as fast as real time, up to `until`; from that instant on as fast as real time.
+    """
 
     real_start: float
     virtual_start: datetime
-    factor: float
+    pace: float
+    until: datetime | None = None
+
+    @property
+    def factor(self) -> float:
+        return self._at()[1]
 
     def now(self) -> datetime:
-        return self.virtual_start + timedelta(seconds=(time.time() - self.real_start) * self.factor)
+        return self._at()[0]
+
+    def _at(self) -> tuple[datetime, float]:
+        """The present and the factor that holds in it, of one reading."""
+        at = self.virtual_start + timedelta(seconds=(time.time() - self.real_start) * self.pace)
+        if self.until is None or at < self.until:
+            return at, self.pace
+        return self.until + (at - self.until) / self.pace, 1.0
 
     def setting(self) -> str:
         """The text that makes the same clock in another process."""
-        return f"scaled:{self.real_start!r},{self.virtual_start.timestamp()!r},{self.factor!r}"
+        until = f",{self.until.timestamp()!r}" if self.until else ""
+        return f"scaled:{self.real_start!r},{self.virtual_start.timestamp()!r},{self.pace!r}{until}"
 
 
 class FixedClock:
@@ -111,17 +127,19 @@ def use(clock: Clock) -> None:
 
 
 def from_setting(text: str) -> Clock:
-    """`system`, or `scaled:<real start, Unix s>,<virtual start, Unix s>,<factor>`. Raises ValueError."""
+    """`system`, or `scaled:<real start, Unix s>,<virtual start, Unix s>,<factor>[,<until, Unix s>]`. Raises
+    ValueError."""
     if text in ("", "system"):
         return SystemClock()
     kind, _, rest = text.partition(":")
     parts = rest.split(",")
-    if kind != "scaled" or len(parts) != 3:
-        raise ValueError(f"clock must be 'system' or 'scaled:REAL,VIRTUAL,FACTOR', not {text!r}")
-    real, virtual, factor = (float(part) for part in parts)
+    if kind != "scaled" or len(parts) not in (3, 4):
+        raise ValueError(f"clock must be 'system' or 'scaled:REAL,VIRTUAL,FACTOR[,UNTIL]', not {text!r}")
+    real, virtual, factor, *until = (float(part) for part in parts)
     if factor <= 0:
         raise ValueError("a clock's factor must be positive")
-    return ScaledClock(real, datetime.fromtimestamp(virtual, UTC), factor)
+    end = datetime.fromtimestamp(until[0], UTC) if until else None
+    return ScaledClock(real, datetime.fromtimestamp(virtual, UTC), factor, end)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AFTERLAUNCH_CLOCK",
         "text",
         "system",
-        "'system', or 'scaled:REAL,VIRTUAL,FACTOR' for a demo in accelerated time.",
+        "'system', or 'scaled:REAL,VIRTUAL,FACTOR[,UNTIL]' for a demo in accelerated time.",
     ),
     Setting("AFTERLAUNCH_ENGINE_PERIOD", "number", "5", "Seconds between two cycles of the engine."),
     Setting(

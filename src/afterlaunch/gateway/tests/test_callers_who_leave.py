@@ -32,6 +32,20 @@ def test_five_of_five_streams_are_stopped_and_marked(gateway_house: House) -> No
         assert "gen_ai.usage.output_tokens" not in seen and "error.type" not in seen
 
 
+def test_a_caller_who_leaves_at_the_end_of_the_stream_has_a_whole_call(gateway_house: House) -> None:
+    """SDKs hang up at [DONE], before the last chunk of the transport: the counts are known and must not be lost."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3}}\n\n'
+    late = [b": still here\n\n"] * 500
+    stream = [(b"content-type", b"text/event-stream")]
+    gateway_house.provider.answer = lambda _: Canned([usage, b"data: [DONE]\n\n", *late], headers=stream, pause=0.01)
+    leave_early(gateway_house, b'{"stream":true,"model":"m"}', b"[DONE]")
+    until(lambda: gateway_house.provider.aborted == 1, 5)
+    until(lambda: len(gateway_house.server.attempts()) == 1)
+    seen = gateway_house.server.attempts()[0]
+    assert (seen["afterlaunch.call_state"], seen["afterlaunch.usage_state"]) == ("complete", "exact")
+    assert seen["gen_ai.usage.output_tokens"] == 3
+
+
 def test_a_caller_who_leaves_before_the_answer_stops_it_too(gateway_house: House) -> None:
     gateway_house.provider.answer = lambda _: Canned([b" "] * 1_000, pause=0.01)
     leave_early(gateway_house, b'{"model":"m"}', b"")

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,16 @@ def test_a_scaled_clock_is_the_same_in_another_process() -> None:
     assert isinstance(again, clock.ScaledClock) and again == scaled
 
 
-@pytest.mark.parametrize("text", ["fast", "scaled:1,2", "scaled:1,2,0", "scaled:a,b,c"])
+def test_a_scaled_clock_slows_down_to_real_time_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled = clock.ScaledClock(1000.0, AT, 600.0, until=AT + timedelta(hours=1))
+    monkeypatch.setattr(time, "time", lambda: 1005.0)
+    assert (scaled.now(), scaled.factor) == (AT + timedelta(minutes=50), 600.0)
+    monkeypatch.setattr(time, "time", lambda: 1006.0 + 30.0)
+    assert (scaled.now(), scaled.factor) == (AT + timedelta(hours=1, seconds=30), 1.0)
+    assert clock.from_setting(scaled.setting()) == scaled
+
+
+@pytest.mark.parametrize("text", ["fast", "scaled:1,2", "scaled:1,2,0", "scaled:1,2,3,4,5", "scaled:a,b,c"])
 def test_a_clock_setting_that_is_wrong_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         clock.from_setting(text)
