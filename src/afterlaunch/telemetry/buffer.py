@@ -58,7 +58,8 @@ class Buffer:
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store, self._max = store, max_bytes
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        # Not SimpleQueue: CPython 3.11's get(timeout) waits for ever when the time is up between two of its steps.
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._held = self._decoding = 0
         self._lock = threading.Lock()
         self.counts = Counts()

@@ -17,6 +17,7 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry import buffer as buffers
 from afterlaunch.telemetry import exposition, queries
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
@@ -201,3 +202,19 @@ def test_the_receiver_tells_what_it_did(buffer: Buffer) -> None:
     told = exposition.text(buffer)
     for line in ("stored_total 1", "duplicates_total 1", "received_total 2", "buffer_bytes 0"):
         assert f"afterlaunch_otlp_{line}\n" in told
+
+
+class _Accepts:
+    """A store that takes everything."""
+
+    def commit(self, tables: list[Any]) -> tuple[int, int]:
+        return len(tables), 0
+
+
+def test_a_lone_sender_is_answered_however_short_the_wait_for_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.11's SimpleQueue hangs here after a few hundred rounds."""
+    monkeypatch.setattr(buffers, "LINGER_SECONDS", 2e-6)
+    buffer = Buffer(_Accepts(), 1_000_000)  # type: ignore[arg-type]
+    for _ in range(3_000):
+        buffer.put(pa.table({"client": ["acme"]}), 1).result(timeout=10)
+    buffer.close()
