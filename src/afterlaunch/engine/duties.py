@@ -22,18 +22,20 @@ LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
 
 @dataclass(frozen=True)
 class Duty:
-    """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash."""
+    """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash. A duty that `follows`
+    another one (listed before it) also runs in every cycle in which that one ran, without waiting for its period."""
 
     name: str
     period: float
     run: Callable[[datetime], None]
+    follows: str = ""
 
 
-def claim(duty: Duty, holder: str, now: datetime) -> bool:
-    """Take the duty's lock if it is due and free: a conditional update whose count decides."""
+def claim(duty: Duty, holder: str, now: datetime, at_once: bool = False) -> bool:
+    """Take the duty's lock if it is free and due, or `at_once`: a conditional update whose count decides."""
     DutyState.objects.get_or_create(name=duty.name)
     free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-    due = Q(next_due__isnull=True) | Q(next_due__lte=now)
+    due = Q() if at_once else Q(next_due__isnull=True) | Q(next_due__lte=now)
     taken = DutyState.objects.filter(free, due, name=duty.name).update(
         holder=holder, held_until=now + clock.lease(LOCK_SECONDS), started_at=now
     )
@@ -66,19 +68,19 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
 
 def cycle(duties: Sequence[Duty], holder: str) -> int:
     """Run all that is due, once, in order; then prove it. Returns how many ran."""
-    ran = 0
+    ran: set[str] = set()
     for duty in duties:
         now = clock.now()
-        if claim(duty, holder, now):
+        if claim(duty, holder, now, at_once=duty.follows in ran):
             perform(duty, holder, now)
-            ran += 1
+            ran.add(duty.name)
     with transaction.atomic():
         row, _ = Cycle.objects.select_for_update().get_or_create(
             engine=holder, defaults={"number": 0, "finished_at": clock.now()}
         )
         row.number, row.finished_at = row.number + 1, clock.now()
         row.save()
-    return ran
+    return len(ran)
 
 
 class Engine:

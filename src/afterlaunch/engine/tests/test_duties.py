@@ -36,6 +36,19 @@ def test_a_duty_runs_once_a_period() -> None:
     assert len(ran) == 2
 
 
+def test_a_duty_that_follows_another_does_not_wait_for_its_own_period() -> None:
+    ran: list[str] = []
+    watch = Duty("watch", 30, lambda now: ran.append("watch"))
+    contain = Duty("contain", 60, lambda now: ran.append("contain"), follows="watch")
+    with clock.frozen(AT) as fixed:
+        cycle([watch, contain], "engine-1")
+        fixed.advance(30)
+        cycle([watch, contain], "engine-1")
+        fixed.advance(1)
+        cycle([watch, contain], "engine-1")
+    assert ran == ["watch", "contain"] * 2
+
+
 def test_two_engines_never_hold_the_same_duty_and_a_dead_holder_is_replaced() -> None:
     duty = Duty("tidy", 60, lambda now: None)
     with clock.frozen(AT) as fixed:
