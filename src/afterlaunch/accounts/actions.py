@@ -94,7 +94,9 @@ def actor_of_token(secret: str) -> Actor:
 
 
 def actor_of_user(user: User) -> Actor:
-    """Reads the person's grants: one query."""
+    """Reads the person's grants: one query. Somebody who was switched off may do nothing, by no way in."""
+    if not user.is_active:
+        return Actor("person", str(user), (), user_id=user.pk)
     grants = Grant.objects.filter(user=user).select_related("client")
     held = tuple(Held(Role(grant.role), grant.client.slug if grant.client else None) for grant in grants)
     return Actor("person", str(user), held, user_id=user.pk)

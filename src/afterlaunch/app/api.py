@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 
 from afterlaunch import __version__
 from afterlaunch.app.problems import problem_page
@@ -43,3 +43,9 @@ def _validation(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     first = problem.errors[0] if problem.errors else {}
     where = ".".join(str(part) for part in first.get("loc", ()))
     return problem_page(request, Invalid(f"{where}: {first.get('msg', 'is not valid')}", "See /api/v1/openapi.json"))
+
+
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, problem: HttpError) -> HttpResponse:
+    """The framework's own: a body that it cannot parse."""
+    return problem_page(request, Invalid(f"{problem.message}.", "Send one JSON document. See /api/v1/openapi.json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
 
 from afterlaunch.engine.duties import newest_cycle
 from afterlaunch.engine.models import DutyState
@@ -11,10 +12,12 @@ from afterlaunch.ground import clock
 STALE_SECONDS = 60.0  # real seconds since the newest finished cycle
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "alive"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     newest = newest_cycle()
     if newest is None:

@@ -78,6 +78,7 @@ class Server:
             port=port,
             log_level="warning",
             access_log=False,
+            log_config=None,  # ours, which keeps secrets out
             lifespan="off",
             timeout_graceful_shutdown=5,
             server_header=False,

@@ -10,7 +10,7 @@ from afterlaunch.app.api import api
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("afterlaunch.app.account_urls")),
     path("sign-in/<str:secret>", sign_in.one_time_link),
     path("api/v1/", api.urls),
     path("", include("afterlaunch.incidents.urls")),

@@ -215,6 +215,7 @@ def containable(incident: Incident) -> Change | None:
 
 def contain(actor: Actor, incident: Incident, reason: str = "") -> Change:
     """Roll back what `containable` finds. Raises Conflict when nothing is."""
+    actor.require(Role.RESPONDER, incident.system.client.slug)
     change = containable(incident)
     if change is None:
         raise Conflict("Nothing is being rolled out here; there is no candidate to take back.", "See Changes.")

@@ -9,6 +9,7 @@ import uvicorn
 from afterlaunch.gateway.application import Gateway
 from afterlaunch.gateway.server_link import link_from
 from afterlaunch.ground import clock
+from afterlaunch.ground.redaction import Masking
 from afterlaunch.ground.settings import settings
 
 
@@ -30,6 +31,7 @@ def config(gateway: Gateway, host: str, port: int) -> uvicorn.Config:
         lifespan="on",
         interface="asgi3",
         access_log=False,
+        log_config=None,  # ours, which keeps secrets out
         server_header=False,
         date_header=False,
         proxy_headers=False,
@@ -44,7 +46,9 @@ def config(gateway: Gateway, host: str, port: int) -> uvicorn.Config:
 def main(host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
     chosen = settings()
-    logging.basicConfig(level=chosen.text("LOG_LEVEL"), format="%(levelname)s %(name)s: %(message)s")
+    lines = logging.StreamHandler()
+    lines.setFormatter(Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=chosen.text("LOG_LEVEL"), handlers=[lines])
     clock.use(clock.from_setting(chosen.text("CLOCK")))
     gateway = Gateway(link_from(chosen), chosen.data / "gateway")
     uvicorn.Server(config(gateway, host, port)).run()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from afterlaunch.accounts.actions import client_by_slug, create_token, revoke_token, sign_in_link
-from afterlaunch.accounts.models import Client, Token, User
+from afterlaunch.accounts.models import Client, Grant, Token, User
 from afterlaunch.accounts.people import put_person
 from afterlaunch.ground.actors import Actor, Held, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
@@ -33,8 +33,12 @@ def _tokens(actor: Actor) -> QuerySet[Token]:
 
 
 def _people(actor: Actor) -> QuerySet[User]:
+    """With the roles that the actor may know of: those for other clients are not told."""
     seen = actor.sees()
-    rows = User.objects.prefetch_related("grants__client").order_by("email")
+    grants = Grant.objects.select_related("client")
+    if seen is not None:
+        grants = grants.filter(Q(client=None) | Q(client__slug__in=seen))
+    rows = User.objects.prefetch_related(Prefetch("grants", grants)).order_by("email")
     return rows if seen is None else rows.filter(Q(grants__client__slug__in=seen) | Q(pk=actor.user_id)).distinct()
 
 

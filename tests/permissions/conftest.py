@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+
+from afterlaunch.telemetry import store as stores
+from tests.permissions.world import World
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens within is taken back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+    cache.clear()
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Made once per file; every request is undone."""
+    with django_db_blocker.unblock(), undone():
+        yield World(tmp_path_factory.mktemp("world"))
+        stores.close_store()

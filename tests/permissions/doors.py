@@ -1,0 +1,179 @@
+"""Every door of the server, and who may go through it. The docs' table is made from this one.
+
+A new address without a row here fails `test_doors.py`. Placeholders name things of the client `north` (see `world.py`):
+`{incident}` is the id of an incident of theirs. `who` is one of
+
+- `anybody`: no sign-in needed;
+- `signed in`: a person, whatever their role;
+- `own`: only the person whose thing it is, and administrators of the house;
+- `viewer`, `responder`, `operator`, `admin`: that role, or a higher one, for the thing's client;
+- `house viewer`, …: that role for all clients; `house ingest`: the gateway's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+GET, POST = "GET", "POST"
+
+
+@dataclass(frozen=True)
+class Door:
+    """`good`: the statuses of somebody who may. `filters`: queries that ask for things of `north` by name or id."""
+
+    method: str
+    address: str
+    who: str
+    what: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    good: tuple[int, ...] = ()
+    filters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address}"
+
+    @property
+    def api(self) -> bool:
+        return self.address.startswith("/api/")
+
+    @property
+    def fine(self) -> tuple[int, ...]:
+        return self.good or ((302,) if self.method == POST and not self.api else (200,))
+
+
+def look(address: str, who: str, what: str, /, *filters: str, good: tuple[int, ...] = ()) -> Door:
+    return Door(GET, address, who, what, filters=filters, good=good)
+
+
+def do(address: str, who: str, what: str, good: tuple[int, ...] = (), /, **data: Any) -> Door:
+    return Door(POST, address, who, what, data, good)
+
+
+API = "/api/v1"
+POLICY = {"target-0": "schedule", "minutes-0": "5"}
+SEEN = (200, 302)  # allauth may ask for the password again first
+MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
+
+SIGN_IN = (
+    look("/accounts/login/", "anybody", "Sign in", good=SEEN),
+    do("/accounts/login/", "anybody", "Sign in", (200, 302), login="x@example.org", password="no"),
+    look("/accounts/logout/", "anybody", "Sign out", good=SEEN),
+    do("/accounts/logout/", "anybody", "Sign out"),
+    look("/accounts/inactive/", "anybody", "Told that one is switched off"),
+    look("/accounts/2fa/authenticate/", "anybody", "Second factor while signing in", good=SEEN),
+    do("/accounts/2fa/authenticate/", "anybody", "Second factor while signing in", SEEN, code="000000"),
+    *(
+        look(f"/accounts/{name}", "anybody", "Closed", good=(404,))
+        for name in ("signup/", "email/", "confirm-email/", "password/reset/", "login/code/confirm/")
+    ),
+    look("/accounts/reauthenticate/", "signed in", "Own password again", good=(*SEEN, 403)),
+    look("/accounts/password/change/", "signed in", "Change one's password", good=SEEN),
+    look("/accounts/password/set/", "signed in", "Set one's first password", good=SEEN),
+    look("/accounts/2fa/", "signed in", "One's second factor", good=SEEN),
+    look("/accounts/2fa/reauthenticate/", "signed in", "Own code again", good=(*SEEN, 403)),
+    look("/accounts/2fa/totp/activate/", "signed in", "Set up a second factor", good=SEEN),
+    look("/accounts/2fa/totp/deactivate/", "signed in", "Take the second factor off", good=(*SEEN, 404)),
+    look("/accounts/2fa/recovery-codes/", "signed in", "One's recovery codes", good=(*SEEN, 404)),
+    look("/accounts/2fa/recovery-codes/generate/", "signed in", "New recovery codes", good=(*SEEN, 404)),
+    look("/accounts/2fa/recovery-codes/download/", "signed in", "Recovery codes as a file", good=(*SEEN, 404)),
+    look("/sign-in/{sign_in}", "anybody", "A one-time sign-in link, shown"),
+    do("/sign-in/{sign_in}", "anybody", "A one-time sign-in link, used"),
+)
+
+PAGES = (
+    look("/", "viewer", "Overview"),
+    look("/systems", "viewer", "Systems"),
+    look("/systems/{system}", "viewer", "A system"),
+    do(
+        "/systems/{system}", "operator", "Adopt or edit a system",
+        name="Desk", tier="standard", posture="pilot", time_zone="UTC",
+    ),
+    look("/calls", "viewer", "Calls", "client=north", "system=north-desk&range=30d", "tenant=hush-tenant"),
+    look("/traces/{trace}", "viewer", "A trace"),
+    look("/spend", "viewer", "Spend", "by=client", "by=system", "by=tenant", "by=agent&range=30d"),
+    look("/incidents", "viewer", "Incidents", "system={system}", "status=open", "severity=P1"),
+    look("/incidents/{incident}", "viewer", "An incident"),
+    do("/incidents/{incident}/acknowledge", "responder", "Acknowledge an incident"),
+    do("/incidents/{incident}/resolve", "responder", "Resolve an incident", text="done"),
+    do("/incidents/{resolved}/reopen", "responder", "Reopen an incident", text="again"),
+    do("/incidents/{incident}/false-alarm", "responder", "Call an incident a false alarm", text="nothing"),
+    do("/incidents/{incident}/note", "responder", "Note something on an incident", text="looking"),
+    do("/incidents/{incident}/severity", "responder", "Change an incident's severity", severity="P2", text="smaller"),
+    do("/incidents/{incident}/contain", "responder", "Roll back what rolls out where an incident is"),
+    look("/ack/{ack}", "anybody", "An acknowledge link, shown"),
+    do("/ack/{ack}", "anybody", "An acknowledge link without its confirmation", (400,)),
+    look("/changes", "viewer", "Changes", "state=proposed", "state=rolling_out"),
+    look("/changes/{proposed}", "viewer", "A change"),
+    do("/changes/{proposed}/approve", "operator", "Approve a change"),
+    do("/changes/{approved}/advance", "operator", "Advance a change"),
+    do("/changes/{rolling}/rollback", "responder", "Roll a change back", reason="bad answers"),
+    look("/oncall", "viewer", "On-call"),
+    do(
+        "/oncall/{client}/overrides", "responder", "Stand in for somebody on call",
+        substitute="{person}", starts_at="2035-01-01T00:00", ends_at="2035-01-02T00:00",
+    ),
+    do("/oncall/{client}/overrides/{override}/cancel", "responder", "Cancel a stand-in"),
+    do(
+        "/oncall/{client}/rotation", "operator", "Set the rotation",
+        member="{person}", anchor_date="2035-01-01", handoff="09:00", zone="UTC",
+    ),
+    do("/oncall/{client}/policy", "operator", "Set the escalation policy", **POLICY),
+    look("/evidence", "viewer", "Evidence", "subject=incident/{incident}", "deed=incident", "actor=hush", "page=2"),
+    look("/settings", "viewer", "Tokens and people"),
+    do("/settings/tokens", "admin", "Make a token", (200,), name="ci", role="viewer", client="{client}"),
+    do("/settings/tokens/{token}/revoke", "admin", "Revoke a token"),
+    do(
+        "/settings/people", "admin", "Invite a person",
+        (200,), email="new@example.org", name="New", role="viewer", client="{client}",
+    ),
+    look("/settings/server", "house viewer", "The server's settings"),
+    look("/settings/gateway", "viewer", "The gateway's routes and keys"),
+    look("/settings/contacts", "signed in", "One's contact methods"),
+    do("/settings/contacts/add", "signed in", "Add a contact method", kind="email", address="me@example.org"),
+    do("/settings/contacts/{contact}/test", "own", "Send a test message"),
+    do("/settings/contacts/{contact}/verify", "own", "Verify a contact method", code="123456"),
+    do("/settings/contacts/{contact}/remove", "own", "Remove a contact method"),
+)  # fmt: skip
+
+REST = (
+    look(f"{API}/openapi.json", "anybody", "The API's description"),
+    look(f"{API}/systems", "viewer", "Systems"),
+    look(f"{API}/systems/{{system}}", "viewer", "A system"),
+    look(
+        f"{API}/spans", "viewer", "Spans",
+        "system=north-desk", "trace_id={trace}", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z&limit=1000",
+    ),
+    look(f"{API}/calls", "viewer", "Calls", "system=north-desk", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z"),
+    look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
+    look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
+    look(f"{API}/verdicts", "viewer", "Verdicts", "system=north-desk", "status=breach"),
+    look(f"{API}/incidents", "viewer", "Incidents", "system={system}", "status=open"),
+    look(f"{API}/incidents/{{incident}}", "viewer", "An incident"),
+    look(f"{API}/incidents/{{incident}}/diagnosis", "viewer", "What changed, and where an incident concentrates"),
+    do(f"{API}/incidents/{{incident}}/acknowledge", "responder", "Acknowledge an incident"),
+    do(f"{API}/incidents/{{incident}}/resolve", "responder", "Resolve an incident", text="done"),
+    do(f"{API}/incidents/{{incident}}/contain", "responder", "Roll back what rolls out where an incident is"),
+    look(f"{API}/changes", "viewer", "Changes", "system=north-desk", "state=proposed"),
+    do(f"{API}/changes", "operator", "Propose a change", route="north-first", title="Other", prompt_version="v9"),
+    look(f"{API}/changes/{{proposed}}", "viewer", "A change"),
+    do(f"{API}/changes/{{proposed}}/approve", "operator", "Approve a change"),
+    do(f"{API}/changes/{{approved}}/advance", "operator", "Advance a change"),
+    do(f"{API}/changes/{{rolling}}/rollback", "responder", "Roll a change back"),
+    look(f"{API}/routes", "viewer", "Routes"),
+    look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
+    look(f"{API}/evidence/checkpoint", "viewer", "The newest signed checkpoint"),
+    look(f"{API}/evidence/entries", "viewer", "Evidence entries", "subject=incident/{incident}"),
+    look(f"{API}/evidence/proof?index={{entry}}", "viewer", "An entry's inclusion proof"),
+    look(f"{API}/gateway/snapshot", "house ingest", "The gateway's sealed configuration"),
+    look(f"{API}/telemetry/counts", "house viewer", "How many spans are stored (on loopback: anybody)"),
+)  # fmt: skip
+
+HEALTH = (
+    look("/healthz", "anybody", "Liveness"),
+    look("/readyz", "anybody", "Readiness", good=(200, 503)),
+)
+
+DOORS: tuple[Door, ...] = (*SIGN_IN, *PAGES, *REST, *HEALTH)
+NO_DOORS = {"api/v1/": "the API's root, which answers 404"}

@@ -1,0 +1,169 @@
+"""Two clients with one of everything. Whatever belongs to `north` says so: its names begin with `north`, and every text
+of theirs holds the word `hush`. A stranger from `south` who reads either has found a hole."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.test import Client as Browser
+
+from afterlaunch.accounts.actions import create_token, sign_in_link
+from afterlaunch.accounts.models import Client, Grant, User
+from afterlaunch.changes.actions import advance, approve, propose
+from afterlaunch.estate.actions import Sighting, note_sightings
+from afterlaunch.estate.models import System
+from afterlaunch.evidence.checkpoints import sign
+from afterlaunch.evidence.models import Entry
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import automation
+from afterlaunch.incidents.actions import open_incident, resolve
+from afterlaunch.notify import links
+from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.oncall.actions import add_override, set_rotation
+from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
+from afterlaunch.telemetry import store as stores
+from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.verdicts.models import Verdict
+
+ENGINE = automation("engine")
+MARKS = ("north", "hush")
+ROLES = ("viewer", "responder", "operator", "admin")
+ELSEWHERE = "198.51.100.7"
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class World:
+    """`ids[client][thing]` fills placeholders. `people` and `tokens` go by "ROLE of CLIENT"; `house` is all clients,
+    and "nobody" is a person without a role."""
+
+    def __init__(self, folder: Path) -> None:
+        self.people: dict[str, User] = {}
+        self.tokens: dict[str, str] = {}
+        self.ids: dict[str, dict[str, object]] = {}
+        store = stores.open_store(folder / "telemetry.duckdb")
+        put_upstream(ENGINE, "provider", "https://api.example.org", "openai")
+        for slug in ("north", "south"):
+            self._client(slug)
+        for role in ("ingest", *ROLES):
+            self._actor(role, "house", None)
+        self.people["nobody"] = User.objects.create_user("nobody@example.org", "Nobody")
+        sign(clock.now())
+        for slug in ("north", "south"):
+            store.commit([normalise(telemetry(slug), "application/json", slug, clock.now_ns()).table])
+            mine = Entry.objects.filter(client=slug).order_by("index").first()
+            assert mine is not None
+            self.ids[slug]["entry"] = mine.index
+
+    def _actor(self, role: str, slug: str, client: Client | None) -> None:
+        name = f"{role} of {slug}"
+        _, self.tokens[name] = create_token(ENGINE, f"{slug} {word(slug)} {role}", role, client)
+        if role != "ingest":
+            person = User.objects.create_user(f"{role}@{slug}.example", f"{slug} {word(slug)} {role}")
+            Grant.objects.create(user=person, role=role, client=client)
+            self.people[name] = person
+
+    def _client(self, slug: str) -> None:
+        now, said = clock.now(), word(slug)
+        client = Client.objects.create(slug=slug, name=f"{slug} {said}", created_at=now)
+        for role in ("ingest", *ROLES):
+            self._actor(role, slug, client)
+        note_sightings([Sighting(slug, f"{slug}-desk", "prod", frozenset({("agent", f"{said}-agent", "v1")}))], now)
+        system = System.objects.get(client=client)
+        things: dict[str, object] = {"client": slug, "system": system.pk, "trace": trace_of(slug)}
+        person = self.people[f"admin of {slug}"]
+        things["person"] = person.pk
+        address = f"{said}@{slug}.example"
+        contact = ContactMethod.objects.create(
+            user=person, kind="email", address=address, created_at=now, verified_at=now
+        )
+        things["contact"] = contact.pk
+        set_rotation(ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0))
+        later = now + timedelta(hours=1)
+        things["override"] = add_override(ENGINE, client, person, now, later).pk
+        things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
+        self._incidents(system, things)
+        self._changes(system, things)
+        Verdict.objects.create(
+            judge="errors.rate", client=slug, system=system.key, environment="prod", severity="P2", status="breach",
+            reason="above", explanation=f"{said} explanation", since=now, assessed_at=now,
+        )  # fmt: skip
+        things["sign_in"] = sign_in_link(person)
+        self.ids[slug] = things
+
+    def _incidents(self, system: System, things: dict[str, object]) -> None:
+        said, now = word(system.client.slug), clock.now()
+        for thing in ("incident", "resolved"):
+            made = open_incident(
+                ENGINE, system=system, environment="prod", title=f"{said} {thing}", severity="P2",
+                summary=f"{said} summary", fingerprint=f"{system.key} {thing}", detected_at=now, occurred_at=None,
+            )  # fmt: skip
+            things[thing] = made.pk
+        resolve(ENGINE, made, f"{said} text")
+        page = Page.objects.filter(topic=f"incident/{things['incident']}").first()
+        assert page is not None, "the incident paged somebody"
+        things["ack"] = links.token(page)
+
+    def _changes(self, system: System, things: dict[str, object]) -> None:
+        slug = system.client.slug
+        for thing, route_name in (("proposed", "first"), ("approved", "second"), ("rolling", "third")):
+            route = put_route(ENGINE, f"{slug}-{route_name}", system, ArmValues("provider", "", "v1"))
+            change = propose(ENGINE, route, f"{word(slug)} {thing}", ArmValues("provider", "", "v2"), word(slug))
+            if thing != "proposed":
+                change = approve(ENGINE, change)
+            if thing == "rolling":
+                change = advance(ENGINE, change)
+            things[thing] = change.pk
+        create_key(ENGINE, f"{slug} {word(slug)} key", route)
+
+    def fill(self, text: str, slug: str = "north") -> str:
+        return text.format_map(self.ids[slug])
+
+    def browser(self, name: str, with_token: bool = False) -> Browser:
+        """Somebody's browser: signed in as a person, or sending a token; never from loopback."""
+        if with_token or name.startswith("ingest"):
+            return Browser(headers={"authorization": f"Bearer {self.tokens[name]}"}, REMOTE_ADDR=ELSEWHERE)
+        made = Browser(REMOTE_ADDR=ELSEWHERE)
+        made.force_login(self.people[name], backend=BACKEND)
+        return made
+
+
+def word(slug: str) -> str:
+    return "hush" if slug == "north" else "loud"
+
+
+def trace_of(slug: str) -> str:
+    return ("a" if slug == "north" else "b") * 32
+
+
+def telemetry(slug: str, claims: str | None = None) -> bytes:
+    """One call of the client's. `claims`: the client that the resource pretends to be."""
+    said, now = word(slug), clock.now_ns()
+    fields: dict[str, Any] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+        "gen_ai.agent.name": f"{said}-agent",
+        "tenant.id": f"{said}-tenant",
+        "afterlaunch.route": f"{slug}-first",
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 10,
+    }
+    span = {
+        "traceId": trace_of(slug), "spanId": trace_of(slug)[:16], "name": f"{said} chat", "kind": 3,
+        "startTimeUnixNano": str(now - 2_000_000_000), "endTimeUnixNano": str(now - 1_000_000_000),
+        "attributes": [_attribute(key, value) for key, value in fields.items()],
+    }  # fmt: skip
+    named = {
+        "service.name": f"{slug}-desk",
+        "afterlaunch.client": claims or slug,
+        "deployment.environment.name": "prod",
+    }
+    resource = {"attributes": [_attribute(key, value) for key, value in named.items()]}
+    return orjson.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]})
+
+
+def _attribute(key: str, value: object) -> dict[str, Any]:
+    return {"key": key, "value": {"intValue" if isinstance(value, int) else "stringValue": str(value)}}
