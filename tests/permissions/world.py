@@ -26,7 +26,7 @@ from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.verdicts.models import Verdict
+from afterlaunch.verdicts.models import Verdict, VerdictChange
 
 ENGINE = automation("engine")
 MARKS = ("north", "hush")
@@ -72,7 +72,12 @@ class World:
             self._actor(role, slug, client)
         note_sightings([Sighting(slug, f"{slug}-desk", "prod", frozenset({("agent", f"{said}-agent", "v1")}))], now)
         system = System.objects.get(client=client)
-        things: dict[str, object] = {"client": slug, "system": system.pk, "trace": trace_of(slug)}
+        things: dict[str, object] = {
+            "client": slug,
+            "month": f"{now:%Y-%m}",
+            "system": system.pk,
+            "trace": trace_of(slug),
+        }
         person = self.people[f"admin of {slug}"]
         things["person"] = person.pk
         address = f"{said}@{slug}.example"
@@ -86,10 +91,13 @@ class World:
         things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
         self._incidents(system, things)
         self._changes(system, things)
-        Verdict.objects.create(
+        verdict = Verdict.objects.create(
             judge="errors.rate", client=slug, system=system.key, environment="prod", severity="P2", status="breach",
             reason="above", explanation=f"{said} explanation", since=now, assessed_at=now,
         )  # fmt: skip
+        VerdictChange.objects.create(
+            verdict=verdict, at=now, before="ok", after="breach", explanation=f"{said} history"
+        )
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
 
