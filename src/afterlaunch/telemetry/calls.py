@@ -1,33 +1,28 @@
 """One call, one cost: which spans tell of the same model call, and what the call then is. Pure.
 
-Telemetry conventions §6-7, thin: key A (equal response id) and key B (one is the other's ancestor, other scope,
-interval inside). Spans of the same scope are never merged. The result does not depend on the order of arrival:
-`merge` is commutative over the members' ranks.
+Telemetry conventions §6-7. `group` takes one row per span and
+1. gives the usage record of a stream to the request it belongs to (the nearest earlier one with the same stream key);
+2. merges rows with the same response id (key A), and a row with its ancestor of another scope (key B);
+3. merges what has no id and no ancestry but is alike in everything that is told, when exactly one candidate is (key C).
+Spans of the same scope are never merged. The result depends on the set of rows only, not on their order.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from afterlaunch.telemetry.columns import BUCKETS
+from afterlaunch.telemetry.schema import ORPHAN, latency
 
-SDK_SCOPES = ("com.anthropic.sdk.python",)
 SLACK_NS = 50_000_000
 APPLICATION_FIRST = ("system", "environment", "service", "agent", "session", "user", "version", "release")
 GATEWAY_FIRST = ("route", "arm", "tenant", "gateway_call", "version")
 NUMBERS = (*BUCKETS, "cost_nano", "cost_confidence", "price", "finish_reason", "refused", "truncated")
 
 Row = dict[str, Any]
-
-
-def rank(scope: str | None, scope_version: str | None, gateway: bool, streaming: bool | None) -> int:
-    """How far a member's numbers are trusted: 3 wire readers, 1 others, 0 known to be wrong."""
-    if gateway or scope in SDK_SCOPES:
-        return 3
-    if scope == "opentelemetry.instrumentation.anthropic" and streaming:
-        return 0
-    return 1
 
 
 def known(row: Mapping[str, Any]) -> int:
@@ -62,7 +57,7 @@ def merge(a: Row, b: Row) -> Row:
         out |= {name: best[name] for name in NUMBERS}
     out |= {name: _first(application[name], gateway[name]) for name in APPLICATION_FIRST}
     out |= {name: _first(gateway[name], application[name]) for name in GATEWAY_FIRST}
-    for name in ("trace_id", "span_id", "start_ns", "duration_ns", "minute"):
+    for name in ("trace_id", "span_id", "start_ns", "duration_ns", "latency", "minute"):
         out[name] = application[name]
     out["gateway"] = a["gateway"] and b["gateway"]
     out["failed"] = application["failed"]
@@ -103,21 +98,91 @@ def same_call(a: Row, b: Row) -> str | None:
     return None
 
 
+def alike(a: Row, b: Row) -> bool:
+    """Key C, for rows that ran at the same time: one trace or process, and what both tell is the same."""
+    if set(a["scopes"]) & set(b["scopes"]) or a["client"] != b["client"] or a["gateway"] or b["gateway"]:
+        return False
+    if (a["response_id"] and b["response_id"]) or not a["model_requested"]:
+        return False
+    same = ("model_requested", "op_kind", "failed", "error_kind")
+    if any(a[name] != b[name] for name in same) or conflicting(a, b):
+        return False
+    return bool(a["trace_id"] == b["trace_id"] or (a["instance"] is not None and a["instance"] == b["instance"]))
+
+
 def _inside(outer: Row, inner: Row) -> bool:
+    """A streamed request of Logfire ends before its stream does: there it is enough that the inner one starts in it."""
     if outer["duration_ns"] is None or inner["duration_ns"] is None:
         return False
-    starts = inner["start_ns"] >= outer["start_ns"] - SLACK_NS
-    ends = inner["start_ns"] + inner["duration_ns"] <= outer["start_ns"] + outer["duration_ns"] + SLACK_NS
-    return bool(starts and ends)
+    begins, ends = outer["start_ns"] - SLACK_NS, outer["start_ns"] + outer["duration_ns"] + SLACK_NS
+    last = inner["start_ns"] if outer["stream_key"] else inner["start_ns"] + inner["duration_ns"]
+    return bool(begins <= inner["start_ns"] and last <= ends)
 
 
 def group(rows: Iterable[Row]) -> list[Row]:
     """Merge the members of each call; whatever belongs to nobody else stays alone."""
     out: list[Row] = []
-    for row in sorted(rows, key=lambda r: (r["start_ns"], r["span_id"])):
-        mates = [place for place, other in enumerate(out) if same_call(row, other)]
+    near: dict[Any, set[int]] = defaultdict(set)  # response id or trace -> places in `out`
+    for row in _with_usage(sorted(rows, key=_order)):
+        around = near[row["response_id"]] | near[row["trace_id"]] if row["response_id"] else near[row["trace_id"]]
+        mates = [place for place in sorted(around) if same_call(row, out[place])]
         if len(mates) == 1 or (mates and row["response_id"]):
-            out[mates[0]] = merge(out[mates[0]], row)
+            place = mates[0]
+            out[place] = merge(out[place], row)
+        else:
+            place = len(out)
+            out.append(row)
+        for key in (row["response_id"], row["trace_id"]):
+            if key:
+                near[key].add(place)
+    return _merge_alike(out)
+
+
+def _order(row: Row) -> tuple[int, bytes]:
+    return row["start_ns"], row["span_id"]
+
+
+def _with_usage(rows: list[Row]) -> list[Row]:
+    """Each usage record, in order of time, goes to the nearest earlier request that has none yet."""
+    out: list[Row] = []
+    waiting: dict[str, list[int]] = {}
+    for row in rows:
+        places = waiting.setdefault(row["stream_key"], []) if row["stream_key"] else []
+        if row["part"] == ORPHAN and places:
+            place = places.pop()
+            out[place] = told_by(out[place], row)
         else:
             out.append(row)
+            if row["stream_key"] and row["part"] != ORPHAN:
+                places.append(len(out) - 1)
     return out
+
+
+def told_by(request: Row, record: Row) -> Row:
+    """The request with the numbers of its usage record. It lasted until the record was written: the stream's end."""
+    numbers = {name: record[name] for name in NUMBERS if record[name] is not None}
+    lasted = max(record["start_ns"] - request["start_ns"], request["duration_ns"] or 0)
+    members = sorted({*request["members"], *record["members"]})
+    return {**request, **numbers, "duration_ns": lasted, "latency": latency(lasted), "members": members}
+
+
+def _alike_during(row: Row, later: list[Row]) -> list[tuple[Row, Row]]:
+    """Those of the later ones (in order of time) that began while `row` ran and are like it."""
+    ends = row["start_ns"] + row["duration_ns"]
+    return [(row, other) for other in takewhile(lambda one: one["start_ns"] <= ends, later) if alike(row, other)]
+
+
+def _merge_alike(rows: list[Row]) -> list[Row]:
+    """Key C. Two candidates: none is merged, all are marked."""
+    loose = sorted((row for row in rows if row["part"] is None and row["duration_ns"] is not None), key=_order)
+    pairs = [pair for place, row in enumerate(loose) for pair in _alike_during(row, loose[place + 1 :])]
+    times = Counter(row["span_id"] for pair in pairs for row in pair)
+    gone: set[bytes] = set()
+    merged: list[Row] = []
+    for a, b in pairs:
+        if times[a["span_id"]] == times[b["span_id"]] == 1:
+            merged.append(merge(a, b) | {"flags": ["merged_by_likeness"]})
+            gone |= {a["span_id"], b["span_id"]}
+        else:
+            a["flags"] = b["flags"] = ["possible_duplicate"]
+    return [row for row in rows if row["span_id"] not in gone] + merged

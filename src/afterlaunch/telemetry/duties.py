@@ -7,8 +7,14 @@ from datetime import datetime, timedelta
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.store import current
 
 LOOK_BACK = timedelta(minutes=10)
+
+
+def settle_aggregates(now: datetime) -> None:
+    """Usage told in sum only counts once no call has appeared below it; a later call takes it out again."""
+    current().settle(clock.to_ns(now))
 
 
 def notice_systems(now: datetime) -> None:

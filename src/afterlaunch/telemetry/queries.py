@@ -17,6 +17,7 @@ from afterlaunch.telemetry.windows import Window
 MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
 SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES) + ", max(minute) - min(minute) + 1 as minutes"
+TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
 
@@ -56,7 +57,7 @@ def windows(
     sums = SUMS
     tail = f"from rollup where minute >= ? and minute < ? and {where}"
     keyed = f"{groups}, " if group_by else ""
-    found = current().query(f"select {keyed}{sums} {tail} group by {groups} having sum(calls) > 0", span)
+    found = current().query(f"select {keyed}{sums} {tail} group by {groups} having {TOLD}", span)
     spread = current().query(
         f"select {keyed}latency, sum(calls)::bigint as calls {tail} and latency is not null group by {groups}, latency"
         " having sum(calls) > 0 order by latency",

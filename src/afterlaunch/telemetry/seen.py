@@ -1,4 +1,6 @@
-"""Which span ids may already be stored: a Bloom filter over every span of the store.
+"""What the store has seen, kept in memory so that most commits need not look.
+
+Which span ids may already be stored: a Bloom filter over every span of the store.
 
 It never misses a stored span, so a resend is found however old it is; it may name a new one (under one in a hundred
 thousand up to 5 million spans), which then costs one look into the store and nothing else.
@@ -6,6 +8,7 @@ thousand up to 5 million spans), which then costs one look into the store and no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -45,3 +48,24 @@ class Seen:
             return True
         byte, bit = self._places(numbers)
         return bool(((self._bits[byte] & bit) != 0).all(axis=1).any())
+
+
+class Processes:
+    """Which scopes each process (client, instance) has told calls under. Forgetting some only costs a merge by
+    likeness."""
+
+    MOST = 50_000
+
+    def __init__(self, told: Iterable[tuple[str, str, str]] = ()) -> None:
+        self._scopes: dict[tuple[str, str], set[str]] = {}
+        self.with_two_scopes(told)
+
+    def with_two_scopes(self, told: Iterable[tuple[str, str, str]]) -> list[tuple[str, str]]:
+        """Note (client, instance, scope); returns those processes of them that have two scopes or more."""
+        if len(self._scopes) > self.MOST:
+            self._scopes.clear()
+        touched = set()
+        for client, instance, scope in told:
+            self._scopes.setdefault((client, instance), set()).add(scope)
+            touched.add((client, instance))
+        return sorted(key for key in touched if len(self._scopes[key]) > 1)

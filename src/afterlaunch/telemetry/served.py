@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from afterlaunch.ground import clock
 from afterlaunch.telemetry.queries import MINUTE_NS, Clients, minute_of, narrowed
+from afterlaunch.telemetry.schema import IS_CALL
 from afterlaunch.telemetry.store import current
 
 Place = tuple[str, str | None, str | None]  # client, system, environment
@@ -49,7 +50,7 @@ def served(bounds: Sequence[datetime], clients: Clients = None, **equals: str | 
         f"""with per_minute as (
               select {PLACE}, minute, count(*) as calls, count(*) filter ({UNSERVED}) as unserved,
                      count(*) filter (failed and fault = 'user') as cancelled
-              from calls where start_ns >= ? and start_ns < ? and {where} group by all),
+              from calls where {IS_CALL} and start_ns >= ? and start_ns < ? and {where} group by all),
             stretches as (select unnest(?::integer[]) as begins)
             select {PLACE}, begins, sum(calls)::bigint as calls, sum(unserved)::bigint as unserved,
                    sum(cancelled)::bigint as cancelled, count(*) as minutes,
@@ -94,7 +95,7 @@ def silences(
     first, last = minute_of(start), minute_of(end)
     rows = current().query(
         f"""with held as (select distinct {PLACE}, minute from calls
-                          where start_ns >= ? and start_ns < ? and {where}),
+                          where {IS_CALL} and start_ns >= ? and start_ns < ? and {where}),
             edges as (select {PLACE}, minute, lead(minute, 1, {last}) over place as following,
                              row_number() over place = 1 as is_first
                       from held window place as (partition by {PLACE} order by minute))

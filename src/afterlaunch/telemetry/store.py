@@ -8,6 +8,8 @@ said of the same call; 4. adds the rollup increments, and negative ones for call
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
-from afterlaunch.telemetry import schema
+from afterlaunch.telemetry import aggregates, merging, schema
 from afterlaunch.telemetry.calls import Row, group
 from afterlaunch.telemetry.columns import SPANS
-from afterlaunch.telemetry.seen import Seen, keys
+from afterlaunch.telemetry.seen import Processes, Seen, keys
 
 MEMORY = "256MB"
 NOT_YET_STORED = """create or replace temp table incoming as
@@ -26,7 +28,6 @@ NOT_YET_STORED = """create or replace temp table incoming as
         select 1 from spans s where s.span_id = b.span_id and s.trace_id = b.trace_id and s.client = b.client
         and s.start_ns between (select min(start_ns) from batch) and (select max(start_ns) from batch))
     qualify row_number() over (partition by client, trace_id, span_id) = 1"""
-MERGE_MINUTES = 11  # members of one call start within ten minutes of each other
 
 
 def _type(field: Any) -> str:
@@ -66,8 +67,16 @@ class Store:
             schema.CALLS,
             schema.ROLLUP,
             schema.DEAD_LETTER,
+            *schema.UPGRADES,
         ):
             self._connection.execute(statement)
+        self._processes = Processes(
+            self._connection.execute(
+                "select distinct client, instance, unnest(scopes) from calls where instance is not null"
+                " and minute > (select max(minute) from calls) - ?",
+                [merging.MERGE_MINUTES],
+            ).fetchall()
+        )
         self._seen = Seen()
         for batch in self._connection.sql("select span_id from spans").to_arrow_reader(100_000):
             self._seen.add(keys(batch.column(0)))
@@ -91,21 +100,31 @@ class Store:
         if not batch.num_rows:
             return 0, 0
         ids = keys(batch["span_id"])
+        with self._transaction() as cursor:
+            cursor.register("batch", batch)
+            stored = self._store(cursor, self._seen.may_repeat(ids))
+        self._seen.add(ids)
+        return stored, batch.num_rows - stored
+
+    def settle(self, now_ns: int) -> int:
+        """Count usage that was told in sum only (`aggregates`); returns how many rows changed."""
+        with self._transaction() as cursor:
+            return aggregates.settle(cursor, now_ns)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """A cursor of the one writer; all or nothing."""
         with self._write:
             cursor = self._connection.cursor()
-            cursor.register("batch", batch)
             cursor.execute("begin")
             try:
-                stored = self._store(cursor, self._seen.may_repeat(ids))
+                yield cursor
                 cursor.execute("commit")
-                self._seen.add(ids)
             except BaseException:
                 cursor.execute("rollback")
                 raise
             finally:
-                cursor.unregister("batch")
                 cursor.close()
-        return stored, batch.num_rows - stored
 
     def _store(self, cursor: Any, may_repeat: bool) -> int:
         source = "batch"
@@ -120,61 +139,45 @@ class Store:
         return stored
 
     def _merge(self, cursor: Any) -> None:
-        """Regroup what may be told twice: rows sharing a response id, and traces where a row has none."""
-        cursor.execute(
-            f"""create or replace temp table near as select *, rowid as place from calls
-            where minute between (select min(minute) - {MERGE_MINUTES} from fresh)
-                             and (select max(minute) + {MERGE_MINUTES} from fresh)
-              and (response_id in (select response_id from fresh where response_id is not null)
-                   or trace_id in (select trace_id from fresh))"""
-        )
-        suspects = cursor.execute(
-            """with both_sides as (
-                 select client, response_id, trace_id, scopes from fresh union all
-                 select client, response_id, trace_id, scopes from near)
-               select distinct trace_id, response_id from both_sides where
-                 response_id in (select response_id from both_sides where response_id is not null
-                                 group by client, response_id having count(*) > 1)
-                 or trace_id in (select trace_id from both_sides group by trace_id
-                                 having count(*) > 1 and count(response_id) < count(*)
-                                 and count(distinct scopes) > 1)"""
+        """Regroup what may be told twice."""
+        told = cursor.execute(
+            "select distinct client, instance, scope from fresh where instance is not null"
         ).fetchall()
-        if suspects:
-            self._regroup(cursor, {row[0] for row in suspects}, {row[1] for row in suspects if row[1]})
+        mixed = self._processes.with_two_scopes(told)
+        if mixed:
+            cursor.execute("create or replace temp table two_scopes (client varchar, instance varchar)")
+            cursor.executemany("insert into two_scopes values (?, ?)", mixed)
+        for statement in merging.look_around(mixed):
+            cursor.execute(statement)
+        if cursor.execute("select count(*) from suspect").fetchone()[0]:
+            self._regroup(cursor)
 
-    def _regroup(self, cursor: Any, traces: set[bytes], responses: set[str]) -> None:
-        cursor.execute("create or replace temp table suspect_trace (trace_id blob)")
-        cursor.executemany("insert into suspect_trace values (?)", [[trace] for trace in traces])
-        cursor.execute("create or replace temp table suspect_response (response_id varchar)")
-        if responses:
-            cursor.executemany("insert into suspect_response values (?)", [[response] for response in responses])
-        wanted = (
-            "trace_id in (select trace_id from suspect_trace)"
-            " or response_id in (select response_id from suspect_response)"
-        )
-        old = _rows(cursor, f"select * exclude (place) from near where {wanted}")
-        new = _rows(cursor, f"select * from fresh where {wanted}")
-        merged = group(self._with_ancestors(cursor, [*old, *new]))
-        cursor.execute(f"create or replace temp table replaced as select * exclude (place) from near where {wanted}")
+    def _regroup(self, cursor: Any) -> None:
+        """Take the suspects apart into one row per span, and group them anew: so late members find their place."""
+        for statement in merging.TAKE_APART:
+            cursor.execute(statement)
+        merged = group(self._with_ancestors(cursor, _rows(cursor, "select * from atom")))
         cursor.execute(schema.roll_up("replaced", -1))
-        cursor.execute(f"delete from calls where rowid in (select place from near where {wanted})")
-        cursor.execute(f"delete from fresh where {wanted}")
+        cursor.execute(
+            "delete from calls where rowid in (select place from near where (client, span_id) in (from suspect))"
+        )
+        cursor.execute("delete from fresh where (client, span_id) in (from suspect)")
         names = [column[0] for column in cursor.execute("select * from fresh limit 0").description]
         marks = ", ".join("?" for _ in names)
         cursor.executemany(f"insert into fresh values ({marks})", [[row[name] for name in names] for row in merged])
 
     def _with_ancestors(self, cursor: Any, rows: list[Row]) -> list[Row]:
         """Each row's ancestors' span ids, from the stored spans of its trace."""
-        parents: dict[tuple[bytes, bytes], bytes] = {}
-        for trace, span, parent in cursor.execute(
-            "select trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
-            " and trace_id in (select trace_id from suspect_trace)"
+        parents: dict[tuple[str, bytes, bytes], bytes] = {}
+        for client, trace, span, parent in cursor.execute(
+            "select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
+            " and trace_id in (select trace_id from atom)"
         ).fetchall():
-            parents[trace, span] = parent
+            parents[client, trace, span] = parent
         for row in rows:
             chain: set[bytes] = set()
             span = row["span_id"]
-            while (above := parents.get((row["trace_id"], span))) is not None and above not in chain:
+            while (above := parents.get((row["client"], row["trace_id"], span))) is not None and above not in chain:
                 chain.add(above)
                 span = above
             row["ancestors"] = chain

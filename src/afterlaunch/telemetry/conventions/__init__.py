@@ -17,7 +17,7 @@ from afterlaunch.telemetry.conventions import fields as f
 from afterlaunch.telemetry.conventions.columns import Attributes, capped, mapped
 from afterlaunch.telemetry.conventions.errors import classify
 from afterlaunch.telemetry.conventions.money import price_calls
-from afterlaunch.telemetry.conventions.tokens import Count, exclusive
+from afterlaunch.telemetry.conventions.tokens import Count, exclusive, fill_from_raw
 from afterlaunch.telemetry.otlp import Decoded, decode, to_protobuf
 
 CALLS = ("inference", "embedding", "rerank")
@@ -65,6 +65,7 @@ def _columns(decoded: Decoded, client: str | None, count: int) -> dict[str, Any]
     attributes = Attributes(decoded.attributes, count)
     text = {name: attributes.text(names) for name, names in f.TEXT.items()}
     whole = {name: Count(*attributes.integer(names)) for name, names in f.INTEGER.items()}
+    fill_from_raw(whole, text["usage_raw"], f.USAGE_RAW)
     out: dict[str, Any] = _identity(decoded, attributes, client, count)
     out |= _envelope(decoded, count)
     finish = _finish(attributes, text["finish_raw"], count)
@@ -86,7 +87,8 @@ def _columns(decoded: Decoded, client: str | None, count: int) -> dict[str, Any]
     log_record = pc.fill_null(pc.equal(text["logfire_type"], "log"), False).to_numpy(zero_copy_only=False)
     out["response_id"] = pc.coalesce(text["response_id"], _id_in_output(text["output_text"], calls))
     out |= _measure(attributes, out["duration_ns"], count)
-    flags = _tokens_and_money(out, whole, calls & ~log_record)
+    flags = _tokens_and_money(out, whole, calls)
+    flags["usage_record"] = calls & log_record
     out |= _endings(out, whole["http_status"], decoded)
     out["flags"] = _flag_lists(flags, count)
     out["attributes"] = attributes.rest()

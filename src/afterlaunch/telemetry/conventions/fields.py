@@ -5,7 +5,7 @@ Normative source: telemetry conventions §4. A new name is a new entry here and 
 
 from __future__ import annotations
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 
 TEXT: dict[str, tuple[str, ...]] = {
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
@@ -141,6 +141,22 @@ INTEGER: dict[str, tuple[str, ...]] = {
         "ai.usage.reasoningTokens",
     ),
     "http_status": ("http.response.status_code", "http.status_code"),
+}
+
+# Parts of the totals that some tell only inside the provider's own usage object (JSON text); read where no name is.
+USAGE_RAW: dict[str, tuple[tuple[str, ...], ...]] = {
+    "cache_read": (
+        ("cache_read_input_tokens",),
+        ("prompt_tokens_details", "cached_tokens"),
+        ("input_tokens_details", "cached_tokens"),
+    ),
+    "cache_write": (("cache_creation_input_tokens",),),
+    "cache_write_5m": (("cache_creation", "ephemeral_5m_input_tokens"),),
+    "cache_write_1h": (("cache_creation", "ephemeral_1h_input_tokens"),),
+    "reasoning": (
+        ("completion_tokens_details", "reasoning_tokens"),
+        ("output_tokens_details", "reasoning_tokens"),
+    ),
 }
 
 NUMBER: dict[str, tuple[str, ...]] = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
@@ -27,6 +29,28 @@ class Buckets:
 
     columns: dict[str, Any]
     flags: dict[str, Bools]
+
+
+def fill_from_raw(whole: dict[str, Count], raw: Any, paths: Mapping[str, tuple[tuple[str, ...], ...]]) -> None:
+    """Parts of the totals from the provider's own usage objects (JSON text), where nothing else told them."""
+    for row in np.flatnonzero(raw.is_valid().to_numpy(zero_copy_only=False)).tolist():
+        try:
+            usage = orjson.loads(raw[row].as_py())
+        except orjson.JSONDecodeError:
+            continue  # the text stays with the span; what it may have told stays unknown
+        for name, ways in paths.items():
+            if not whole[name].known[row] and (found := _found(usage, ways)) is not None:
+                whole[name].known[row], whole[name].values[row] = True, found
+
+
+def _found(usage: Any, ways: tuple[tuple[str, ...], ...]) -> int | None:
+    for way in ways:
+        at = usage
+        for key in way:
+            at = at.get(key) if isinstance(at, dict) else None
+        if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < 2**53:
+            return at
+    return None
 
 
 def _column(values: Ints, known: Bools) -> Any:
