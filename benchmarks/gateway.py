@@ -1,10 +1,15 @@
 """The gateway beside nginx in one run, with key, route, cohort, metering and telemetry switched on.
 
-    python benchmarks/gateway.py [--harness FOLDER] [--rounds 3] [--seconds 2]
+    python benchmarks/gateway.py [--harness FOLDER] [--rounds 3] [--seconds 2] [--port 9390]
 
 Wraps the side-by-side harness (`bench.py`, a fake provider, wrk, nginx) found in `<shared>/bench/gateway`. The gateway
 runs with a signed snapshot and sends its spans to a receiver that is a process of its own, so that the CPU per request
-is all that the gateway costs and nothing else. Prints the table and the ratio to nginx; exit 1 above ten.
+is all that the gateway costs and nothing else. CPU is user and system time of the process as /proc tells it; the order
+of the targets turns with every round, since nobody's minute is like another's. Prints the table, and as JSON the
+medians: CPU per request of both, their ratio, and the latency added to a direct call, p50 and p99, at one caller and at
+sixteen; exit 1 above the bar of ten. Uses three ports from `--port` on.
+
+Measured on 2 busy cores: 7 to 11 times nginx (29-38 against 250-313 microseconds); before the lean data path 15 to 16.
 """
 
 from __future__ import annotations
@@ -12,22 +17,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 KEY, SHARED = "al_bench_secret", b"key of the benchmark"
-PORTS = {"ours": 9390, "upstream": 9391, "sink": 9392}
 BAR = 10.0
 
 
-def serve(port: int, upstream: str) -> None:
+def serve(port: int, upstream: str, sink: int) -> None:
     """One gateway over one upstream, half of the units on the candidate."""
     from afterlaunch.contracts.snapshot import Arm, Key, Route, Snapshot, Upstream, key_digest, seal
     from afterlaunch.gateway import serve as gateway
@@ -47,7 +52,7 @@ def serve(port: int, upstream: str) -> None:
         "AFTERLAUNCH_DATA": str(folder),
         "AFTERLAUNCH_GATEWAY_KEY": SHARED.decode(),
         "AFTERLAUNCH_GATEWAY_TOKEN": "bench",
-        "AFTERLAUNCH_GATEWAY_SERVER": f"http://127.0.0.1:{PORTS['sink']}",
+        "AFTERLAUNCH_GATEWAY_SERVER": f"http://127.0.0.1:{sink}",
     }
     reload()
     gateway.main("127.0.0.1", port)
@@ -77,38 +82,62 @@ class Sink(BaseHTTPRequestHandler):
         pass
 
 
-def run(harness: Path, rounds: int, seconds: int) -> int:
+Row = dict[str, Any]
+
+
+def run(harness: Path, rounds: int, seconds: int, port: int) -> int:
     with tempfile.TemporaryDirectory(prefix="al-harness-") as copy:
         shutil.copytree(harness, copy, dirs_exist_ok=True)
         for folder, _, names in os.walk(copy):
             for path in (folder, *(os.path.join(folder, name) for name in names)):
                 os.chmod(path, 0o755)
-        sink = subprocess.Popen([sys.executable, __file__, "sink"])
-        ours = f"{sys.executable} {Path(__file__).resolve()} serve {{port}} {{upstream}}"
+        sink = subprocess.Popen([sys.executable, __file__, "sink", str(port + 2)])
+        ours = f"{sys.executable} {Path(__file__).resolve()} serve {{port}} {{upstream}} {port + 2}"
         command = [sys.executable, "bench.py", "--targets", "direct,nginx,ours", "--ours", ours]
         command += ["--ours-header", f"authorization: Bearer {KEY}", "--rounds", str(rounds), "--seconds", str(seconds)]
-        command += ["--port", str(PORTS["ours"]), "--upstream-port", str(PORTS["upstream"])]
+        command += ["--port", str(port), "--upstream-port", str(port + 1)]
         try:
             done = subprocess.run(command, cwd=copy, check=False)
-            table = (Path(copy) / "run" / "table.md").read_text() if done.returncode == 0 else ""
+            kept = Path(copy) / "run" / "results.jsonl"
+            rows = [json.loads(line) for line in kept.read_text().splitlines()] if done.returncode == 0 else []
         finally:
             sink.terminate()
             sink.wait(10)
-    found = re.search(r"^\| ours (?:\|[^|]*){4}\| *([\d.]+) *\|", table, re.MULTILINE)
-    if found is None:
-        print("the harness gave no figure", file=sys.stderr)
+    failed = [row for row in rows if row.get("fail") or row.get("err") or row.get("err_status") or row.get("err_sock")]
+    if not rows or failed:
+        print(f"no figure: {len(failed)} cells failed, {failed[:1]}", file=sys.stderr)
         return 1
-    ratio = float(found[1])
-    print(json.dumps({"cpu_ratio_to_nginx": ratio, "bar": BAR, "reached": ratio <= BAR}))
-    return 0 if ratio <= BAR else 1
+    told = figures(rows)
+    print(json.dumps(told))
+    return 0 if told["reached"] else 1
+
+
+def figures(rows: list[Row]) -> Row:
+    """CPU is the lower of sixteen and sixty-four callers, as the harness has it. Times in microseconds."""
+
+    def middle(target: str, callers: int, what: str) -> float:
+        return median(r[what] for r in rows if (r["target"], r["kind"], r["c"]) == (target, "json", callers))
+
+    cpu = {name: min(middle(name, callers, "cpu_us_req") for callers in (16, 64)) for name in ("nginx", "ours")}
+    ratio = cpu["ours"] / cpu["nginx"]
+    added = {
+        f"{name}_added_{what}_us_c{callers}": middle(name, callers, f"{what}_us")
+        - middle("direct", callers, f"{what}_us")
+        for name in cpu
+        for callers in (1, 16)
+        for what in ("p50", "p99")
+    }
+    rounds = len({row["round"] for row in rows})
+    said = {"cpu_us_per_request": cpu["ours"], "nginx_cpu_us_per_request": cpu["nginx"], "rounds": rounds}
+    return {"cpu_ratio_to_nginx": round(ratio, 1), **said, **added, "bar": BAR, "reached": ratio <= BAR}
 
 
 def main() -> int:
     if sys.argv[1:2] == ["serve"]:
-        serve(int(sys.argv[2]), sys.argv[3])
+        serve(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
         return 0
     if sys.argv[1:2] == ["sink"]:
-        ThreadingHTTPServer(("127.0.0.1", PORTS["sink"]), Sink).serve_forever()
+        ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Sink).serve_forever()
     from tests.real_input import shared
 
     place = shared()
@@ -116,12 +145,13 @@ def main() -> int:
     options.add_argument("--harness", type=Path, default=place / "bench" / "gateway" if place else None)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=int, default=2)
+    options.add_argument("--port", type=int, default=9390)
     asked = options.parse_args()
     missing = [tool for tool in ("wrk", "nginx", "taskset") if shutil.which(tool) is None]
     if asked.harness is None or not asked.harness.exists() or missing:
         print(f"not run: harness {asked.harness}, missing tools {missing}", file=sys.stderr)
         return 2
-    return run(asked.harness, asked.rounds, asked.seconds)
+    return run(asked.harness, asked.rounds, asked.seconds, asked.port)
 
 
 if __name__ == "__main__":

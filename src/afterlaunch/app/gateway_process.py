@@ -8,7 +8,10 @@ import subprocess
 import sys
 import threading
 
+from afterlaunch.ground.settings import settings
+
 log = logging.getLogger(__name__)
+FLUSH_SECONDS = 15.0  # for its telemetry, after the calls have ended
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -34,10 +37,10 @@ class GatewayProcess:
         if child and child.poll() is None:
             child.terminate()
             try:
-                child.wait(timeout=10)
+                child.wait(timeout=float(settings()["GATEWAY_DRAIN_SECONDS"]) + FLUSH_SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
-        self._thread.join(timeout=15)
+        self._thread.join(timeout=5)
 
     def _keep(self) -> None:
         deaths = 0

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -58,8 +59,12 @@ class Route:
     inject_usage: bool = True
     agent: str | None = None
 
+    @cached_property
+    def _arm_by_name(self) -> dict[str, Arm]:
+        return {arm.name: arm for arm in reversed(self.arms)}
+
     def arm(self, name: str) -> Arm | None:
-        return next((arm for arm in self.arms if arm.name == name), None)
+        return self._arm_by_name.get(name)
 
 
 @dataclass(frozen=True)

@@ -8,47 +8,52 @@ reads along. 5. Report every attempt. A caller who leaves ends the upstream's wo
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from afterlaunch.contracts.snapshot import Key, Route
+from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.configuration import Configuration
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.metering import meter_for
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import CHAT, Refusal
-from afterlaunch.gateway.report import Attempt, CallReport
-from afterlaunch.gateway.request import (
-    Asked,
-    Receive,
-    Send,
-    assign,
-    credential_headers,
-    response_headers,
-    tenant_of,
-)
+from afterlaunch.gateway.report import Attempt, CallReport, new_id
+from afterlaunch.gateway.request import Asked, assign, credential_headers, response_headers, tenant_of
 from afterlaunch.gateway.splice import ask_for_usage, set_model
 from afterlaunch.gateway.sse import Withhold
 from afterlaunch.gateway.upstream import Broken, Client, Head
 from afterlaunch.ground import clock
 
-WATCH_AFTER = 0.05  # an answer that comes sooner needs no watcher
+log = logging.getLogger(__name__)
 COMPLAINT = 64 << 10
-_STATUS = {"unreachable": 502, "timeout": 504, "cut": 502}
+CALLS_PER_KEY = 1_000  # at the same time
+_IDENTITY = (b"accept-encoding", b"identity")
+# By kind of Broken: status and reason of our answer, error type of the attempt.
+_BROKEN = {
+    "unreachable": (502, "upstream-unreachable", "connection_error"),
+    "address-refused": (502, "upstream-address-refused", "address_refused"),
+    "busy": (503, "upstream-busy", "upstream_busy"),
+    "timeout": (504, "upstream-timeout", "timeout"),
+    "cut": (502, "upstream-cut", "connection_lost"),
+    "garbled": (502, "upstream-garbled", "invalid_response"),
+}
 
 
 @dataclass
 class Stack:
-    """What every call uses. `without_usage`: upstreams that refused `stream_options`."""
+    """What every call uses. `without_usage`: upstreams that refused `stream_options`; `busy`: calls by key."""
 
     client: Client
     exporter: Exporter
     metrics: Metrics
-    without_usage: set[str]
+    without_usage: set[str] = field(default_factory=set)
+    busy: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -84,54 +89,60 @@ def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepa
 
 
 class Call:
+    """Counted from its making until it has run, or until the caller left before it could."""
+
     def __init__(self, stack: Stack, configuration: Configuration, asked: Asked, key: Key, route: Route) -> None:
+        """Raises Refusal."""
         self._stack, self._asked, self._key, self._route = stack, asked, key, route
         self._epoch = configuration.epoch
         self._tenant = tenant_of(key, asked)
         self._assignment = assign(route, key, asked)
         self._target = configuration.target(self._assignment.arm)
-        self._id = os.urandom(16).hex()
-        self._start_ns, self._zero = clock.now_ns(), time.perf_counter()
+        self._id = new_id(16).hex()
         self._attempts: list[Attempt] = []
         self._head: Head | None = None
         self._gone = False
         self._streaming = False
+        if stack.busy[key.id] >= CALLS_PER_KEY:
+            raise Refusal(429, "key-concurrency", "Too many calls of this key are under way.", retry_after=1)
+        stack.busy[key.id] += 1
+        stack.metrics.in_flight += 1
 
     def _since(self) -> float:
         return time.perf_counter() - self._zero
 
-    async def run(self, body: bytes, receive: Receive, send: Send) -> None:
+    async def run(self, body: bytes, answer: Answer) -> None:
         """Raises Refusal while nothing has been sent to the caller."""
+        self._start_ns, self._zero = clock.now_ns(), time.perf_counter()
         if self._assignment.reason == "unassigned":
             self._stack.metrics.add("unassigned_total", route=self._route.name)
         upstream = self._target.upstream
         inject = self._route.inject_usage and upstream.name not in self._stack.without_usage
         prepared = prepare(self._asked, body, self._assignment.arm.model, inject)
         self._streaming = prepared.streaming
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        watcher: list[asyncio.Task[None]] = []
-        timer = loop.call_later(WATCH_AFTER, lambda: watcher.append(loop.create_task(self._watch(receive, task))))
         try:
-            await self._serve(prepared, send)
+            await self._serve(prepared, answer)
         except asyncio.CancelledError:
             if not self._gone:
                 raise
-            task.uncancel()
             self._leave()
         finally:
-            timer.cancel()
-            for one in watcher:
-                one.cancel()
+            self._done()
             self._report()
 
-    async def _watch(self, receive: Receive, task: asyncio.Task[Any]) -> None:
-        """Raw ASGI tells of a caller who has left only to who asks."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def left(self) -> None:
+        """Before the request had come whole."""
+        self._stack.metrics.add("left_while_sending_total")
+        self._done()
+
+    def caller_gone(self) -> None:
         self._gone = True
-        task.cancel()
+
+    def _done(self) -> None:
+        self._stack.metrics.in_flight -= 1
+        self._stack.busy[self._key.id] -= 1
+        if not self._stack.busy[self._key.id]:
+            del self._stack.busy[self._key.id]
 
     def _leave(self) -> None:
         """A caller who has seen the stream's own end has had everything: SDKs hang up there, before the transport's."""
@@ -145,7 +156,7 @@ class Call:
         else:
             attempt.state, attempt.error = "caller-gone", None
 
-    async def _serve(self, prepared: Prepared, send: Send) -> None:
+    async def _serve(self, prepared: Prepared, answer: Answer) -> None:
         attempt = self._attempt(prepared)
         head = await self._open(attempt, prepared.body)
         injected, spent = prepared.injected, b""
@@ -156,7 +167,7 @@ class Call:
                 attempt.ended, attempt.state, attempt.error = self._since(), "upstream-error", "400"
                 attempt, injected, spent = self._attempt(prepared), False, b""
                 head = await self._open(attempt, prepared.plain_body)
-        await self._pass(attempt, head, spent, injected, send)
+        await self._pass(attempt, head, spent, injected, answer)
 
     def _attempt(self, prepared: Prepared) -> Attempt:
         attempt = Attempt(len(self._attempts) + 1, self._target, self._since(), prepared.model)
@@ -167,24 +178,27 @@ class Call:
         asked, target = self._asked, self._target
         headers = [
             *asked.forward,
-            ("accept-encoding", "identity"),
-            *credential_headers(asked, target.upstream.provider, target.passthrough, target.secret),
+            _IDENTITY,
+            *credential_headers(asked, target.upstream.provider, target.passthrough, target.secret or b""),
         ]
-        url = target.base + asked.path + ("?" + asked.query if asked.query else "")
+        path = target.prefix + asked.path + ("?" + asked.query if asked.query else "")
+        seconds = target.upstream.timeout_seconds
         try:
-            head = await self._stack.client.open(asked.method, url, headers, body, target.upstream.timeout_seconds)
-        except Broken as problem:
-            attempt.ended, attempt.state = self._since(), "upstream-error"
-            attempt.error = {"timeout": "timeout", "unreachable": "connection_error"}.get(
-                problem.kind, "connection_lost"
+            head = await self._stack.client.open(
+                target.origin, asked.method, path.encode("latin-1"), headers, body, seconds
             )
-            raise Refusal(
-                _STATUS[problem.kind],
-                f"upstream-{problem.kind}",
-                f"The upstream {target.upstream.name} did not answer: {problem.kind}.",
-            ) from problem
+        except Broken as problem:
+            raise self._refusal(attempt, problem) from problem
         self._head, attempt.status = head, head.status
         return head
+
+    def _refusal(self, attempt: Attempt, problem: Broken) -> Refusal:
+        status, reason, attempt.error = _BROKEN[problem.kind]
+        attempt.ended, attempt.state = self._since(), "upstream-error"
+        name = self._target.upstream.name
+        log.warning("upstream %s: %s: %s", name, problem.kind, problem)
+        said = f"The upstream {name} did not answer: {problem.kind.replace('-', ' ')}."
+        return Refusal(status, reason, said, retry_after=1 if status == 503 else None)
 
     async def _complaint(self, head: Head) -> bytes:
         """The beginning of an error's body; what was read is passed on by `_pass` if it is the caller's affair."""
@@ -197,7 +211,7 @@ class Call:
             pass  # `_pass` meets the same end again and reports it
         return b"".join(parts)
 
-    async def _pass(self, attempt: Attempt, head: Head, spent: bytes, injected: bool, send: Send) -> None:
+    async def _pass(self, attempt: Attempt, head: Head, spent: bytes, injected: bool, answer: Answer) -> None:
         """Bytes first, metering after. A cut stream stays visibly cut: no last chunk is invented."""
         kind, encoding = _content(head)
         sse = kind.startswith("text/event-stream")
@@ -208,23 +222,26 @@ class Call:
         if withhold:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         headers += [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._arm_header())]
-        await send({"type": "http.response.start", "status": head.status, "headers": headers})
+        answer.start(head.status, headers)
         client, ended, read = self._stack.client, False, spent
         try:
             while not ended:
-                read = read or await client.read(head)
+                if not read:
+                    if client.waits(head):
+                        answer.flush()
+                    read = await client.read(head)
                 ended = not read or client.ended(head)
                 if attempt.first_byte is None:
                     attempt.first_byte = self._since()
                 out = withhold.feed(read) if withhold else read
-                if ended and withhold:
-                    out += withhold.finish()
-                if out or ended:
-                    await send({"type": "http.response.body", "body": out, "more_body": not ended})
+                if ended:
+                    answer.end(out + withhold.finish() if withhold else out)
+                else:
+                    answer.write(out)
                 meter.feed(read)
                 read = b""
+                await answer.drain()
         except Broken as problem:
-            client.abort(head)
             attempt.state, attempt.error = (
                 "upstream-cut",
                 "stream_timeout" if problem.kind == "timeout" else "stream_cut",

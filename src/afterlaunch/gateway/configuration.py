@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
 from afterlaunch.gateway.protocols import Refusal
+from afterlaunch.gateway.upstream import Origin
 
 log = logging.getLogger(__name__)
 KEEP = 10
@@ -24,14 +25,14 @@ KEEP = 10
 
 @dataclass(frozen=True)
 class Target:
-    """An upstream with what is worked out once. `base` ends before `/v1`; `secret` None: missing, or passthrough."""
+    """An upstream with what is worked out once. `prefix` is the path before `/v1`; `secret` None: missing, or
+    passthrough."""
 
     upstream: Upstream
-    base: str
-    host: str
-    port: int
+    origin: Origin
+    prefix: str
     passthrough: bool
-    secret: str | None
+    secret: bytes | None
 
 
 class Configuration:
@@ -76,28 +77,29 @@ class Configuration:
 
 
 def _target(upstream: Upstream) -> Target:
-    base = upstream.base_url.rstrip("/").removesuffix("/v1")
-    parts = urlsplit(base)
+    parts = urlsplit(upstream.base_url.rstrip("/").removesuffix("/v1"))
+    secure = parts.scheme == "https"
     return Target(
         upstream=upstream,
-        base=base,
-        host=parts.hostname or "",
-        port=parts.port or (443 if parts.scheme == "https" else 80),
+        origin=Origin(secure, parts.hostname or "", parts.port or (443 if secure else 80)),
+        prefix=parts.path.rstrip("/"),
         passthrough=upstream.credential == "passthrough",
         secret=_secret(upstream.credential),
     )
 
 
-def _secret(reference: str) -> str | None:
+def _secret(reference: str) -> bytes | None:
+    """What could not stand in one header is no secret: a file of two lines would say more than one."""
     kind, _, name = reference.partition(":")
+    text = ""
     if kind == "env":
-        return os.environ.get(name) or None
-    if kind == "file":
+        text = os.environ.get(name, "")
+    elif kind == "file":
         try:
-            return Path(name).read_text().strip() or None
-        except OSError:
+            text = Path(name).read_text().strip()
+        except (OSError, UnicodeDecodeError):
             return None
-    return None
+    return text.encode() if text and text.isascii() and text.isprintable() else None
 
 
 class Holder:
@@ -129,7 +131,7 @@ class Holder:
             if snapshot.epoch <= self.epoch:
                 raise BadSnapshot(f"epoch {snapshot.epoch} is not above {self.epoch}")
             fresh = Configuration(snapshot, shared)
-        except (BadSnapshot, OSError) as problem:
+        except (BadSnapshot, OSError, ValueError) as problem:
             self.last_refusal = str(problem)
             self.refused[type(problem).__name__] = self.refused.get(type(problem).__name__, 0) + 1
             log.error("a configuration was refused: %s", problem)

@@ -22,7 +22,7 @@ from afterlaunch.gateway.server_link import Link
 log = logging.getLogger(__name__)
 RING = 20_000  # calls
 BATCH = 500  # calls in one request
-PERIOD = 0.2
+PERIOD = 0.5  # seconds between two batches
 SPOOL_BYTES = 256 << 20
 RETRYABLE = frozenset((429, 502, 503, 504))
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 Value = str | int | float | bool | list[str]
 SERVER, CLIENT = 2, 3
@@ -70,8 +70,15 @@ def resource(pairs: tuple[tuple[str, str], ...]) -> bytes:
     return _field(1, body)
 
 
-@dataclass(frozen=True)
-class Span:
+@lru_cache(maxsize=1024)
+def _name(name: str, kind: int) -> bytes:
+    return _field(5, name.encode()) + b"\x30" + bytes((kind,))
+
+
+_TIMES = struct.Struct("<BQBQ").pack  # both fields are fixed64
+
+
+class Span(NamedTuple):
     """Ids are raw bytes, times nanoseconds since 1970, `attributes` encoded. `error` None: status unset."""
 
     resource: bytes
@@ -93,9 +100,7 @@ class Span:
             parts.append(_field(3, self.trace_state.encode()))
         if self.parent_id:
             parts += [b"\x22\x08", self.parent_id]
-        parts += [_field(5, self.name.encode()), b"\x30", bytes((self.kind,))]
-        parts += [b"\x39", self.start_ns.to_bytes(8, "little"), b"\x41", self.end_ns.to_bytes(8, "little")]
-        parts.append(self.attributes)
+        parts += [_name(self.name, self.kind), _TIMES(0x39, self.start_ns, 0x41, self.end_ns), self.attributes]
         if self.error is not None:
             parts.append(_field(15, _field(2, self.error.encode()) + b"\x18\x02"))
         return _field(2, b"".join(parts))

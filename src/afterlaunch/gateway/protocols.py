@@ -42,7 +42,7 @@ def protocol_of(path: str) -> Protocol | None:
         return known
     if path.startswith("/v1/messages/"):
         return OPAQUE_ANTHROPIC
-    return OPAQUE if path.startswith("/v1/") and ".." not in path else None
+    return OPAQUE if path.startswith("/v1/") else None
 
 
 @dataclass
@@ -60,12 +60,8 @@ class Refusal(Exception):
             return orjson.dumps({"type": "error", "error": {"type": kind, "message": self.message}})
         return orjson.dumps({"error": {"message": self.message, "type": kind, "code": self.reason}})
 
-    def headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        found = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(length).encode()),
-            (b"afterlaunch-reason", self.reason.encode()),
-        ]
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        found = [(b"content-type", b"application/json"), (b"afterlaunch-reason", self.reason.encode())]
         if self.retry_after is not None:
             found.append((b"retry-after", str(self.retry_after).encode()))
         return found
@@ -76,6 +72,8 @@ _KINDS = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
     413: "request_too_large",
     429: "rate_limit_error",
     431: "invalid_request_error",

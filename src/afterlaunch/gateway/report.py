@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
+from functools import lru_cache
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
@@ -14,18 +16,19 @@ from afterlaunch.gateway.request import Asked, Assignment, trace_of
 from afterlaunch.gateway.usage import Tokens
 
 INSTANCE = os.urandom(8).hex()
-_TRUE = attribute("afterlaunch.gateway", True)
-_STREAMED, _WHOLE = (attribute("gen_ai.request.stream", streamed) for streamed in (True, False))
+_RANDOM = random.Random()  # noqa: S311 - seeded by the system; see new_id
+_SAID = (("session.id", "session"), ("user.id", "user"), ("afterlaunch.transaction", "transaction"))
+# In the order of the fields of Tokens.
 _TOKENS = (
-    ("input", "gen_ai.usage.input_tokens"),
-    ("output", "gen_ai.usage.output_tokens"),
-    ("cache_read", "gen_ai.usage.cache_read.input_tokens"),
-    ("cache_write", "gen_ai.usage.cache_write.input_tokens"),
-    ("cache_write_5m", "anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
-    ("cache_write_1h", "anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
-    ("reasoning", "gen_ai.usage.reasoning.output_tokens"),
-    ("audio_input", "gen_ai.usage.audio.input_tokens"),
-    ("audio_output", "gen_ai.usage.audio.output_tokens"),
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.cache_write.input_tokens",
+    "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
+    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.audio.input_tokens",
+    "gen_ai.usage.audio.output_tokens",
 )
 
 
@@ -64,115 +67,149 @@ class CallReport:
     attempts: list[Attempt]
 
 
-def _trace(report: CallReport) -> tuple[bytes, bytes, str]:
-    return trace_of(report.asked) or (os.urandom(16), b"", "")
+def new_id(size: int) -> bytes:
+    """Random, but no secret: of a generator in this process, since each one from the system costs a call of it."""
+    return _RANDOM.getrandbits(8 * size).to_bytes(size, "big")
 
 
 def spans_of(report: CallReport) -> list[Span]:
     route, asked = report.route, report.asked
-    trace_id, parent, state = _trace(report)
-    root = os.urandom(8)
-    where = resource(
-        (
-            ("service.name", "afterlaunch-gateway"),
-            ("service.instance.id", INSTANCE),
-            ("afterlaunch.client", route.client),
-            ("afterlaunch.system", route.system),
-            ("deployment.environment.name", route.environment),
-        )
-    )
+    trace_id, parent, state = trace_of(asked) or (new_id(16), b"", "")
+    root = new_id(8)
+    where = _resource(route.client, route.system, route.environment)
     common = _common(report)
     last = report.attempts[-1]
-    end_ns = report.start_ns + int(report.ended * 1e9)
-    server = [common, constant("http.request.method", asked.method), constant("http.route", asked.path)]
-    if last.status is not None:
-        server.append(constant("http.response.status_code", last.status))
-    server.append(constant("afterlaunch.call_state", last.state))
+    start_ns = report.start_ns
+    server = common + _server(asked.method, asked.path, last.status, last.state)
     failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
-    name = f"{asked.method} {asked.path}"
-    made = [Span(where, trace_id, root, parent, state, name, SERVER, report.start_ns, end_ns, b"".join(server), failed)]
+    name, end_ns = f"{asked.method} {asked.path}", start_ns + int(report.ended * 1e9)
+    made = [Span(where, trace_id, root, parent, state, name, SERVER, start_ns, end_ns, server, failed)]
     for attempt in report.attempts:
-        made.append(  # noqa: PERF401 - a comprehension would bury thirteen arguments
-            Span(
-                where,
-                trace_id,
-                os.urandom(8),
-                root,
-                state,
-                f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}",
-                CLIENT,
-                report.start_ns + int(attempt.began * 1e9),
-                report.start_ns + int(attempt.ended * 1e9),
-                common + _attempt(report, attempt),
-                attempt.error,
-            )
-        )
+        name = f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}"
+        began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
+        told = common + _attempt(report, attempt)
+        made.append(Span(where, trace_id, new_id(8), root, state, name, CLIENT, began, ended, told, attempt.error))
     return made
 
 
+@lru_cache(maxsize=1024)
+def _resource(client: str, system: str, environment: str) -> bytes:
+    return resource(
+        (
+            ("service.name", "afterlaunch-gateway"),
+            ("service.instance.id", INSTANCE),
+            ("afterlaunch.client", client),
+            ("afterlaunch.system", system),
+            ("deployment.environment.name", environment),
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def _server(method: str, path: str, status: int | None, state: str) -> bytes:
+    return _encoded(
+        ("http.request.method", method),
+        ("http.route", path),
+        ("http.response.status_code", status),
+        ("afterlaunch.call_state", state),
+    )
+
+
+def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
+    """What is None is not told."""
+    return b"".join(attribute(key, value) for key, value in pairs if value is not None)
+
+
+@lru_cache(maxsize=4096)
+def _decided(
+    route: str,
+    arm: str,
+    epoch: int,
+    reason: str,
+    key: str,
+    change: int | None,
+    prompt: str | None,
+    tenant: str | None,
+    agent: str | None,
+) -> bytes:
+    """What the configuration and the key decided: the same for many calls."""
+    return _encoded(
+        ("afterlaunch.gateway", True),
+        ("afterlaunch.route", route),
+        ("afterlaunch.arm", arm),
+        ("afterlaunch.epoch", epoch),
+        ("afterlaunch.assignment", reason),
+        ("afterlaunch.key", key),
+        ("afterlaunch.change", None if change is None else str(change)),
+        ("gen_ai.prompt.version", prompt or None),
+        ("tenant.id", tenant or None),
+        ("gen_ai.agent.name", agent or None),
+    )
+
+
 def _common(report: CallReport) -> bytes:
-    arm = report.assignment.arm
-    parts = [
-        _TRUE,
-        constant("afterlaunch.route", report.route.name),
-        constant("afterlaunch.arm", arm.name),
-        attribute("afterlaunch.call_id", report.call_id),
-        constant("afterlaunch.epoch", report.epoch),
-        constant("afterlaunch.assignment", report.assignment.reason),
-        constant("afterlaunch.key", report.key.id),
-    ]
-    if arm.change is not None:
-        parts.append(constant("afterlaunch.change", str(arm.change)))
-    if arm.prompt_version:
-        parts.append(constant("gen_ai.prompt.version", arm.prompt_version))
-    said = report.asked.said
-    agent = report.key.agent or said.get("agent") or report.route.agent
-    for key, value in (("tenant.id", report.tenant), ("gen_ai.agent.name", agent)):
-        if value:
-            parts.append(constant(key, value))
-    for key, name in (("session.id", "session"), ("user.id", "user"), ("afterlaunch.transaction", "transaction")):
-        if said.get(name):
-            parts.append(attribute(key, said[name]))
+    arm, key, said = report.assignment.arm, report.key, report.asked.said
+    agent = key.agent or said.get("agent") or report.route.agent
+    decided = _decided(
+        report.route.name,
+        arm.name,
+        report.epoch,
+        report.assignment.reason,
+        key.id,
+        arm.change,
+        arm.prompt_version,
+        report.tenant,
+        agent,
+    )
+    parts = [decided, attribute("afterlaunch.call_id", report.call_id)]
+    if said:
+        parts += [attribute(name, said[header]) for name, header in _SAID if said.get(header)]
     return b"".join(parts)
 
 
 def _attempt(report: CallReport, attempt: Attempt) -> bytes:
-    wire, upstream = report.asked.protocol, attempt.target.upstream
-    parts = [
-        constant("server.address", attempt.target.host),
-        constant("server.port", attempt.target.port),
-        constant("afterlaunch.upstream", upstream.name),
-        constant("afterlaunch.attempt", attempt.number),
-        constant("afterlaunch.call_state", attempt.state),
-    ]
-    if attempt.status is not None:
-        parts.append(constant("http.response.status_code", attempt.status))
-    if attempt.error is not None:
-        parts.append(constant("error.type", attempt.error))
-    if wire.operation is not None:
-        parts += _gen_ai(report, attempt, wire)
+    wire, upstream, origin = report.asked.protocol, attempt.target.upstream, attempt.target.origin
+    done = _done(origin.host, origin.port, upstream.name, attempt.number, attempt.state, attempt.status, attempt.error)
+    return done if wire.operation is None else done + _gen_ai(report, attempt, wire, wire.operation)
+
+
+@lru_cache(maxsize=4096)
+def _done(host: str, port: int, upstream: str, number: int, state: str, status: int | None, error: str | None) -> bytes:
+    return _encoded(
+        ("server.address", host),
+        ("server.port", port),
+        ("afterlaunch.upstream", upstream),
+        ("afterlaunch.attempt", number),
+        ("afterlaunch.call_state", state),
+        ("http.response.status_code", status),
+        ("error.type", error),
+    )
+
+
+def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str) -> bytes:
+    tokens, reading = attempt.tokens, attempt.reading
+    told = _asked_for(
+        operation, attempt.target.upstream.provider, report.streaming, tokens is not None, attempt.model or None
+    )
+    parts = [told]
+    if attempt.first_byte is not None and report.streaming:
+        parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
+    if tokens:
+        parts += [constant(key, count) for key, count in zip(_TOKENS, tokens, strict=True) if count is not None]
+    if reading:
+        parts += [attribute(key, value) for key, value in _reading(reading, wire)]
     return b"".join(parts)
 
 
-def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol) -> list[bytes]:
-    parts = [
-        constant("gen_ai.operation.name", wire.operation or ""),
-        constant("gen_ai.provider.name", attempt.target.upstream.provider),
-        _STREAMED if report.streaming else _WHOLE,
-        constant("afterlaunch.usage_state", "exact" if attempt.tokens else "unknown"),
-    ]
-    if attempt.model:
-        parts.append(constant("gen_ai.request.model", attempt.model))
-    if attempt.first_byte is not None and report.streaming:
-        parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
-    if attempt.tokens:
-        for name, key in _TOKENS:
-            count = getattr(attempt.tokens, name)
-            if count is not None:
-                parts.append(constant(key, count))
-    if attempt.reading:
-        parts += [attribute(key, value) for key, value in _reading(attempt.reading, wire)]
-    return parts
+@lru_cache(maxsize=4096)
+def _asked_for(operation: str, provider: str, streaming: bool, exact: bool, model: str | None) -> bytes:
+    return _encoded(
+        ("gen_ai.operation.name", operation),
+        ("gen_ai.provider.name", provider),
+        ("gen_ai.request.stream", streaming),
+        ("afterlaunch.usage_state", "exact" if exact else "unknown"),
+        ("gen_ai.request.model", model),
+    )
 
 
 def _reading(reading: Reading, wire: Protocol) -> list[tuple[str, Value]]:

@@ -3,28 +3,71 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import httptools
 
 from afterlaunch.contracts.cohort import in_candidate
 from afterlaunch.contracts.snapshot import Arm, Key, Route
 from afterlaunch.gateway.protocols import OPAQUE, Protocol, Refusal, protocol_of
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 LARGEST_HEAD = 64 << 10
 _HOP = frozenset(
     b"connection keep-alive te trailer transfer-encoding upgrade proxy-connection proxy-authenticate "
-    b"proxy-authorization proxy-authentication-info".split()
+    b"proxy-authorization proxy-authentication-info http2-settings".split()
 )
 _OURS = frozenset(b"host content-length accept-encoding expect traceparent tracestate baggage".split())
-_CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key"))
+_KNOWN = _HOP | _OURS | _CREDENTIALS  # read here or dropped; the others pass
 _TRACE = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _ZERO_TRACE, _ZERO_SPAN = "0" * 32, "0" * 16
+
+
+class RequestHead:
+    """As it came; names of headers in lower case."""
+
+    __slots__ = ("headers", "method", "target", "version")
+
+    def __init__(self) -> None:
+        self.method, self.version, self.target = "", "", b""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+
+class Framing(NamedTuple):
+    """`length` is 0 when it was not told; `expects`: the caller waits for a 100 before it sends."""
+
+    length: int
+    expects: bool
+
+
+_NO_BODY = Framing(0, False)
+
+
+def framing_of(head: RequestHead) -> Framing:
+    """Where the request ends, after what llhttp has refused already (both lengths, two lengths, folded lines).
+
+    Raises Refusal for what two readers could read differently: a transfer coding that is not exactly `chunked`, one
+    in HTTP/1.0, a `Host` that is missing or told twice.
+    """
+    if head.version not in ("1.1", "1.0"):
+        raise Refusal(505, "version-unknown", "The gateway speaks HTTP/1.1 and HTTP/1.0.")
+    if head.method == "CONNECT":
+        raise Refusal(405, "method-not-allowed", "The gateway opens no tunnels.")
+    length, hosts, expects = 0, 0, False
+    for name, value in head.headers:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding" and (value.lower() != b"chunked" or head.version == "1.0"):
+            raise Refusal(400, "malformed-request", "A request is sent with a length or in chunks, by no other coding.")
+        elif name == b"expect":
+            expects = value.lower() == b"100-continue" and head.version == "1.1"
+    if hosts != 1 and (hosts or head.version == "1.1"):
+        raise Refusal(400, "malformed-request", "A request names exactly one Host.")
+    return Framing(length, expects) if length or expects else _NO_BODY
 
 
 @dataclass
@@ -38,52 +81,66 @@ class Asked:
     protocol: Protocol
     route: str | None
     token: str = ""
-    forward: list[tuple[str, str]] = field(default_factory=list)
-    credentials: list[tuple[str, str]] = field(default_factory=list)
+    forward: list[tuple[bytes, bytes]] = field(default_factory=list)
+    credentials: list[tuple[bytes, bytes]] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
     traceparent: str = ""
     tracestate: str = ""
 
 
-def read_request(scope: Scope) -> Asked:
+def split_target(target: bytes) -> tuple[str, str]:
+    """Path and query as they were spelled; of a target with scheme and host the host says nothing here."""
+    if not target.startswith(b"/"):
+        try:
+            parts = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return "", ""
+        return (parts.path or b"/").decode("latin-1"), (parts.query or b"").decode("latin-1")
+    path, _, query = target.partition(b"#")[0].decode("latin-1").partition("?")
+    return path, query
+
+
+def read_request(head: RequestHead) -> Asked:
     """Raises Refusal 404 or 431."""
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    path, query = split_target(head.target)
     route = None
     if path.startswith("/r/"):
         route, _, rest = path[3:].partition("/")
         path = "/" + rest
     protocol = protocol_of(path)
-    if protocol is None:
+    if protocol is None or (protocol.operation is None and ".." in unquote(path)):
         raise Refusal(404, "path-unknown", "The gateway serves /v1/… and /r/ROUTE/v1/….")
-    asked = Asked(scope["method"], path, scope["query_string"].decode("latin-1"), protocol, route)
-    read_headers(asked, scope["headers"])
+    asked = Asked(head.method, path, query, protocol, route)
+    read_headers(asked, head.headers)
     if asked.route is None:
         asked.route = asked.said.get("route")
     return asked
 
 
 def read_headers(asked: Asked, headers: list[tuple[bytes, bytes]]) -> None:
-    dropped, size = _HOP, 0
-    for name, value in headers:
+    named: set[bytes] = set()
+    size = 0
+    for pair in headers:
+        name, value = pair
         size += len(name) + len(value)
-        if name == b"connection":
-            dropped = dropped | {part.strip().lower() for part in value.split(b",")}
-        elif name in _CREDENTIALS:
-            _read_credential(asked, name, value)
-        elif name.startswith(b"afterlaunch-"):
-            asked.said[name[12:].decode("latin-1")] = value.decode("utf-8", "replace").strip()[:256]
-        elif name in _OURS:
-            if name == b"traceparent":
+        if name in _KNOWN:
+            if name in _CREDENTIALS:
+                _read_credential(asked, name, value)
+            elif name == b"connection":
+                named |= {part.strip().lower() for part in value.split(b",")}
+            elif name == b"traceparent":
                 asked.traceparent = value.decode("latin-1").strip()
             elif name == b"tracestate":
                 asked.tracestate = value.decode("latin-1").strip()[:512]
-        elif name not in dropped:
-            asked.forward.append((name.decode("latin-1"), value.decode("latin-1")))
+        elif name.startswith(b"afterlaunch-"):
+            asked.said[name[12:].decode("latin-1")] = value.decode("utf-8", "replace").strip()[:256]
+        else:
+            asked.forward.append(pair)
     if size > LARGEST_HEAD:
         raise Refusal(431, "headers-too-large", "The headers of the request are longer than 64 KiB.")
     asked.token = asked.said.get("key") or asked.token
-    if len(dropped) > len(_HOP):
-        asked.forward = [pair for pair in asked.forward if pair[0].encode("latin-1") not in dropped]
+    if named:
+        asked.forward = [pair for pair in asked.forward if pair[0] not in named]
 
 
 def _read_credential(asked: Asked, name: bytes, value: bytes) -> None:
@@ -92,34 +149,7 @@ def _read_credential(asked: Asked, name: bytes, value: bytes) -> None:
     if bare.startswith("al_"):
         asked.token = bare
     else:
-        asked.credentials.append((name.decode(), text))
-
-
-async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """None when the caller left before it had sent everything. Raises Refusal 413."""
-    first = await receive()
-    if first["type"] == "http.disconnect":
-        return None
-    body: bytes = first.get("body", b"")
-    if not first.get("more_body"):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts, size = [body], len(body)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise _too_large(limit)
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "request-too-large", f"The request is longer than {limit >> 20} MiB.")
+        asked.credentials.append((name, value))
 
 
 def trace_of(asked: Asked) -> tuple[bytes, bytes, str] | None:
@@ -140,8 +170,7 @@ def tenant_of(key: Key, asked: Asked) -> str | None:
     return key.tenant or said
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """`reason`: share (by the hash), no-candidate, share-zero, unassigned (no unit: baseline, counted)."""
 
     arm: Arm
@@ -174,15 +203,15 @@ def _unit(route: Route, key: Key, asked: Asked) -> str | None:
     return None
 
 
-def credential_headers(asked: Asked, provider: str, passthrough: bool, secret: str | None) -> list[tuple[str, str]]:
+def credential_headers(asked: Asked, provider: str, passthrough: bool, secret: bytes) -> list[tuple[bytes, bytes]]:
     """The caller's own on passthrough, else the upstream's, in the header that its protocol expects."""
     if passthrough:
         return asked.credentials
     if provider.startswith("azure"):
-        return [("api-key", secret or "")]
+        return [(b"api-key", secret)]
     if asked.protocol.family == "anthropic" or (asked.protocol is OPAQUE and provider == "anthropic"):
-        return [("x-api-key", secret or "")]
-    return [("authorization", f"Bearer {secret}")]
+        return [(b"x-api-key", secret)]
+    return [(b"authorization", b"Bearer " + secret)]
 
 
 def response_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

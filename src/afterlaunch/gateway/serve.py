@@ -1,46 +1,116 @@
-"""Starts the gateway's process."""
+"""The gateway's process: it listens, and on SIGTERM or SIGINT it drains.
+
+1. Stop accepting; idle connections end, answers that begin now tell their callers to come back elsewhere. 2. Calls
+under way may finish for the drain's seconds. 3. What then still runs is cut, visibly, and logged. 4. Own telemetry is
+sent or spooled. A second SIGINT ends the wait at once.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
-
-import uvicorn
+import signal
+import socket
+from collections.abc import Callable
 
 from afterlaunch.gateway.application import Gateway
+from afterlaunch.gateway.callers import Caller
 from afterlaunch.gateway.server_link import link_from
 from afterlaunch.ground import clock
 from afterlaunch.ground.redaction import Masking
 from afterlaunch.ground.settings import settings
 
-
-class _NoteOfCut(logging.Filter):
-    """A stream that the upstream cut is left unfinished on purpose; uvicorn would call that an error of ours."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "without completing response" not in record.getMessage()
+log = logging.getLogger(__name__)
+BACKLOG = 4096
+CHECK_SECONDS = 1.0
 
 
-def config(gateway: Gateway, host: str, port: int) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").addFilter(_NoteOfCut())
-    return uvicorn.Config(
-        gateway,
-        host=host,
-        port=port,
-        http="httptools",
-        loop="auto",  # uvloop where it is installed
-        lifespan="on",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,  # ours, which keeps secrets out
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        log_level="warning",
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=75,
-        ws="none",
-        backlog=4096,
-    )
+class Front:
+    """The gateway behind a listening socket, in the running loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._connections: set[Caller] = set()
+        self._hurry = asyncio.Event()
+
+    async def start(self, host: str, port: int, listening: socket.socket | None = None) -> None:
+        """On the socket that is given, else on host and port. Raises OSError."""
+        self._loop = asyncio.get_running_loop()
+        where = {"sock": listening} if listening else {"host": host, "port": port}
+        await self._gateway.start()
+        self._server = await self._loop.create_server(
+            lambda: Caller(self._gateway, self._connections),
+            backlog=BACKLOG,
+            **where,
+        )
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        for connection in list(self._connections):
+            connection.check(now)
+        self._gateway.sweep(now)
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+
+    def hurry(self) -> None:
+        """Wait no longer for calls under way."""
+        self._hurry.set()
+
+    async def stop(self, seconds: float) -> int:
+        """Drain; the number of calls that had to be cut."""
+        self._server.close()
+        for connection in list(self._connections):
+            connection.stop()
+        if busy := self._busy():
+            log.info("stopping: %s calls may finish within %g s", busy, seconds)
+        until = self._loop.time() + seconds
+        while self._busy() and self._loop.time() < until and not self._hurry.is_set():
+            await asyncio.sleep(0.05)
+        cut = await self._cut()
+        self._timer.cancel()
+        await self._gateway.stop()
+        return cut
+
+    def _busy(self) -> int:
+        return sum(connection.busy for connection in self._connections)
+
+    async def _cut(self) -> int:
+        tasks = [task for connection in list(self._connections) if (task := connection.cut())]
+        if tasks:
+            log.warning("stopping: %s calls were cut", len(tasks))
+            await asyncio.wait(tasks, timeout=5)
+        return len(tasks)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _run(gateway: Gateway, host: str, port: int, drain: float) -> None:
+    front, stop = Front(gateway), asyncio.Event()
+
+    def on(name: int) -> None:
+        if stop.is_set() and name == signal.SIGINT:
+            front.hurry()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(name, on, name)
+        except NotImplementedError:  # Windows
+            signal.signal(name, lambda number, _: loop.call_soon_threadsafe(on, number))
+    await front.start(host, port)
+    gc.freeze()  # what stands now stays: the collector need not look at it again
+    await stop.wait()
+    await front.stop(drain)
 
 
 def main(host: str, port: int) -> None:
@@ -51,4 +121,5 @@ def main(host: str, port: int) -> None:
     logging.basicConfig(level=chosen.text("LOG_LEVEL"), handlers=[lines])
     clock.use(clock.from_setting(chosen.text("CLOCK")))
     gateway = Gateway(link_from(chosen), chosen.data / "gateway")
-    uvicorn.Server(config(gateway, host, port)).run()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(gateway, host, port, float(chosen["GATEWAY_DRAIN_SECONDS"])))

@@ -1,105 +1,183 @@
-"""The client towards providers, behind four operations. Only this file knows aiohttp's client on the data path."""
+"""The client towards providers, behind four operations: open, read, abort, close."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NoReturn
+from typing import NamedTuple
 
-import aiohttp
-from yarl import URL
+from afterlaunch.gateway.addresses import AddressRefused, Resolver
+from afterlaunch.gateway.upstream_connection import Broken, Connection, Head
 
+__all__ = ["Broken", "Client", "Head", "Origin"]
 CONNECT_SECONDS = 10.0
-CONNECTIONS = 1_000  # per upstream
-_AUTOMATIC = ("User-Agent", "Content-Type", "Accept", "Accept-Encoding")
+CONNECTIONS = 1_000  # per origin
+IDLE_SECONDS = 30.0
+REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS"))
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
 
-class Broken(Exception):
-    """`kind`: unreachable (nothing was sent), timeout, cut (the connection was lost)."""
+class Origin(NamedTuple):
+    """Where connections go; those of one origin serve each other's requests."""
 
-    def __init__(self, kind: str, said: str) -> None:
-        super().__init__(said)
-        self.kind = kind
+    secure: bool
+    host: str
+    port: int
 
 
-class Head:
-    """Status and headers of an answer; its body is read through the client."""
-
-    __slots__ = ("headers", "response", "status")
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.response = response
-        self.status = response.status
-        self.headers = [(name.lower(), value) for name, value in response.raw_headers]
+@lru_cache(maxsize=1024)
+def host_header(origin: Origin) -> bytes:
+    """The port only where it is not the scheme's own."""
+    name = f"[{origin.host}]".encode() if ":" in origin.host else origin.host.encode("idna")
+    usual = origin.port == (443 if origin.secure else 80)
+    return name if usual else b"%b:%d" % (name, origin.port)
 
 
 class Client:
-    """One per worker: no cookies, no redirects, no decompression, connections limited for each upstream host."""
+    """One per worker. No cookies, no redirects, no decompression, no proxy of the environment."""
 
     def __init__(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS, ttl_dns_cache=60, keepalive_timeout=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC,
-            timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=False,
-        )
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._loop = asyncio.get_running_loop()
+        self._resolver = Resolver()
+        self._secure: ssl.SSLContext | None = None
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._all: dict[Connection, Origin] = {}
+        self._open: Counter[Origin] = Counter()
 
-    async def open(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, seconds: float) -> Head:
-        """Send the request and wait for the head. Raises Broken."""
-        timeout = self._timeouts.get(seconds)
-        if timeout is None:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_SECONDS, seconds), sock_read=seconds)
-            self._timeouts[seconds] = timeout
-        try:
-            response = await self._session.request(
-                method,
-                _url(url),
-                headers=headers,
-                data=body or None,
-                timeout=timeout,
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            _translate(problem)
-        return Head(response)
+    async def open(
+        self,
+        origin: Origin,
+        method: str,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        seconds: float,
+    ) -> Head:
+        """Send the request and wait for the head. Raises Broken.
 
-    async def read(self, head: Head) -> bytes:
+        A kept connection may end just as it is used again. Whether the provider has begun to work on the request then
+        nobody knows, so only methods that change nothing are sent once more; a call that costs money is not.
+        """
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode(), target, host_header(origin))]
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        lines.append(b"content-length: %d\r\n\r\n" % len(body) if body or method in _WITH_BODY else b"\r\n")
+        request = b"".join(lines)
+        connection = self._kept(origin)
+        if connection is not None:
+            try:
+                return await self._ask(connection, request, body, method, seconds)
+            except Broken as problem:
+                if not problem.unanswered or method not in REPEATABLE:
+                    raise
+        connection = await self._connect(origin, min(CONNECT_SECONDS, seconds))
+        return await self._ask(connection, request, body, method, seconds)
+
+    @staticmethod
+    async def read(head: Head) -> bytes:
         """The next bytes as they came, b"" at the end. Raises Broken."""
-        try:
-            return await head.response.content.readany()
-        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            _translate(problem)
+        return await head.read()
+
+    @staticmethod
+    def waits(head: Head) -> bool:
+        """Whether a read would wait."""
+        return head.connection is not None and not head.size
 
     @staticmethod
     def ended(head: Head) -> bool:
         """Whether everything has been read, so that the last read can be sent as the last one."""
-        return head.response.content.at_eof()
+        return head.ended and not head.size
 
     @staticmethod
     def abort(head: Head) -> None:
-        """Close the connection at once: the provider stops working for nobody."""
-        head.response.close()
+        """Close the connection at once."""
+        if head.connection is not None:
+            head.connection.abort()
 
     async def close(self) -> None:
-        await self._session.close()
-        await asyncio.sleep(0)
+        for connection in list(self._all):
+            connection.abort()
+        while self._all:
+            await asyncio.sleep(0.01)
 
+    def sweep(self, now: float) -> None:
+        """Called about once a second: connections that nobody has used for a while end."""
+        for connections in self._idle.values():
+            for connection in [one for one in connections if now - one.heard > IDLE_SECONDS]:
+                connection.close()
+                connections.remove(connection)
 
-@lru_cache(maxsize=4096)
-def _url(url: str) -> URL:
-    """Upstreams have few addresses; taking one apart costs as much as sending to it."""
-    return URL(url, encoded=True)
+    @property
+    def connections(self) -> int:
+        return len(self._all)
 
+    def _kept(self, origin: Origin) -> Connection | None:
+        """The one used last, so that the others can go."""
+        connections = self._idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            if connection.usable:
+                return connection
+        return None
 
-def _translate(problem: Exception) -> NoReturn:
-    if isinstance(problem, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
-        kind = "unreachable"
-    elif isinstance(problem, TimeoutError):
-        kind = "timeout"
-    else:
-        kind = "cut"
-    raise Broken(kind, type(problem).__name__) from problem
+    @staticmethod
+    async def _ask(connection: Connection, request: bytes, body: bytes, method: str, seconds: float) -> Head:
+        try:
+            return await connection.send(request, body, method, seconds)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+
+    async def _connect(self, origin: Origin, seconds: float) -> Connection:
+        if self._open[origin] >= CONNECTIONS:
+            raise Broken("busy", f"{CONNECTIONS} connections are in use")
+        self._open[origin] += 1
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await self._connected(origin)
+            if connection.ended:
+                raise ConnectionResetError
+        except BaseException as problem:
+            self._open[origin] -= 1
+            if isinstance(problem, AddressRefused):
+                raise Broken("address-refused", str(problem)) from problem
+            if isinstance(problem, OSError | TimeoutError | UnicodeError):
+                raise Broken("unreachable", type(problem).__name__) from problem
+            raise
+        self._all[connection] = origin
+        return connection
+
+    async def _connected(self, origin: Origin) -> Connection:
+        """TLS verifies the certificate for the name, whatever address it led to."""
+        socket = await self._resolver.connect(origin.host, origin.port)
+        secure = self._context() if origin.secure else None
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self._freed, self._lost),
+                sock=socket,
+                ssl=secure,
+                server_hostname=origin.host if secure else None,
+            )
+        except BaseException:
+            socket.close()
+            raise
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        """The trusted authorities are read when first needed: that takes milliseconds."""
+        if self._secure is None:
+            self._secure = ssl.create_default_context()
+            self._secure.set_alpn_protocols(["http/1.1"])
+        return self._secure
+
+    def _freed(self, connection: Connection) -> None:
+        self._idle.setdefault(self._all[connection], []).append(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        origin = self._all.pop(connection, None)
+        if origin is not None:
+            self._open[origin] -= 1
+            if connection in (kept := self._idle.get(origin, [])):
+                kept.remove(connection)

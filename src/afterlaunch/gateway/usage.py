@@ -5,14 +5,12 @@ Unknown stays None; a zero is a zero that the provider said.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from afterlaunch.gateway.protocols import Protocol
 
 
-@dataclass(frozen=True)
-class Tokens:
+class Tokens(NamedTuple):
     """`input` includes cache reads and writes, `output` includes reasoning."""
 
     input: int | None = None

@@ -71,14 +71,20 @@ def _is_allowed(address: Address) -> bool:
     return any(address in network for network in allowed_networks() if network.version == address.version)
 
 
-def _is_public(address: Address) -> bool:
+def embedded(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, Teredo, NAT64), else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if inner is not None:
-            return _is_public(inner)
+            return inner
         if address in ipaddress.ip_network("64:ff9b::/96"):
-            return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return address.is_global and not address.is_multicast
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _is_public(address: Address) -> bool:
+    inner = embedded(address)
+    return inner.is_global and not inner.is_multicast
 
 
 def check_address(url: str) -> Place:

@@ -70,6 +70,12 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "AFTERLAUNCH_GATEWAY_DRAIN_SECONDS",
+        "number",
+        "25",
+        "How long a gateway that is told to stop lets calls under way finish before it cuts them.",
+    ),
+    Setting(
         "AFTERLAUNCH_PUBLIC_URL",
         "text",
         "",

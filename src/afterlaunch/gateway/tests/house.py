@@ -7,7 +7,7 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from afterlaunch.contracts.snapshot import Arm, Key, Route, Snapshot, Upstream, key_digest, seal
 from afterlaunch.gateway.application import Gateway
-from afterlaunch.gateway.request import Receive, Scope, Send
-from afterlaunch.gateway.serve import config
+from afterlaunch.gateway.serve import Front, loop_factory
 from afterlaunch.gateway.server_link import Link
 
+Scope = Any
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 SHARED = b"shared key of tests"
 KEY = "al_k1_secret"
 OTHER_KEY = "al_k2_secret"
@@ -38,9 +40,9 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> float:
 
 
 @contextmanager
-def running(application: Any, settings: uvicorn.Config | None = None) -> Iterator[str]:
+def running(application: Any) -> Iterator[str]:
     """Serve in a thread on a port of the system's choice, bound before anybody else can take it; gives the base URL."""
-    made = settings or uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    made = uvicorn.Config(application, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(made)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -81,6 +83,7 @@ class Provider:
         self.answer: Callable[[Received], Canned] = lambda _: Canned([b"{}"])
         self.requests: list[Received] = []
         self.aborted = 0
+        self.sent = 0  # bytes of bodies that the gateway's connection has taken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -97,6 +100,7 @@ class Provider:
         gone = asyncio.create_task(self._left(receive))
         for chunk in canned.chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self.sent += len(chunk)
             await asyncio.sleep(canned.pause)
             if gone.done():
                 self.aborted += 1
@@ -217,10 +221,34 @@ class House:
 
 
 @contextmanager
-def gateway_at(server_url: str, folder: Path) -> Iterator[tuple[str, Gateway]]:
+def gateway_at(server_url: str, folder: Path, drain: float = 5.0) -> Iterator[tuple[str, Gateway]]:
+    """As its process runs it, in a thread; on leaving it drains for `drain` seconds."""
     gateway = Gateway(Link(server_url, folder, "gateway-token", SHARED.decode()), folder)
-    with running(gateway, config(gateway, "127.0.0.1", 0)) as url:
-        yield url, gateway
+    started, stop = threading.Event(), asyncio.Event()
+
+    async def serve(listening: socket.socket) -> None:
+        front = Front(gateway)
+        await front.start("", 0, listening)
+        gateway.loop = asyncio.get_running_loop()  # type: ignore[attr-defined]
+        started.set()
+        await stop.wait()
+        await front.stop(drain)
+
+    def run(listening: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(serve(listening))
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=run, args=(listening,), daemon=True)
+        thread.start()
+        assert started.wait(30)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", gateway
+        finally:
+            gateway.loop.call_soon_threadsafe(stop.set)  # type: ignore[attr-defined]
+            thread.join(drain + 10)
+            assert not thread.is_alive()
 
 
 @contextmanager

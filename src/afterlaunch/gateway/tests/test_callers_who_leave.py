@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from urllib.parse import urlsplit
 
-from afterlaunch.gateway.tests.house import KEY, Canned, House, until
+from afterlaunch.gateway.tests.house import KEY, Canned, House, Received, until
 
 
 def leave_early(house: House, body: bytes, wait_for: bytes) -> None:
@@ -50,3 +51,25 @@ def test_a_caller_who_leaves_before_the_answer_stops_it_too(gateway_house: House
     gateway_house.provider.answer = lambda _: Canned([b" "] * 1_000, pause=0.01)
     leave_early(gateway_house, b'{"model":"m"}', b"")
     until(lambda: gateway_house.provider.aborted == 1, 5)
+
+
+def test_a_caller_who_reads_slowly_slows_the_provider_and_gets_everything(gateway_house: House) -> None:
+    """Neither side of the gateway keeps more than its bounds: the provider has to wait."""
+    chunk, count = b"x" * 65_536, 512
+
+    def answer(_: Received) -> Canned:
+        return Canned([chunk] * count)
+
+    gateway_house.provider.answer = answer
+    parts = urlsplit(gateway_house.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as caller:
+        head = f"POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 2\r\n\r\n{{}}"
+        caller.sendall(head.encode())
+        until(lambda: gateway_house.provider.requests)
+        time.sleep(0.5)
+        assert gateway_house.provider.sent < count * len(chunk) // 2
+        total, began = 0, time.perf_counter()
+        while total < count * len(chunk):
+            total += len(caller.recv(1 << 20))
+        waiting = time.perf_counter() - began
+    assert gateway_house.provider.sent == count * len(chunk) and waiting < 20

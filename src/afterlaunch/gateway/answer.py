@@ -1,0 +1,115 @@
+"""One answer on its way to a caller: its head, the framing of its body, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Protocol
+
+from afterlaunch.gateway.request import RequestHead
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer of the gateway's own; `headers` without a length."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Drain(Protocol):
+    async def drain(self) -> None: ...
+
+
+@lru_cache(maxsize=256)
+def _first_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+class Answer:
+    """`start`, `write` any number of times, `end`. With a length of the provider's the body passes as it is; without
+    one it goes in chunks, to HTTP/1.0 until the connection closes. The head waits for the first part of the body, since
+    each write is a call of the system and the dearest thing that a call does; `flush` sends it alone."""
+
+    __slots__ = ("_bodiless", "_chunked", "_drain", "_held", "_old", "_transport", "ended", "keep_alive", "started")
+
+    def __init__(self, transport: asyncio.Transport, drain: Drain, head: RequestHead, keep_alive: bool) -> None:
+        self._transport, self._drain = transport, drain
+        self._bodiless = head.method == "HEAD"
+        self._old = head.version == "1.0"
+        self._chunked = False
+        self._held = b""
+        self.keep_alive = keep_alive
+        self.started = self.ended = False
+
+    def start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        lines = [_first_line(status)]
+        measured = False
+        for name, value in headers:
+            if name == b"content-length":
+                measured = True
+            lines.append(b"%b: %b\r\n" % (name, value))
+        self._bodiless = self._bodiless or status in (204, 304)
+        if not measured and not self._bodiless:
+            if self._old:
+                self.keep_alive = False
+            else:
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        elif self._old:
+            lines.append(b"connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        self._held = b"".join(lines)
+
+    def flush(self) -> None:
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
+
+    def write(self, part: bytes) -> None:
+        """An empty part says nothing."""
+        if part and not self._bodiless:
+            self._send(b"%x\r\n%b\r\n" % (len(part), part) if self._chunked else part)
+
+    def _send(self, framed: bytes) -> None:
+        self._transport.write(self._held + framed)
+        self._held = b""
+
+    async def drain(self) -> None:
+        await self._drain.drain()
+
+    def end(self, part: bytes = b"") -> None:
+        """With the last part, if there is one."""
+        self.ended = True
+        if self._chunked:
+            last = b"0\r\n\r\n"
+            self._send(b"%x\r\n%b\r\n%b" % (len(part), part, last) if part else last)
+        else:
+            self.write(part)
+            self.flush()
+
+    def whole(self, reply: Reply) -> None:
+        self.start(reply.status, [*reply.headers, (b"content-length", b"%d" % len(reply.body))])
+        self.end(reply.body)
+
+    def cut(self) -> None:
+        """End the connection so that nobody takes the part for the whole: no last chunk; where only the end of the
+        connection would tell, a reset."""
+        self.flush()
+        if self.started and self._old:
+            self._transport.abort()
+        else:
+            self._transport.close()
