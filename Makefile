@@ -1,20 +1,32 @@
 # The two commands of the README: `make demo` and `make test`. Everything goes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 export AFTERLAUNCH_DATA := $(CURDIR)/.demo/test-data
 
 .PHONY: demo test check clean
 
+# Makes .venv, with the system package that Debian keeps venv in where it may, then installs our package with its
+# extra $(1), counting what comes.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Afterlaunch needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Another one: make $@ PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "==> Installing python3-venv"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null; fi; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv is missing. Install it with: sudo apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[$(1)]' | { n=0; while read -r line; do case "$$line" in \
+	  Collecting*) n=$$((n + 1)); [ -t 1 ] && printf '\r    %s packages' "$$n";; \
+	  "Installing collected"*) printf '\r    %s packages; unpacking them\n' "$$n";; esac; done; }
+endef
+
 .venv/demo.stamp: pyproject.toml
 	@echo "==> Making .venv and installing Afterlaunch with its demo (about a minute at first)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install the package python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[demo]'
+	$(call install,demo)
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml
 	@echo "==> Making .venv and installing what the tests need (about two minutes at first)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install the package python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[dev]'
+	$(call install,dev)
 	@touch $@
 
 .demo/chromium.stamp:
@@ -25,7 +37,7 @@ export AFTERLAUNCH_DATA := $(CURDIR)/.demo/test-data
 	@touch $@
 
 check: .venv/dev.stamp
-	@mkdir -p $(AFTERLAUNCH_DATA)/static
+	@mkdir -p "$(AFTERLAUNCH_DATA)/static"
 	$(BIN)/ruff format --check --quiet src tests benchmarks
 	$(BIN)/ruff check --quiet src tests benchmarks
 	$(BIN)/lint-imports
@@ -35,8 +47,9 @@ check: .venv/dev.stamp
 test: .venv/dev.stamp .demo/chromium.stamp check
 	$(BIN)/python -m pytest -n 2
 
+# ONCE=1 plays it once and checks it; ARGS passes more flags: make demo ARGS="--port 9000"
 demo: .venv/demo.stamp
-	env -u AFTERLAUNCH_DATA $(BIN)/python -m afterlaunch demo $(if $(ONCE),--once)
+	@env -u AFTERLAUNCH_DATA $(BIN)/python -m afterlaunch demo $(if $(ONCE),--once) $(ARGS)
 
 clean:
 	rm -rf .venv .demo
