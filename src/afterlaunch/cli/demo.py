@@ -62,7 +62,7 @@ def _tell(text: str) -> None:
 
 
 def _introduce(play: Play) -> None:
-    say("\n[bold]Sixteen hours of a simulated support desk, in about 90 seconds.[/bold] Times below are the demo's.")
+    say("\n[bold]A night of a simulated support desk, in about 90 seconds.[/bold] Times below are the demo's.")
     say(f"  Pages  {play.link}\n         (signs you in once; press the button)")
     say(f"  Mails  {play.mail_url}\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -26,12 +27,14 @@ from afterlaunch.demo.surroundings import free_port, settle
 from afterlaunch.ground import clock
 from afterlaunch.ground.settings import reload
 
-START = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 BAD_CHANGE = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
-END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-FACTOR = 640.0  # sixteen hours in 90 seconds
+END = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+FACTOR = 400.0  # ten hours in 90 seconds
 CONFIGURATION = Path(__file__).with_name("site.yaml")
-NIGHT = timedelta(hours=6)  # how long the story waits for the incident and its end
+AFTERNOON = START - timedelta(hours=4)
+LEAD = 5.0  # real seconds, at least
+NIGHT = timedelta(hours=5)  # how long the story waits for the incident and its end
 QUIET = timedelta(hours=2)  # between two lines about nothing
 Say = Callable[[str], None]
 
@@ -79,11 +82,22 @@ class Play:
 
     def start(self) -> None:
         """Everything runs and is configured when this returns."""
-        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=12 * FACTOR), FACTOR, until=END)
+        self._say("Starting the server, the gateway, a simulated provider and a mail catcher (about 10 seconds)")
+        began = time.monotonic()
+        self._settle()
+        keys = self._configure()
+        self._run_server(lead=max(LEAD, time.monotonic() - began))
+        from afterlaunch.accounts.actions import first_administrator, sign_in_link
+        from afterlaunch.demo.application import SupportDesk
+
+        self.link = f"{self.url}/sign-in/{sign_in_link(first_administrator())}"
+        self._desk = SupportDesk(self.url, self.gateway, keys, seed=11, rate=30.0, threads=10)
+        self._desk.start()
+
+    def _settle(self) -> None:
         settle(
             {
                 "AFTERLAUNCH_DATA": str(self.data),
-                "AFTERLAUNCH_CLOCK": scaled.setting(),
                 "AFTERLAUNCH_HOST": "127.0.0.1",
                 "AFTERLAUNCH_PORT": str(self._port),
                 "AFTERLAUNCH_GATEWAY_PORT": str(self._gateway_port),
@@ -93,26 +107,29 @@ class Play:
             }
         )
         reload()
+
+    def _run_server(self, lead: float) -> None:
+        """Virtual time begins to run with the server, `lead` real seconds before the evening: what that start will
+        about take on this machine."""
+        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=lead * FACTOR), FACTOR, until=END)
+        os.environ["AFTERLAUNCH_CLOCK"] = scaled.setting()
+        reload()
         clock.use(scaled)
-        self._say("Starting the server, the gateway, a simulated provider and a mail catcher (about 10 seconds)")
-        ports = ["--port", str(self._port), "--gateway-port", str(self._gateway_port)]
         log = (self.data / "server.log").open("wb")
+        ports = ["--port", str(self._port), "--gateway-port", str(self._gateway_port)]
         command = [sys.executable, "-m", "afterlaunch", "up", *ports]
         # In a session of its own: Ctrl-C reaches us alone, and we end it in order.
         self._server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - ours
-        self._wait(lambda: self._answers(f"{self.url}/readyz"), 60, "the server")
-        keys = self._configure()
-        self._wait(lambda: self._answers(f"{self.gateway}/readyz"), 20, "the gateway")
-        from afterlaunch.demo.application import SupportDesk
-
-        self._desk = SupportDesk(self.url, self.gateway, keys, seed=11, rate=30.0, threads=10)
-        self._desk.start()
+        self._wait(lambda: self._answers(f"{self.url}/readyz"), 90, "the server")
+        self._wait(lambda: self._answers(f"{self.gateway}/readyz"), 30, "the gateway")
 
     def _configure(self) -> dict[str, str]:
+        """In the afternoon before the story, while time stands still. Returns the caller keys."""
         from afterlaunch.app.server import prepare
 
-        prepare(lambda _: None)  # the server has done it
-        from afterlaunch.accounts.actions import create_token, first_administrator, sign_in_link
+        prepare(lambda _: None)
+        clock.use(clock.FixedClock(AFTERNOON))
+        from afterlaunch.accounts.actions import create_token
         from afterlaunch.accounts.models import Client, User
         from afterlaunch.app.configuration.apply import apply, parse
         from afterlaunch.ground.actors import automation
@@ -134,13 +151,12 @@ class Play:
         keys = {}
         for provider, route in (("openai", "answers"), ("anthropic", "triage")):
             keys[provider] = create_key(local, f"support desk, {route}", route_by_name(local, route))[1]
-        self.link = f"{self.url}/sign-in/{sign_in_link(first_administrator())}"
         return keys
 
     # -- the story ----------------------------------------------------------------------------------------------
 
     def play(self) -> Facts:
-        """From the evening to noon. Returns what was seen."""
+        """From the evening to the morning. Returns what was seen."""
         self._tell(
             "A quiet evening. A support desk answers customers through the gateway; Afterlaunch learns its usual"
         )
@@ -148,7 +164,7 @@ class Play:
         self._change()
         self._watch()
         self._until(END)
-        self._tell("Noon. The books are compared with what the provider billed")
+        self._tell("Morning. The books are compared with what the provider billed")
         self._close()
         return self.facts
 
@@ -170,7 +186,7 @@ class Play:
         )
 
     def _watch(self) -> None:
-        """Until an incident was opened and its change rolled back and verified, for at most six hours."""
+        """Until an incident was opened and its change rolled back and verified, for at most `NIGHT`."""
         until = BAD_CHANGE + NIGHT
         while clock.now() < until:
             self._see_incident()
@@ -220,7 +236,7 @@ class Play:
     def _close(self) -> None:
         """The application ends; then the books are compared."""
         self._desk.stop()
-        self._wait(self._books_are_quiet, 20, "the last telemetry")
+        self._wait_for_the_books()
         self._see_mail()
         self.facts.spend = self._get(self._spend_path())["rows"]
         self.facts.billed, self.facts.billed_calls = self._provider.billed, self._provider.calls
@@ -246,10 +262,15 @@ class Play:
         query = {"group_by": "model", "from": start.isoformat(), "to": end.isoformat()}
         return "/api/v1/spend?" + urllib.parse.urlencode(query)
 
-    def _books_are_quiet(self) -> bool:
-        before = self._get(self._spend_path())["rows"]
-        time.sleep(1.0)
-        return bool(before == self._get(self._spend_path())["rows"])
+    def _wait_for_the_books(self) -> None:
+        """Until every billed call is known and nothing moves any more; for 20 seconds at most, then the checks tell."""
+        until, rows = time.monotonic() + 20, self._get(self._spend_path())["rows"]
+        while time.monotonic() < until:
+            time.sleep(1.0)
+            before, rows = rows, self._get(self._spend_path())["rows"]
+            known = sum(row["calls"] - row["calls_with_unknown_cost"] for row in rows)
+            if before == rows and known >= self._provider.calls:
+                return
 
     def stop(self) -> None:
         """End every process and thread that the play started."""
