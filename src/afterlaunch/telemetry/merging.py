@@ -6,11 +6,13 @@ a key with another; `atom` the suspects with one row per span again. What then b
 
 from __future__ import annotations
 
-from afterlaunch.telemetry import schema
+import math
 
-MERGE_MINUTES = 11  # members of one call start within ten minutes of each other
-_WINDOW = f"""minute between (select min(minute) - {MERGE_MINUTES} from fresh)
-    and (select max(minute) + {MERGE_MINUTES} from fresh)"""
+from afterlaunch.telemetry import schema
+from afterlaunch.telemetry.calls import apart_ns
+
+_WINDOW = """minute between (select min(minute) - getvariable('near_minutes') from fresh)
+    and (select max(minute) + getvariable('near_minutes') from fresh)"""
 NO_TWINS = (
     "create or replace temp table twin (place bigint)",
     "create or replace temp table alike (span_id blob)",
@@ -54,6 +56,11 @@ _SUSPECT = f"""create or replace temp table suspect as with seen as ({_SEEN}),
         or stream_key in (select stream_key from chosen where stream_key is not null)"""
 
 
+def near_minutes() -> int:
+    """So many minutes around a new row its fellow members lie: the SQL variable of this name."""
+    return math.ceil(apart_ns() / 60_000_000_000) + 1
+
+
 def look_around(processes: list[tuple[str, str]]) -> tuple[str, ...]:
     """Statements that fill `near` and `suspect`. Key C needs two scopes in one process: `two_scopes` names those
     of the new rows; where a process has one scope only, as most have, nothing is compared."""
@@ -64,8 +71,8 @@ _PARTS = "select client, unhex(unnest(members)) from replaced where len(members)
 _AS_CALL = schema.calls_from(
     "spans",
     f"""cost_confidence is not null and (client, span_id) in ({_PARTS})
-    and start_ns between (select min(start_ns) - 600000000000 from replaced)
-                     and (select max(start_ns) + 600000000000 from replaced)""",
+    and start_ns between (select min(start_ns) - getvariable('near_minutes') * 60000000000 from replaced)
+                     and (select max(start_ns) + getvariable('near_minutes') * 60000000000 from replaced)""",
 )
 TAKE_APART = (
     "create or replace temp table replaced as"

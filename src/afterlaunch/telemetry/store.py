@@ -74,7 +74,7 @@ class Store:
             self._connection.execute(
                 "select distinct client, instance, unnest(scopes) from calls where instance is not null"
                 " and minute > (select max(minute) from calls) - ?",
-                [merging.MERGE_MINUTES],
+                [merging.near_minutes()],
             ).fetchall()
         )
         self._seen = Seen()
@@ -116,6 +116,7 @@ class Store:
         """A cursor of the one writer; all or nothing."""
         with self._write:
             cursor = self._connection.cursor()
+            cursor.execute(f"set variable near_minutes = {merging.near_minutes()}")
             cursor.execute("begin")
             try:
                 yield cursor

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from afterlaunch.ground import clock
+from afterlaunch.telemetry import calls
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.store import Store
 from afterlaunch.telemetry.tests.test_queries import pairs
@@ -170,3 +173,9 @@ def test_an_aggregate_without_a_call_below_it_counts_once_until_one_comes(tmp_pa
 def test_an_aggregate_waits_for_its_calls_before_it_counts(tmp_path: Path) -> None:
     outer = span(1, "agents", 0, 900, {**AGENT, **USED}, trace=7)
     assert settled(tmp_path, [outer], [], after_s=30)[0] == {"calls": 0, "tokens": 0}
+
+
+def test_a_clock_that_runs_fast_leaves_members_as_much_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = calls.apart_ns()
+    monkeypatch.setattr(clock, "_clock", clock.ScaledClock(time.time(), clock.now(), 400.0))
+    assert calls.apart_ns() == 400 * usual == 400 * 600_000_000_000
