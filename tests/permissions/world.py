@@ -12,6 +12,8 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import create_token, sign_in_link
 from afterlaunch.accounts.models import Client, Grant, User
+from afterlaunch.alerts.models import Alert
+from afterlaunch.alerts.silences import silence
 from afterlaunch.changes.actions import advance, approve, propose
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
@@ -98,6 +100,14 @@ class World:
         VerdictChange.objects.create(
             verdict=verdict, at=now, before="ok", after="breach", explanation=f"{said} history"
         )
+        things["soon"] = (now + timedelta(hours=1)).isoformat()
+        things["silence"] = silence(ENGINE, system, now + timedelta(hours=1), f"{said} silence", judge="other").pk
+        ended = Verdict.objects.create(
+            judge="errors.rate", client=slug, system=system.key, environment="quiet", severity="P2",
+            status="not_assessed", reason="no data", explanation=f"{said} quiet", since=now, assessed_at=now,
+        )  # fmt: skip
+        alert = Alert.objects.create(verdict=ended, explanation=f"{said} alert", severity="P2", fired_at=now)
+        things["alert"] = alert.pk
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
 

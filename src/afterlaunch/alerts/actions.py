@@ -6,45 +6,30 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from afterlaunch.alerts.models import Alert, Silence
-from afterlaunch.alerts.rules import Firing, ends, fires, tell
+from afterlaunch.alerts.models import Alert, Silence, Withdrawal
+from afterlaunch.alerts.rules import Firing, ends, fires, page_again, silenced, tell
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
-from afterlaunch.ground.errors import Invalid
-from afterlaunch.incidents.actions import open_incident, recovered, relapsed, timeline
+from afterlaunch.ground.errors import Conflict, Invalid, NotFound
+from afterlaunch.ground.settings import settings
+from afterlaunch.incidents.actions import open_incident, page_once_more, recovered, relapsed, timeline
 from afterlaunch.incidents.models import Incident
 from afterlaunch.verdicts.models import Verdict
 
 JUDGES = automation("judges")
-LONGEST_SILENCE = timedelta(days=7)
+Titles = Mapping[str, str]  # judge name -> title
 
 
-@transaction.atomic
-def silence(actor: Actor, system: System, until: datetime, comment: str, judge: str = "") -> Silence:
-    """Nobody is paged for this system (or this judge of it) until then; alerts are recorded and shown all the same."""
-    actor.require(Role.RESPONDER, system.client.slug)
-    now = clock.now()
-    if not comment.strip() or not now < until <= now + LONGEST_SILENCE:
-        raise Invalid("A silence needs a comment and an end within seven days.")
-    row = Silence.objects.create(
-        client=system.client.slug,
-        system=system.key,
-        judge=judge,
-        starts_at=now,
-        ends_at=until,
-        author=actor.name,
-        comment=comment.strip()[:300],
-    )
-    details = {"system": system.key, "judge": judge, "until": until.isoformat(), "comment": row.comment}
-    record(actor, "silence.made", f"silence/{row.pk}", system.client.slug, details)
-    return row
+def rejoin_window() -> timedelta:
+    return timedelta(minutes=settings().number("REJOIN_MINUTES"))
 
 
-def work(now: datetime, titles: Mapping[str, str]) -> None:
-    """One pass over all verdicts that breach and all alerts that fire. `titles`: judge name -> title."""
+def work(now: datetime, titles: Titles) -> None:
+    """One pass over all verdicts that breach and all alerts that fire."""
     places: dict[tuple[str, str, str], list[Verdict]] = {}
     firing = Alert.objects.filter(resolved_at=None).values_list("verdict_id", flat=True)
     rows = Verdict.objects.filter(status="breach") | Verdict.objects.filter(pk__in=list(firing))
@@ -55,49 +40,106 @@ def work(now: datetime, titles: Mapping[str, str]) -> None:
 
 
 @transaction.atomic
-def _work_place(place: tuple[str, str, str], verdicts: list[Verdict], now: datetime, titles: Mapping[str, str]) -> None:
+def _work_place(place: tuple[str, str, str], verdicts: list[Verdict], now: datetime, titles: Titles) -> None:
     """Alerts, incident, pages and evidence of one system and environment, all or none."""
     client, key, environment = place
     system = System.objects.select_related("client", "owner").filter(client__slug=client, key=key).first()
     if system is None:
         return  # its telemetry is noticed within seconds; the verdict row waits
-    known = {
-        alert.verdict_id: alert
-        for alert in Alert.objects.select_for_update().filter(resolved_at=None, verdict__in=verdicts)
-    }
-    fresh = [v for v in verdicts if v.pk not in known and fires(v.status, v.since, now) == "breach_holds"]
-    for verdict in verdicts:
-        alert = known.get(verdict.pk)
-        if alert and ends(verdict.status, verdict.since, now) == "healthy_long_enough":
-            alert.resolved_at = now
-            alert.save(update_fields=["resolved_at"])
-    if fresh:
-        _raise(system, environment, fresh, now, titles)
+    rows = Alert.objects.select_for_update(of=("self",)).select_related("incident")
+    known = {alert.verdict_id: alert for alert in rows.filter(resolved_at=None, verdict__in=verdicts)}
+    withdrawn = _withdrawals(place)
+    loud = [_new(verdict, now) for verdict in verdicts if verdict.pk not in known and _fires(verdict, now, withdrawn)]
+    loud += _follow([(alert, verdict) for verdict in verdicts if (alert := known.get(verdict.pk))], now, titles)
+    loud = _without_silenced(system, loud, now)
+    if loud:
+        _raise(system, environment, loud, now, titles)
     _settle(system, environment, now)
 
 
-def _raise(system: System, environment: str, fresh: list[Verdict], now: datetime, titles: Mapping[str, str]) -> None:
-    silences = Silence.objects.filter(client=system.client.slug, system=system.key, starts_at__lte=now, ends_at__gt=now)
-    quiet = {row.judge: row for row in silences}
-    loud: list[Alert] = []
-    for verdict in fresh:
-        by = quiet.get(verdict.judge) or quiet.get("")
-        alert = Alert.objects.create(
-            verdict=verdict,
-            explanation=verdict.explanation,
-            severity=verdict.severity,
-            fired_at=now,
-            suppressed_by=f"silence {by.pk} of {by.author}" if by else "",
-        )
-        if not by:
-            loud.append(alert)
-    if not loud:
+def _withdrawals(place: tuple[str, str, str]) -> dict[tuple[str, str], datetime]:
+    """(route, arm) -> since when it serves nobody."""
+    client, key, environment = place
+    rows = Withdrawal.objects.filter(client=client, system=key, environment=environment, returned_at=None)
+    return {(row.route, row.arm): row.at for row in rows.order_by("at", "pk")}
+
+
+def _fires(verdict: Verdict, now: datetime, withdrawn: Mapping[tuple[str, str], datetime]) -> bool:
+    at = withdrawn.get((verdict.route, verdict.arm))
+    return fires(verdict.status, verdict.since, now, at) == "breach_holds"
+
+
+def _new(verdict: Verdict, now: datetime) -> Alert:
+    return Alert(verdict=verdict, explanation=verdict.explanation, severity=verdict.severity, fired_at=now)
+
+
+def _follow(pairs: list[tuple[Alert, Verdict]], now: datetime, titles: Titles) -> list[Alert]:
+    """End what is ok again, note what went silent; returns those that raised no incident yet, being silenced."""
+    waiting = []
+    for alert, verdict in pairs:
+        reason = ends(verdict.status, verdict.since, now)
+        if reason == "ok_long_enough":
+            _end(alert, reason, now)
+        elif reason == "no_data" and alert.silent_since is None:
+            _silent(alert, verdict, titles)
+        elif reason != "no_data" and alert.silent_since is not None:
+            alert.silent_since = None
+            alert.save(update_fields=["silent_since"])
+        if verdict.status == "breach" and alert.incident is None:
+            waiting.append(alert)
+        elif verdict.status == "breach" and alert.rejoined_at is not None and alert.incident is not None:
+            _page_if_it_stays(alert, now)
+    return waiting
+
+
+def _silent(alert: Alert, verdict: Verdict, titles: Titles) -> None:
+    alert.silent_since = verdict.since
+    alert.save(update_fields=["silent_since"])
+    if alert.incident is not None and alert.incident.status == "open":
+        said = f"{said_of(verdict, titles)}: no data since {verdict.since:%H:%M} UTC. The alert stays open."
+        timeline(JUDGES, alert.incident, "alert.silent", said, {"verdict": verdict.pk})
+
+
+def _page_if_it_stays(alert: Alert, now: datetime) -> None:
+    if alert.rejoined_at is None or page_again(alert.rejoined_at, now, rejoin_window()) != "still_firing":
         return
+    if alert.incident is not None:
+        page_once_more(JUDGES, alert.incident, "It came back, and did not go away by itself.")
+    alert.rejoined_at = None
+    alert.save(update_fields=["rejoined_at"])
+
+
+def _end(alert: Alert, reason: str, now: datetime) -> None:
+    alert.resolved_at, alert.ended_because = now, reason
+    alert.save(update_fields=["resolved_at", "ended_because"])
+
+
+def said_of(verdict: Verdict, titles: Titles) -> str:
+    where = " ".join(part for part in (verdict.route, verdict.arm, verdict.provider) if part)
+    return f"{titles.get(verdict.judge, verdict.judge)}{f' ({where})' if where else ''}"
+
+
+def _without_silenced(system: System, alerts: list[Alert], now: datetime) -> list[Alert]:
+    """Every alert is kept; those that a silence covers now raise nothing until it ends."""
+    here = Silence.objects.filter(client=system.client.slug, system=system.key, starts_at__lte=now, ends_at__gt=now)
+    silences = list(here)
+    loud = []
+    for alert in alerts:
+        by = next((row for row in silences if silenced(row, alert.verdict)), None)
+        alert.suppressed_by = f"silence {by.pk} of {by.author}" if by else ""
+        alert.save()
+        if by is None:
+            loud.append(alert)
+    return loud
+
+
+def _raise(system: System, environment: str, loud: list[Alert], now: datetime, titles: Titles) -> None:
     told = [
         Firing(v.judge, titles.get(v.judge, v.judge), v.severity, v.explanation, v.route, v.arm, v.since)
         for v in (alert.verdict for alert in loud)
     ]
     story = tell(system.name, environment, told)
+    flapping = all(_ended_lately(alert.verdict, now) for alert in loud)
     incident = open_incident(
         JUDGES,
         system=system,
@@ -110,23 +152,99 @@ def _raise(system: System, environment: str, fresh: list[Verdict], now: datetime
         occurred_at=story.since,
         route=story.route,
         arm=story.arm,
+        quietly=flapping,
     )
     if incident.recovered_at is not None:
         relapsed(JUDGES, incident, story.summary)
     for alert in loud:
         alert.incident = incident
-        alert.save(update_fields=["incident"])
+        alert.rejoined_at = now if flapping else None
+        alert.save(update_fields=["incident", "rejoined_at"])
         verdict = alert.verdict
-        where = " ".join(part for part in (verdict.route, verdict.arm, verdict.provider) if part)
-        text = f"{titles.get(verdict.judge, verdict.judge)}{f' ({where})' if where else ''}: {alert.explanation}"
+        text = f"{said_of(verdict, titles)}: {alert.explanation}"
         timeline(JUDGES, incident, "alert", text, {"verdict": verdict.pk, "judge": verdict.judge})
 
 
+def _ended_lately(verdict: Verdict, now: datetime) -> bool:
+    """It fired before, and ended so lately that this may be the same trouble, flapping."""
+    return Alert.objects.filter(
+        verdict=verdict, incident__isnull=False, resolved_at__gt=now - rejoin_window(), ended_because="ok_long_enough"
+    ).exists()
+
+
 def _settle(system: System, environment: str, now: datetime) -> None:
-    """When no alert of an open incident fires any more, it has recovered."""
+    """When no alert of an open incident fires any more, it has recovered; of one that went silent nothing is known."""
     fingerprint = f"{system.client.slug}/{system.key}/{environment}"
     incident = Incident.objects.filter(fingerprint=fingerprint, status="open", recovered_at=None).first()
     if incident is None or not incident.alerts.exists():
         return
     if not incident.alerts.filter(resolved_at=None).exists():
         recovered(JUDGES, incident, now)
+
+
+def scope_withdrawn(
+    actor: Actor, system: System, environment: str, route: str, arm: str, why: str, at: datetime | None = None
+) -> int:
+    """A verified change took all traffic from an arm: its alerts end, named so, and what judges still find in its last
+    calls raises nothing. In the transaction of the deed that verified it; returns how many alerts ended."""
+    now = at or clock.now()
+    place = {"client": system.client.slug, "system": system.key, "environment": environment, "route": route, "arm": arm}
+    Withdrawal.objects.create(**place, at=now)
+    firing = (
+        Alert.objects.select_for_update(of=("self",))
+        .select_related("incident", "verdict")
+        .filter(resolved_at=None, **{f"verdict__{name}": value for name, value in place.items()})
+    )
+    ended = 0
+    for alert in firing:
+        _end(alert, "scope_withdrawn", now)
+        ended += 1
+        if alert.incident is not None and alert.incident.status == "open":
+            text = f"{alert.verdict.judge}: the alert ended because the {arm} arm of {route} serves nobody. {why}"
+            timeline(actor, alert.incident, "alert.withdrawn", text, {"verdict": alert.verdict_id})
+    if ended:
+        _settle(system, environment, now)
+    return ended
+
+
+def scope_returned(system: System, environment: str, route: str, arm: str) -> None:
+    """The arm gets traffic again: from now on its breaches fire."""
+    rows = Withdrawal.objects.filter(client=system.client.slug, system=system.key, environment=environment)
+    rows.filter(route=route, arm=arm, returned_at=None).update(returned_at=clock.now())
+
+
+def alerts_seen_by(actor: Actor) -> QuerySet[Alert]:
+    """Only those of clients that the actor may see."""
+    seen = actor.sees()
+    rows = Alert.objects.select_related("verdict", "incident")
+    return rows if seen is None else rows.filter(verdict__client__in=seen)
+
+
+def alert_by_id(actor: Actor, pk: int) -> Alert:
+    row = alerts_seen_by(actor).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(f"There is no alert {pk}.")
+    return row
+
+
+@transaction.atomic
+def end_alert(actor: Actor, row: Alert, reason: str) -> Alert:
+    """A person ends what tells nothing any more. What is still in breach can't be ended, only silenced."""
+    alert = Alert.objects.select_for_update(of=("self",)).select_related("verdict", "incident").get(pk=row.pk)
+    verdict = alert.verdict
+    actor.require(Role.RESPONDER, verdict.client)
+    if alert.resolved_at is not None:
+        return alert
+    if not reason.strip():
+        raise Invalid("Ending an alert needs a reason.")
+    if verdict.status == "breach":
+        raise Conflict("It is in breach.", "Silence it, or mend what is wrong.")
+    now = clock.now()
+    _end(alert, "by_person", now)
+    record(actor, "alert.ended", f"alert/{alert.pk}", verdict.client, {"judge": verdict.judge, "reason": reason[:300]})
+    incident = alert.incident
+    if incident is not None and incident.status == "open":
+        text = f"{actor.name} ended the alert of {verdict.judge}: {reason.strip()[:300]}"
+        timeline(actor, incident, "alert.ended", text, {"alert": alert.pk})
+        _settle(incident.system, incident.environment, now)
+    return alert

@@ -5,25 +5,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 HOLDS = timedelta(minutes=2)  # a breach that lasts shorter wakes nobody
-HEALTHY = timedelta(minutes=10)  # the judge must find no breach for so long before the alert ends
+HEALTHY = timedelta(minutes=10)  # the judge must find ok for so long before the alert ends
+WITHDRAWN = timedelta(minutes=61)  # so long do judges still see calls of a scope that serves nobody any more
 GRAVEST = ("P1", "P2", "P3")
 
 
-def fires(status: str, since: datetime, now: datetime) -> str:
-    """The named reason for which a verdict fires, or does not."""
+def fires(status: str, since: datetime, now: datetime, withdrawn_at: datetime | None = None) -> str:
+    """The named reason for which a verdict fires, or does not. `withdrawn_at`: since when its scope serves nobody."""
     if status != "breach":
         return "no_breach"
+    if withdrawn_at is not None and now - withdrawn_at < WITHDRAWN:
+        return "scope_withdrawn"
     return "breach_holds" if now - since >= HOLDS else "too_short_yet"
 
 
 def ends(status: str, since: datetime, now: datetime) -> str:
-    """Not assessed is never taken for recovery while nothing is known: it ends an alert only like ok, after a while,
-    because the scope (an arm that was rolled back, say) may have no traffic any more."""
-    if status == "breach":
-        return "still_breach"
-    return "healthy_long_enough" if now - since >= HEALTHY else "healthy_not_long_enough"
+    """The named reason for which an alert ends, or stays open. Only ok, held, is recovery: a scope that went silent
+    tells nothing, so its alert stays open until it is ok, is withdrawn, or a person ends it."""
+    if status == "not_assessed":
+        return "no_data"
+    if status != "ok":
+        return f"still_{status}"
+    return "ok_long_enough" if now - since >= HEALTHY else "ok_not_long_enough"
+
+
+class Matching(Protocol):
+    """What a silence or a verdict names; an empty text in a silence means any."""
+
+    @property
+    def environment(self) -> str: ...
+    @property
+    def judge(self) -> str: ...
+    @property
+    def route(self) -> str: ...
+    @property
+    def arm(self) -> str: ...
+
+
+NARROWING = ("environment", "judge", "route", "arm")
+
+
+def silenced(silence: Matching, verdict: Matching) -> bool:
+    """Whether everything that the silence names is the verdict's too; client and system are compared before."""
+    return all(getattr(silence, name) in ("", getattr(verdict, name)) for name in NARROWING)
+
+
+def page_again(rejoined_at: datetime, now: datetime, window: timedelta) -> str:
+    """An alert that came back within the window rejoined its incident without a page. Flapping ends by itself; what
+    still fires after the same while is broken, and pages again."""
+    return "still_firing" if now - rejoined_at >= window else "perhaps_flapping"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from afterlaunch import __version__
+from afterlaunch.alerts.api import router as alerts
 from afterlaunch.app.problems import problem_page
 from afterlaunch.changes.api import router as changes
 from afterlaunch.diagnosis.api import router as diagnosis
@@ -21,6 +22,7 @@ from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.verdicts.api import router as verdicts
 
 api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
+api.add_router("", alerts)
 api.add_router("", diagnosis)
 api.add_router("", estate)
 api.add_router("", evidence)

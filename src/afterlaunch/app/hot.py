@@ -32,6 +32,7 @@ def open_stores(host: str) -> Stores:
     store = open_store(chosen.data / "telemetry.duckdb")
     buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
-    ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"))
+    trust = bool(chosen["TRUST_LOOPBACK_CLIENTS"])
+    ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"), trust_names=trust)
     hot: dict[str, Application] = {"/v1/traces": ingest, "/v1/metrics": not_taken, "/v1/logs": not_taken}
     return Stores({**hot, "/metrics": Exposition(buffer)}, [close_store, buffer.close], buffer)

@@ -10,6 +10,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     # (label, address, icon name in look/icons)
     ("Overview", "/", "overview"),
     ("Incidents", "/incidents", "incident"),
+    ("Silences", "/silences", "silence"),
     ("Changes", "/changes", "change"),
     ("Systems", "/systems", "system"),
     ("Calls", "/calls", "call"),

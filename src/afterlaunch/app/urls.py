@@ -14,6 +14,7 @@ urlpatterns = [
     path("sign-in/<str:secret>", sign_in.one_time_link),
     path("api/v1/", api.urls),
     path("", include("afterlaunch.incidents.urls")),
+    path("", include("afterlaunch.alerts.urls")),
     path("", include("afterlaunch.oncall.urls")),
     path("", include("afterlaunch.notify.urls")),
     path("", include("afterlaunch.telemetry.urls")),

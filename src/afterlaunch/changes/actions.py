@@ -9,6 +9,7 @@ import orjson
 from django.db import transaction
 from django.db.models import QuerySet
 
+from afterlaunch.alerts.actions import scope_returned
 from afterlaunch.changes.models import Change, ChangeEvent
 from afterlaunch.changes.rules import may_approve, next_share
 from afterlaunch.evidence.log import record
@@ -122,6 +123,7 @@ def advance(actor: Actor, change: Change) -> Change:
         _tell(actor, change, "completed", "The candidate is the baseline now.")
         return change
     set_share(actor, change.route, following, f"change {change.pk}")
+    scope_returned(change.system, change.environment, change.route.name, "candidate")
     change.state, change.share = "rolling_out", following
     change.started_at = change.started_at or clock.now()
     change.save(update_fields=["state", "share", "started_at"])

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from afterlaunch.alerts.actions import scope_withdrawn
 from afterlaunch.changes.actions import incidents_of, rollback
 from afterlaunch.changes.models import Change, ChangeEvent
 from afterlaunch.changes.rules import (
@@ -88,6 +89,7 @@ def _verify(change: Change, now: datetime) -> None:
             ChangeEvent.objects.create(change=change, at=now, kind="verified", text=said, actor=VERIFIER.name)
             for incident in incidents_of(change):
                 contained(VERIFIER, incident, said, {"rollback": change.pk})
+            scope_withdrawn(VERIFIER, change.system, change.environment, change.route.name, "candidate", said, now)
             details = {"text": said, "baseline_calls": arms.get("baseline", 0), "candidate_calls": 0}
             record(VERIFIER, "change.verified", f"change/{change.pk}", change.system.client.slug, details)
 

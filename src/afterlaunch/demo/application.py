@@ -52,13 +52,14 @@ class SupportDesk:
             {
                 "service.name": "support-desk",
                 "service.version": "2.4.1",
-                "afterlaunch.client": "acme",
                 "afterlaunch.system": "support",
                 "deployment.environment.name": "production",
             }
         )
         self._provider = TracerProvider(resource=resource)
-        exporter = DemoClockExporter(endpoint=f"{server}/v1/traces")
+        exporter = DemoClockExporter(
+            endpoint=f"{server}/v1/traces", headers={"Authorization": f"Bearer {keys['telemetry']}"}
+        )
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=200))
         trace.set_tracer_provider(self._provider)
         OpenAIInstrumentor().instrument(tracer_provider=self._provider)

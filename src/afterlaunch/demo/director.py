@@ -154,7 +154,7 @@ class Play:
         for name in ("author", "approver"):
             self._tokens[name] = create_token(local, f"demo {name}", "operator", acme)[1]
         self._tokens["reader"] = create_token(local, "demo reader", "viewer", None)[1]
-        keys = {}
+        keys = {"telemetry": create_token(local, "support desk", "ingest", acme)[1]}
         for provider, route in (("openai", "answers"), ("anthropic", "triage")):
             keys[provider] = create_key(local, f"support desk, {route}", route_by_name(local, route))[1]
         return keys

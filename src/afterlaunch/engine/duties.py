@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import traceback
@@ -83,6 +84,30 @@ def cycle(duties: Sequence[Duty], holder: str) -> int:
     return len(ran)
 
 
+def free_locks_of_the_dead(holder: str) -> int:
+    """A process that was killed on this host holds its duties no longer; without this they wait for their lock's end.
+
+    `holder` is ours, "host:pid". Returns how many locks were freed.
+    """
+    host = holder.rpartition(":")[0]
+    freed = 0
+    for state in DutyState.objects.filter(holder__startswith=f"{host}:"):
+        pid = state.holder.rpartition(":")[2]
+        if pid.isdigit() and not _lives(int(pid)):
+            freed += DutyState.objects.filter(name=state.name, holder=state.holder).update(holder="", held_until=None)
+    return freed
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 class Engine:
     """Cycles for ever in a thread of its own, until stopped."""
 
@@ -92,6 +117,8 @@ class Engine:
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
+        if freed := free_locks_of_the_dead(self._holder):
+            log.warning("%d duties were held by a process of this host that is no more", freed)
         self._thread.start()
 
     def stop(self) -> None:

@@ -91,6 +91,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("AFTERLAUNCH_ENGINE_PERIOD", "number", "5", "Seconds between two cycles of the engine."),
     Setting(
+        "AFTERLAUNCH_TRUST_LOOPBACK_CLIENTS",
+        "flag",
+        "no",
+        "Whether telemetry sent from this machine without a token may name its client (afterlaunch.client).",
+    ),
+    Setting(
         "AFTERLAUNCH_INGEST_MAX_BODY_MB",
         "number",
         "20",
@@ -101,6 +107,13 @@ SETTINGS: tuple[Setting, ...] = (
         "number",
         "64",
         "Telemetry waiting for its commit, in MiB; above it senders get 503.",
+    ),
+    Setting(
+        "AFTERLAUNCH_REJOIN_MINUTES",
+        "number",
+        "10",
+        "An alert that fires again within so many minutes of its end rejoins its incident without a new page, and pages"
+        " only when it lasts as long again. 0 pages at once.",
     ),
     Setting(
         "AFTERLAUNCH_OUTBOUND_ALLOW",

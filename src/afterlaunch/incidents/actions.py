@@ -69,9 +69,11 @@ def open_incident(
     occurred_at: datetime | None,
     route: str | None = None,
     arm: str | None = None,
+    quietly: bool = False,
 ) -> Incident:
     """The open incident of this fingerprint: found, reopened inside the stability window, or made with its clock and
-    its first pages. A graver severity raises the one that is open; a milder one leaves it. Raises Invalid."""
+    its first pages. A graver severity raises the one that is open; a milder one leaves it. `quietly`: reopening one
+    that somebody had acknowledged pages nobody; whoever asks so pages once more when it stays. Raises Invalid."""
     actor.require(Role.RESPONDER, system.client.slug)
     if severity not in RANK:
         raise Invalid(f"{severity!r} is no severity.", "Use P1, P2 or P3.")
@@ -83,7 +85,7 @@ def open_incident(
             known.refresh_from_db()
         return known
     if known is not None and _inside_stability(known, detected_at):
-        return reopen(actor, known, "It fired again inside the stability window.")
+        return reopen(actor, known, "It fired again inside the stability window.", quietly)
     incident = Incident.objects.create(
         system=system,
         environment=environment,
@@ -280,19 +282,39 @@ def _end(actor: Actor, incident: Incident, kind: str, text: str, phase: str) -> 
 
 
 @transaction.atomic
-def reopen(actor: Actor, incident: Incident, reason: str) -> Incident:
-    """Back to work with a reason; whoever is on call is paged again. The first clock and its result stay."""
+def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False) -> Incident:
+    """Back to work with a reason; whoever is on call is paged again, unless `quietly` and somebody had it already.
+    The first clock and its result stay."""
     fresh = _locked(actor, incident)
     if fresh.status == "open":
         return fresh
     if not reason.strip():
         raise Invalid("Reopening needs a reason.")
     fresh.status, fresh.phase, fresh.outcome = "open", "triage", ""
-    fresh.resolved_at = fresh.recovered_at = fresh.contained_at = fresh.acknowledged_at = None
-    fresh.acknowledged_by = ""
+    fresh.resolved_at = fresh.recovered_at = fresh.contained_at = None
+    quiet = quietly and fresh.acknowledged_at is not None
+    if not quiet:
+        fresh.acknowledged_at, fresh.acknowledged_by = None, ""
     fresh.save()
-    append(actor, fresh, "reopened", reason.strip())
-    _tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200]})
+    said = f"{reason.strip()} Nobody is paged again yet." if quiet else reason.strip()
+    append(actor, fresh, "reopened", said)
+    _tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
+    if quiet:
+        return fresh
+    escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
+    return fresh
+
+
+@transaction.atomic
+def page_once_more(actor: Actor, incident: Incident, reason: str) -> Incident:
+    """What was reopened quietly did not go away: whoever is on call is paged, and it wants a response again."""
+    fresh = _locked(actor, incident)
+    if fresh.status != "open" or fresh.acknowledged_at is None:
+        return fresh
+    fresh.acknowledged_at, fresh.acknowledged_by = None, ""
+    fresh.save(update_fields=["acknowledged_at", "acknowledged_by"])
+    append(actor, fresh, "paged again", reason)
+    _tell(actor, fresh, "incident.paged_again", {"reason": reason[:200]})
     escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
     return fresh
 

@@ -47,10 +47,17 @@ def change() -> Change:
 
 
 def _incident(change: Change) -> Incident:
-    values = {"title": "Refused answers", "severity": "P2", "summary": "9 of 21", "fingerprint": "f"}
     now = clock.now()
     return open_incident(
-        ENGINE, system=change.system, environment=change.environment, detected_at=now, occurred_at=None, **values
+        ENGINE,
+        system=change.system,
+        environment=change.environment,
+        detected_at=now,
+        occurred_at=None,
+        title="Refused answers",
+        severity="P2",
+        summary="9 of 21",
+        fingerprint="f",
     )
 
 

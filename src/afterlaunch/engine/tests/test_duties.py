@@ -1,8 +1,10 @@
+import os
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
 
-from afterlaunch.engine.duties import Duty, claim, cycle
+from afterlaunch.engine.duties import Duty, claim, cycle, free_locks_of_the_dead
 from afterlaunch.engine.models import Cycle, DutyState
 from afterlaunch.ground import clock
 
@@ -23,6 +25,18 @@ def test_a_failing_duty_stops_nobody_else_and_is_seen() -> None:
     assert DutyState.objects.get(name="broken").failures == 1
     assert "no disk" in DutyState.objects.get(name="broken").error
     assert Cycle.objects.get(engine="engine-1").number == 1
+
+
+def test_duties_held_by_a_killed_process_of_this_host_are_free_at_the_next_start() -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    duties = [Duty(name, 60, lambda now: None) for name in ("dead", "alive", "elsewhere")]
+    holders = (f"here:{dead.pid}", f"here:{os.getpid()}", f"there:{dead.pid}")
+    with clock.frozen(AT):
+        for duty, holder in zip(duties, holders, strict=True):
+            assert claim(duty, holder, clock.now())
+        assert free_locks_of_the_dead("here:1") == 1
+        assert [claim(duty, "here:1", clock.now()) for duty in duties] == [True, False, False]
 
 
 def test_a_duty_runs_once_a_period() -> None:

@@ -63,6 +63,7 @@ def post(
     open_door: bool = True,
     peer: str = "127.0.0.1",
     max_body: int = 100_000,
+    trust_names: bool = False,
 ) -> tuple[int, dict[str, str], bytes]:
     sent: list[Any] = []
     given = {"content-type": "application/json", **(headers or {})}
@@ -78,7 +79,7 @@ def post(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Ingest(buffer, max_body, open_door)(scope, receive, send))
+    asyncio.run(Ingest(buffer, max_body, open_door, trust_names)(scope, receive, send))
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, sent[1]["body"]
 
@@ -150,6 +151,19 @@ def test_without_a_token_only_loopback_is_heard_and_only_where_the_door_is_open(
     assert post(buffer, body(), peer="192.0.2.7")[0] == 401
     assert post(buffer, body(), {"x-forwarded-for": "192.0.2.7"})[0] == 401
     assert stored()["spans"] == 0
+
+
+@pytest.mark.parametrize(("trusted", "owner"), [(False, "house"), (True, "globex")])
+def test_a_client_named_without_a_token_is_believed_only_where_the_owner_said_so(
+    buffer: Buffer, trusted: bool, owner: str
+) -> None:
+    """In the resource and on the span alike."""
+    told = json.loads(body())
+    named = {"key": "afterlaunch.client", "value": {"stringValue": "globex"}}
+    told["resourceSpans"][0]["resource"]["attributes"].append(named)
+    told["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"].append(named)
+    assert post(buffer, json.dumps(told).encode(), trust_names=trusted)[0] == 200
+    assert [row["client"] for row in queries.spans(None)] == [owner]
 
 
 def test_an_empty_request_succeeds(buffer: Buffer) -> None:
