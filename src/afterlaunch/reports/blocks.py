@@ -15,6 +15,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Jump:
+    """A number that is counted in a section of this document."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
 class Name:
     """A name that telemetry gave: not ours, not to be trusted, shown as it is."""
 
@@ -29,7 +37,7 @@ class Mark:
     tone: str = ""
 
 
-Part = str | Figure | Name | Mark
+Part = str | Figure | Jump | Name | Mark
 Line = tuple[Part, ...]
 
 
@@ -72,12 +80,14 @@ class Items:
 class Tile:
     label: str
     value: Part
-    note: str = ""
+    note: Line = ()
     tone: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
+    """`anchor` is the title in small letters and dashes: what Markdown makes of a heading by itself."""
+
     anchor: str
     title: str
     intro: Sequence[Line] = ()

@@ -50,7 +50,7 @@ def _top(highest: float) -> float:
     if highest <= 0:
         return 1.0
     size = 10.0 ** floor(log10(highest))
-    return next(size * step for step in (1, 2, 2.5, 5, 10) if size * step >= highest * 0.999999)
+    return next(size * step for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if size * step >= highest * 0.999999)
 
 
 @dataclass(frozen=True)

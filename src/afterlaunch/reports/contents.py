@@ -106,6 +106,7 @@ class JudgeFacts:
     system: str
     environment: str
     system_pk: int | None
+    name: str
     judge: str
     level: str
     title: str

@@ -285,9 +285,9 @@ def _judge(
     ]
     trouble.sort(key=lambda one: (-one.breach, -one.warning, one.scope))
     client, name, environment, judge, level = key
-    pk = system.pk if system else None
+    pk, called = (system.pk, system.name) if system else (None, name)
     return contents.JudgeFacts(
-        client, name, environment, pk, judge, level, title, len(members), dict(seconds), tuple(trouble)
+        client, name, environment, pk, called, judge, level, title, len(members), dict(seconds), tuple(trouble)
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.reports.contents import Report
+from afterlaunch.reports.periods import period, preceding
 from afterlaunch.telemetry.served import Place
 
 PLACE = "client,system,environment"
@@ -42,6 +43,8 @@ class Links:
     def __init__(self, report: Report) -> None:
         self._filters: dict[str, str] = report.scope.filters
         self._start, self._until = report.period.start, report.period.until
+        last = period(preceding(report.period.month), report.period.zone, report.period.start)
+        self._before = (last.start, last.end)
         self._zone, self._month = report.period.zone, report.period.month
 
     def _api(self, what: str, equals: Equals, bounds: Bounds | None = None) -> str:
@@ -51,6 +54,10 @@ class Links:
 
     def spend(self, group_by: str, equals: Equals | None = None, bounds: Bounds | None = None) -> str:
         return self._api("spend", {"group_by": group_by, **(equals or {})}, bounds)
+
+    def spend_before(self, group_by: str, equals: Equals | None = None) -> str:
+        """The same question to the month before."""
+        return self.spend(group_by, equals, self._before)
 
     def availability(self, place: Place | None = None) -> str:
         return self._api("availability", _equals(place))

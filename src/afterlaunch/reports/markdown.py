@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from afterlaunch.reports.blocks import Chart, Figure, Items, Line, Mark, Name, Part, Story, Table
+from afterlaunch.reports.blocks import Chart, Figure, Items, Jump, Line, Mark, Name, Part, Story, Table
 from afterlaunch.reports.names import code, markdown
 
 
@@ -24,8 +24,8 @@ def write(story: Story, base: str) -> str:
     return "\n\n".join(part for part in out if part) + "\n"
 
 
-def _tile(label: str, value: Part, note: str, base: str) -> str:
-    return f"{label}: **{_part(value, base)}**" + (f" ({markdown(note)})" if note else "")
+def _tile(label: str, value: Part, note: Line, base: str) -> str:
+    return f"{label}: **{_part(value, base)}**" + (f" ({_line(note, base)})" if note else "")
 
 
 def _line(line: Line, base: str, cell: bool = False) -> str:
@@ -35,6 +35,8 @@ def _line(line: Line, base: str, cell: bool = False) -> str:
 def _part(part: Part, base: str, cell: bool = False) -> str:
     if isinstance(part, Figure):
         return f"[{markdown(part.text)}]({base}{part.path})"
+    if isinstance(part, Jump):
+        return f"[{markdown(part.text)}](#{part.anchor})"
     if isinstance(part, Name):
         return code(part.text, cell)
     return markdown(part.text if isinstance(part, Mark) else part)
@@ -49,7 +51,7 @@ def _block(block: Table | Chart | Items, base: str) -> Sequence[str]:
     title = f"### {markdown(block.title)}"
     notes = [_line(line, base) for line in block.notes]
     if not block.rows:
-        return [title, markdown(block.empty), *notes]
+        return [title, markdown(block.empty)]
     head = "| " + " | ".join(markdown(column.title) for column in block.columns) + " |"
     rule = "|" + "|".join(" ---: " if column.number else " --- " for column in block.columns) + "|"
     rows = ["| " + " | ".join(_line(cell, base, cell=True) for cell in row) + " |" for row in block.rows]

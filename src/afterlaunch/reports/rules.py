@@ -77,7 +77,9 @@ def missed_clocks(report: Report, at: links.Links) -> Iterator[Advice]:
         yield Advice(
             "missed_clock",
             (
-                f"The first response came too late in {many(len(late), 'incident')} (",
+                "The first response came too late in ",
+                Figure(many(len(late), "incident"), "/incidents"),
+                " (",
                 *_incidents(late),
                 "). Look at who was paged and when, and at the on-call rotation.",
             ),
@@ -108,7 +110,8 @@ def without_rotation(report: Report, at: links.Links) -> Iterator[Advice]:
 def not_reviewed(report: Report, at: links.Links) -> Iterator[Advice]:
     found = [one for one in report.incidents if one.phase == "review"]
     if found:
-        yield Advice("no_review", (f"{many(len(found), 'incident')} still to be reviewed: ", *_incidents(found), "."))
+        yield Advice("no_review", (Figure(many(len(found), "incident"), "/incidents"), " still to be reviewed: ",
+                                   *_incidents(found), "."))  # fmt: skip
 
 
 def repeated(report: Report, at: links.Links) -> Iterator[Advice]:
@@ -118,8 +121,9 @@ def repeated(report: Report, at: links.Links) -> Iterator[Advice]:
             groups[one.fingerprint].append(one)
     for found in groups.values():
         if len(found) > 1:
-            where = f"The same trouble opened {many(len(found), 'incident')} on {found[0].system} ("
-            yield Advice("repeated_incident", (where, *_incidents(found), "). Its cause still stands; find it."))
+            where: Line = ("The same trouble opened ", Figure(many(len(found), "incident"), "/incidents"),
+                           " on ", Name(found[0].system), " (")  # fmt: skip
+            yield Advice("repeated_incident", (*where, *_incidents(found), "). Its cause still stands; find it."))
 
 
 def rollbacks_open(report: Report, at: links.Links) -> Iterator[Advice]:
@@ -140,7 +144,11 @@ def failures(report: Report, at: links.Links) -> Iterator[Advice]:
             (
                 *_place(place),
                 Figure(number(place.unserved), at.failed(place.place)),
-                f" of {many(place.calls, 'call')} failed ({percent(place.unserved, place.calls)}); most often (",
+                " of ",
+                Figure(many(place.calls, "call"), at.availability(place.place)),
+                " failed (",
+                Figure(percent(place.unserved, place.calls), at.availability(place.place)),
+                "); most often (",
                 Figure(number(hits), at.availability(place.place)),
                 f") on {CHIEF_FAULTS.get(chief, chief)}.",
             ),
@@ -200,9 +208,10 @@ def dearer(report: Report, at: links.Links) -> Iterator[Advice]:
         grown.sort(key=lambda row: -(row.window.cost_nano - (row.before.cost_nano if row.before else 0)))
         most: Line = (" Most of it: ", Name(grown[0].value or "no model told"), ".") if grown else ()
         now = Figure(exact(total.cost_nano), at.spend("model"))
+        then = Figure(exact(before.cost_nano), at.spend_before("model"))
         yield Advice(
             "spend_jumped",
-            ("Spend is ", now, f" after {exact(before.cost_nano)} in {label(report.before.month)}.", *most),
+            ("Spend is ", now, " after ", then, f" in {label(report.before.month)}.", *most),
         )
 
 
@@ -211,8 +220,8 @@ def untold(report: Report, at: links.Links) -> Iterator[Advice]:
         row = next((one for one in report.spend[name] if one.value is None), None)
         if row and report.total and 0.1 * report.total.calls < row.window.calls < report.total.calls:
             told = Figure(many(row.window.calls, "call"), at.spend(name))
-            of = percent(row.window.calls, report.total.calls)
-            yield Advice(f"{name}_not_told", (told, f" ({of}) tell no {name}, so nobody can be charged for them."))
+            of = Figure(percent(row.window.calls, report.total.calls), at.spend(name))
+            yield Advice(f"{name}_not_told", (told, " (", of, f") tell no {name}, so nobody can be charged for them."))
 
 
 RULES: tuple[Callable[[Report, links.Links], Iterator[Advice]], ...] = (
@@ -259,8 +268,9 @@ def silent_days(report: Report, at: links.Links) -> Iterator[Gap]:
     for place in report.places:
         hours = sum((one.end - one.start).total_seconds() for one in place.silences)
         if hours and len(report.places) > 1:
-            said = f"{duration(hours)} in all without a call for more than an hour; nothing is known of that time."
-            yield Gap("silence", (*_place(place), said))
+            lasted = Figure(duration(hours), at.availability(place.place))
+            said = " in all without a call for more than an hour; nothing is known of that time."
+            yield Gap("silence", (*_place(place), lasted, said))
 
 
 def _runs(numbers: list[int]) -> list[str]:
@@ -285,8 +295,9 @@ def no_before(report: Report, at: links.Links) -> Iterator[Gap]:
     if before.window is None:
         yield Gap("no_month_before", (f"{label(before.month)} has no telemetry, so nothing is compared with it.",))
     elif before.days_with_calls < before.days:
-        said = f"{label(before.month)} has calls on {before.days_with_calls} of {before.days} days only; comparisons"
-        yield Gap("month_before_not_whole", (f"{said} with it say little.",))
+        days = Figure(f"{before.days_with_calls} of {before.days} days", at.spend_before("model"))
+        line = (f"{label(before.month)} has calls on ", days, " only; comparisons with it say little.")
+        yield Gap("month_before_not_whole", line)
 
 
 def no_verdicts(report: Report, at: links.Links) -> Iterator[Gap]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from afterlaunch.reports import charts, links
 from afterlaunch.reports.blocks import Column, Figure, Items, Line, Mark, Name, Part, Section, Story, Table
@@ -64,8 +65,8 @@ def story(report: Report) -> Story:
             _incidents(report, at),
             _spend(report, at),
             _changes(report),
-            Section("improve", "What to improve", (), [Items("", [one.line for one in found], _NOTHING)]),
-            Section("missing", "Missing data", (), [Items("", [one.line for one in gaps], _ALL_THERE)]),
+            Section("what-to-improve", "What to improve", (), [Items("", [one.line for one in found], _NOTHING)]),
+            Section("missing-data", "Missing data", (), [Items("", [one.line for one in gaps], _ALL_THERE)]),
         ),
     )
 
@@ -127,7 +128,7 @@ def _place(one: PlaceFacts, at: links.Links, minutes: int) -> Sequence[Line]:
 
 
 def _judges(report: Report, at: links.Links) -> Section:
-    columns = [Column("System"), Column("Judge"), Column("Of", True)]
+    columns = [Column("System"), Column("Judge"), Column("Looked at", True)]
     columns += [Column(name, True) for name in ("Watched", "OK", "Warning", "Breach", "Not assessed")]
     table = Table(
         "How long each judge said what",
@@ -150,13 +151,13 @@ def _judges(report: Report, at: links.Links) -> Section:
 
 def _judge(one: JudgeFacts, at: links.Links) -> Sequence[Line]:
     source = at.verdicts((one.client, one.system, one.environment), one.judge)
-    scope = many(one.scopes, one.level)
+    scope = Figure(many(one.scopes, one.level), source)
 
     def share(status: str) -> Line:
         return (Figure(roughly(one.share(status)), source),)
 
     return (
-        (Name(one.system), f", {one.environment}"),
+        _judged(one),
         (one.title,),
         (scope,),
         (Figure(duration(one.watched), source),),
@@ -169,11 +170,18 @@ def _troubles(report: Report, at: links.Links) -> Table:
     for one in report.judges:
         source = at.verdicts((one.client, one.system, one.environment), one.judge)
         for bad in one.trouble:
-            system: Line = (Name(one.system), f", {one.environment}")
-            breach: Line = (Figure(duration(bad.breach), source),)
-            rows.append((system, (one.title,), (bad.scope,), breach, (Figure(duration(bad.warning), source),)))
+            held = [
+                (Figure(duration(seconds) if seconds else "none", source),) for seconds in (bad.breach, bad.warning)
+            ]
+            rows.append((_judged(one), (one.title,), (bad.scope,), *held))
     columns = [Column("System"), Column("Judge"), Column("Scope"), Column("Breach", True), Column("Warning", True)]
-    return Table("Where it was not ok", columns, rows[:ROWS], "No judge found a breach or a warning.", _cut(rows))
+    empty = "No judge found a breach or a warning." if report.judges else "No judge gave a verdict in this month."
+    return Table("Where it was not ok", columns, rows[:ROWS], empty, _cut(rows))
+
+
+def _judged(one: JudgeFacts) -> Line:
+    system: Part = Figure(one.name, links.system(one.system_pk)) if one.system_pk else Name(one.system)
+    return (system, ", ", Name(one.environment))
 
 
 def _cut(rows: Sequence[object]) -> Sequence[Line]:
@@ -267,7 +275,7 @@ def _spend_table(report: Report, at: links.Links, name: str) -> Table:
 def _spend_row(row: SpendRow, at: links.Links, name: str, report: Report) -> Sequence[Line]:
     source = at.spend(name, {name: row.value})
     if row.before is not None:
-        earlier: Line = (cost(row.before),)
+        earlier: Line = (Figure(cost(row.before), at.spend_before(name, {name: row.value})),)
     else:
         earlier = ("no data",) if report.before.window is None else ("none",)
     return ((_name(row.value),), *_figures(row.window, source), earlier)
@@ -310,20 +318,34 @@ def summed(rows: Sequence[Window], start: Window) -> Window:
 
 def _totals(report: Report, at: links.Links, name: str, rows: Sequence[Window], title: str) -> Sequence[Line]:
     before = report.before.window
-    earlier = ("",) if title != "All" else ("no data",) if before is None else (cost(before),)
+    earlier: Line = ()
+    if title == "All":
+        earlier = ("no data",) if before is None else (Figure(cost(before), at.spend_before(name)),)
     return ((Mark(title),), *_figures(summed(rows, rows[0]), at.spend(name)), earlier)
 
 
 def _daily(report: Report, at: links.Links) -> Table:
     columns = [Column("Day"), *(Column(title, True) for title in ("Calls", "Failed", "Cost (USD)", "Cost unknown"))]
-    rows = [_day(day, at) for day in report.days if not day.ahead]
+    if report.total is None:
+        return Table("Day by day", columns, [], "No call was reported on any day.")
+    past = [day for day in report.days if not day.ahead]
+    runs = [list(run) for _, run in groupby(past, lambda day: day.window is None)]
+    rows = [
+        row for run in runs for row in ([_silent(run, at)] if run[0].window is None else [_day(d, at) for d in run])
+    ]
     return Table("Day by day", columns, rows, "No day of the month has begun.")
+
+
+def _silent(run: Sequence[Day], at: links.Links) -> Sequence[Line]:
+    """One row for days in a row without a call."""
+    days = f"{run[0].date}" if len(run) == 1 else f"{run[0].date} to {run[-1].date}"
+    return ((days,), (Figure("no data", at.spend("model", None, (run[0].start, run[-1].end))),), ("",), ("",), ("",))
 
 
 def _day(day: Day, at: links.Links) -> Sequence[Line]:
     source = at.spend("model", None, (day.start, day.end))
-    if day.window is None:
-        return ((f"{day.date}",), (Figure("no data", source),), ("",), ("",), ("",))
+    if day.window is None:  # silent days are shown by `_silent`
+        raise ValueError(f"{day.date} has no call")
     return (
         (f"{day.date}",),
         (Figure(number(day.window.calls), source),),

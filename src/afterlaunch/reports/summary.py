@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from afterlaunch.reports import links
-from afterlaunch.reports.blocks import Figure, Items, Line, Part, Tile
+from afterlaunch.reports.blocks import Figure, Items, Jump, Line, Part, Tile
 from afterlaunch.reports.contents import IncidentFacts, Report
 from afterlaunch.reports.periods import label
 from afterlaunch.reports.rules import Advice, Gap, cost_words, verdict_on
@@ -20,14 +20,22 @@ def tiles(report: Report, at: links.Links) -> list[Tile]:
     total = report.total
     unknown = total.calls_unknown_cost if total else 0
     late = sum(1 for one in report.opened if one.clock and one.clock.verdict == "breached")
-    note = f"{number(unknown)} calls of unknown cost" if unknown else _compared(report)
+    beside: Part = Figure(many(unknown, "call"), at.spend("model"))
+    note: Line = ("and ", beside, " of unknown cost") if unknown else _compared(report, at)
     return [
-        Tile("Calls served", Figure(served, at.availability()), f"of {many(calls, 'call')}", tone),
-        Tile("Cost", Figure(cost_words(report), at.spend("model")), note, "warning" if unknown else ""),
-        Tile("Incidents", Figure(number(len(report.opened)), "/incidents"), _severities(report)),
-        Tile("Late responses", Figure(number(late), "/incidents"), "first response", "breach" if late else ""),
         Tile(
-            "Rollbacks", Figure(number(len(report.rollbacks)), "/changes"), f"{many(_changed(report), 'change')} made"
+            "Calls served",
+            Figure(served, at.availability()),
+            ("of ", Figure(many(calls, "call"), at.spend("system"))),
+            tone,
+        ),
+        Tile("Cost", Figure(cost_words(report), at.spend("model")), note, "warning" if unknown else ""),
+        Tile("Incidents", Figure(number(len(report.opened)), "/incidents"), (_severities(report),)),
+        Tile("Late responses", Figure(number(late), "/incidents"), ("first response",), "breach" if late else ""),
+        Tile(
+            "Rollbacks",
+            Figure(number(len(report.rollbacks)), "/changes"),
+            ("of ", Figure(many(_changed(report), "change"), "/changes")),
         ),
     ]
 
@@ -41,19 +49,18 @@ def _severities(report: Report) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none opened"
 
 
-def _compared(report: Report) -> str:
-    before = report.before.window
+def _compared(report: Report, at: links.Links) -> Line:
+    before, month = report.before.window, label(report.before.month)
     if before is None:
-        return f"{label(report.before.month)}: no data"
-    if before.calls_unknown_cost == before.calls:
-        return f"{label(report.before.month)}: unknown"
-    return f"{label(report.before.month)}: {cents(before.cost_nano)}"
+        return (f"{month}: no data",)
+    unknown = before.calls_unknown_cost == before.calls
+    return (f"{month}: ", Figure("unknown" if unknown else cents(before.cost_nano), at.spend_before("model")))
 
 
 def summary(report: Report, at: links.Links, advice: list[Advice], gaps: list[Gap]) -> list[Items]:
     said, _ = verdict_on(report)
     return [
-        Items("How it went", [(said,), *_service(report, at)]),
+        Items("How it went", _service(report, at) or [(said,)]),
         Items("What it cost", _costs(report, at)),
         Items("What happened", _events(report)),
         Items("What we did", _deeds(report)),
@@ -68,14 +75,22 @@ def _service(report: Report, at: links.Links) -> list[Line]:
     systems = len({one.place[:2] for one in report.places})
     answered = Figure(percent(calls - unserved, calls), at.availability())
     lines: list[Line] = [
-        (f"{many(systems, 'AI system')} made {many(calls, 'call')} to a model; ", answered, " of them were answered."),
+        (
+            Figure(many(systems, "AI system"), "/systems"),
+            " made ",
+            Figure(many(calls, "call"), at.spend("system")),
+            " to a model; ",
+            answered,
+            " of them were answered.",
+        ),
     ]
     down = sum(one.minutes_down for one in report.places)
     if down:
-        lines.append((f"In {many(down, 'minute')} with traffic not one call was answered.",))
+        lines.append(("In ", Figure(many(down, "minute"), at.availability()), " with traffic no call was answered."))
     quiet = [day for day in report.days if not day.ahead and day.window is None]
     if quiet:
-        lines.append((f"On {many(len(quiet), 'day')} no call was reported; nothing is known of those.",))
+        days = Figure(many(len(quiet), "day"), at.spend("system"))
+        lines.append(("On ", days, " no call was reported; nothing is known of those."))
     return lines
 
 
@@ -91,21 +106,24 @@ def _costs(report: Report, at: links.Links) -> list[Line]:
     if before is None:
         lines.append((f"There is nothing to compare with: {label(report.before.month)} has no data.",))
     else:
-        lines.append((f"In {_compared(report)}.",))
+        lines.append((*_compared(report, at), "."))
     dearest = report.spend["model"][0]
     if dearest.value and total.cost_nano and dearest.window.cost_nano:
-        share = percent(dearest.window.cost_nano, total.cost_nano)
-        cost = Figure(cents(dearest.window.cost_nano), at.spend("model", {"model": dearest.value}))
-        lines.append((f"The largest part, {share}, went to one model (", cost, "); the list is below."))
+        source = at.spend("model", {"model": dearest.value})
+        share = Figure(percent(dearest.window.cost_nano, total.cost_nano), source)
+        cost = Figure(cents(dearest.window.cost_nano), source)
+        lines.append(("The largest part, ", share, ", went to one model (", cost, "); the list is below."))
     return lines
 
 
 def _events(report: Report) -> list[Line]:
     if not report.incidents:
         return [("No incident was opened.",)]
-    lines = [_event(report, one) for one in report.incidents[:SHOWN]]
-    if len(report.incidents) > SHOWN:
-        lines.append((f"And {many(len(report.incidents) - SHOWN, 'more incident')}; all are listed below.",))
+    gravest = sorted(report.incidents, key=lambda one: (not one.real, one.severity, one.detected_at))
+    lines = [_event(report, one) for one in gravest[:SHOWN]]
+    if len(gravest) > SHOWN:
+        more = Figure(many(len(gravest) - SHOWN, "more incident"), "/incidents")
+        lines.append(("And ", more, "; all are listed below."))
     return lines
 
 
@@ -113,29 +131,34 @@ def _event(report: Report, one: IncidentFacts) -> Line:
     when = moment(one.detected_at, report.period)
     link: Part = Figure(f"#{one.pk}", links.incident(one.pk))
     begun = "carried over from before" if one.carried else f"{when} on {one.system}"
+    head: Line = (f"{begun}: ", link, f" {one.title}. ")
     if not one.real:
-        return (f"{begun}: ", link, f" {one.title}. It was a false alarm.")
-    return (f"{begun}: ", link, f" {one.title}. {_response(one)} {_ending(one)}")
+        return (*head, "It was a false alarm.")
+    return (*head, *_response(one), " ", *_ending(one))
 
 
-def _response(one: IncidentFacts) -> str:
+def _response(one: IncidentFacts) -> Line:
     clock = one.clock
     if clock is None:
-        return "No response time was promised."
-    promised = duration(clock.target_seconds)
+        return ("No response time was promised.",)
+    source = links.incident(one.pk)
+    promised = Figure(duration(clock.target_seconds), source)
     if clock.met_at is None:
-        waiting = "and that time is over" if clock.verdict == "breached" else "and it is still running"
-        return f"Nobody has responded yet; {promised} were promised, {waiting}."
+        waiting = "that time is over" if clock.verdict == "breached" else "that time is still running"
+        return ("Nobody has responded yet; ", promised, f" were promised, and {waiting}.")
     late = "in time" if clock.verdict == "met" else "too late"
-    return f"Somebody responded after {duration(clock.actual_seconds)}, {late} ({promised} promised)."
+    return ("Somebody responded after ", Figure(duration(clock.actual_seconds), source), f", {late} (", promised,
+            " promised).")  # fmt: skip
 
 
-def _ending(one: IncidentFacts) -> str:
+def _ending(one: IncidentFacts) -> Line:
+    source = links.incident(one.pk)
     if one.contained_at is not None:
-        return f"The harm had stopped after {duration(one.contain_seconds)}."
+        return ("The harm had stopped after ", Figure(duration(one.contain_seconds), source), ".")
     if one.resolved_at is not None:
-        return f"It was resolved after {duration((one.resolved_at - one.detected_at).total_seconds())}."
-    return "It is still open."
+        lasted = (one.resolved_at - one.detected_at).total_seconds()
+        return ("It was resolved after ", Figure(duration(lasted), source), ".")
+    return ("It is still open.",)
 
 
 def _deeds(report: Report) -> list[Line]:
@@ -144,16 +167,20 @@ def _deeds(report: Report) -> list[Line]:
     lines: list[Line] = []
     if made:
         first: list[Part] = [Figure(f"#{one.pk} {one.title}", links.change(one.pk)) for one in made[:SHOWN]]
-        more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
-        lines.append((f"{many(len(made), 'change')} through the pipeline: ", *_listed(first), f"{more}."))
+        more: Line = (" and ", Figure(f"{len(made) - SHOWN} more", "/changes")) if len(made) > SHOWN else ()
+        lines.append((Figure(many(len(made), "change"), "/changes"), " in the pipeline: ", *_listed(first), *more, "."))
     for one in report.rollbacks[:SHOWN]:
-        proof = f"shown by telemetry after {duration(one.verify_seconds)}" if one.verified_at else "not yet shown"
-        back = Figure(f"#{one.parent or one.pk}", links.change(one.parent or one.pk))
+        took = Figure(duration(one.verify_seconds), links.change(one.pk))
+        proof: Line = ("telemetry showed it after ", took) if one.verified_at else ("telemetry has not shown it yet",)
+        undone = Figure(f"#{one.parent or one.pk}", links.change(one.parent or one.pk))
         lines.append(
-            ("The last good version was put back in place of change ", back, f" by the {one.author}; {proof}.")
+            ("Change ", undone, f" was taken back by {one.author}: the last good version serves; ", *proof, ".")
         )
+    if len(report.rollbacks) > SHOWN:
+        lines.append(("And ", Figure(many(len(report.rollbacks) - SHOWN, "more rollback"), "/changes"), "."))
     if seen:
-        lines.append((f"{many(len(seen), 'version')} appeared in production by themselves, outside the pipeline.",))
+        versions = Figure(many(len(seen), "new version"), "/changes")
+        lines.append((versions, " appeared in production outside the pipeline."))
     return lines or [("Nothing was changed in production.",)]
 
 
@@ -167,9 +194,10 @@ def _listed(parts: list[Part]) -> Line:
 def _next(advice: list[Advice], gaps: list[Gap]) -> list[Line]:
     lines: list[Line] = [one.line for one in advice[:3]]
     if len(advice) > 3:
-        lines.append((f"And {many(len(advice) - 3, 'more point')} under “What to improve”.",))
+        more = Jump(many(len(advice) - 3, "more point"), "what-to-improve")
+        lines.append(("And ", more, " under “What to improve”."))
     if not advice:
         lines.append(("No rule found anything to improve. The rules see only what was reported.",))
     if gaps:
-        lines.append((f"{many(len(gaps), 'thing')} this report could not tell: see “Missing data”.",))
+        lines.append((Jump(many(len(gaps), "thing"), "missing-data"), " this report cannot tell: see “Missing data”."))
     return lines

@@ -11,7 +11,6 @@ from afterlaunch.telemetry.windows import Window
 
 NANO = Decimal(1_000_000_000)
 CENT = Decimal("0.01")
-PERCENT_DIGITS = 3
 
 
 def exact(nano: int) -> str:
@@ -42,19 +41,19 @@ def many(count: int, noun: str, plural: str = "") -> str:
 
 
 def percent(part: float, of: float) -> str:
-    """A share that never rounds up to all or down to none: 99.999 % is not 100 %."""
+    """A share that never rounds up to all or down to none: 99.9999 % is not 100 %. The nearer it is to either end, the
+    more digits it has: 98.2 %, 99.95 %, 99.995 %."""
     if not of:
         return UNKNOWN
-    if part == of:
-        return "100 %"
-    if part == 0:
-        return "0 %"
+    if part in (0, of):
+        return "100 %" if part else "0 %"
     exactly = Decimal(str(part)) / Decimal(str(of)) * 100
-    shown = exactly.quantize(Decimal(1).scaleb(-PERCENT_DIGITS), ROUND_HALF_UP)
-    edge = Decimal(1).scaleb(-PERCENT_DIGITS)
+    from_end = min(exactly, 100 - exactly)
+    digits = 1 if from_end >= 1 else 2 if from_end >= Decimal("0.1") else 3
+    shown = exactly.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     if shown >= 100:
-        return f"above {100 - edge} %"
-    return f"below {edge} %" if shown <= 0 else f"{shown.normalize():f} %"
+        return "above 99.999 %"
+    return "below 0.001 %" if shown <= 0 else f"{shown} %"
 
 
 def roughly(share: float | None) -> str:

@@ -6,7 +6,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from afterlaunch.reports.blocks import Chart, Figure, Line, Mark, Name, Part, Table
+from afterlaunch.reports.blocks import Chart, Figure, Jump, Line, Mark, Name, Part, Table
 from afterlaunch.reports.names import plain
 
 register = template.Library()
@@ -17,6 +17,8 @@ def part(one: Part, base: str) -> SafeString:
     """One part of a line; `base` is put before a link's path."""
     if isinstance(one, Figure):
         return format_html('<a href="{}{}">{}</a>', base, one.path, plain(one.text))
+    if isinstance(one, Jump):
+        return format_html('<a href="#{}">{}</a>', one.anchor, one.text)
     if isinstance(one, Name):
         return format_html('<code dir="auto">{}</code>', plain(one.text))
     if isinstance(one, Mark):

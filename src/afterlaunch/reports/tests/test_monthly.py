@@ -20,6 +20,7 @@ from afterlaunch.ground.errors import NotFound
 from afterlaunch.reports import documents
 from afterlaunch.reports.facts import Asked, monthly
 from afterlaunch.reports.tests.conftest import LATER, NOVEMBER, Month
+from afterlaunch.reports.words import percent
 
 ADMIN = automation("test")
 BASE = "https://watch.example"
@@ -86,6 +87,26 @@ def test_every_link_of_the_report_answers(told: Month) -> None:
     assert len(links) > 20
     broken = {path: code for path in links if (code := browser.get(path).status_code) != 200}
     assert broken == {}
+
+
+def test_no_number_of_the_summary_stands_without_its_source(told: Month) -> None:
+    told.calls(NOVEMBER - timedelta(days=3), 2, told={"tenant.id": "bakery"})
+    html = written("html")
+    first_page = html[html.index('<div class="figures">') : html.index('<nav class="contents"')]
+    bare = re.sub(r"<a [^>]*>.*?</a>|<code.*?</code>|\bOctober 2026\b|\d+ Nov \d\d:\d\d|[0-9] P[123]", "", first_page)
+    lines = unescape(re.sub(r"<[^>]+>", "\n", bare)).splitlines()
+    assert [line for line in lines if re.search(r"\d", line)] == []
+
+
+@pytest.mark.parametrize(
+    ("part", "of", "shown"),
+    [(0, 0, "—"), (0, 7, "0 %"), (7, 7, "100 %"), (98219, 100_000, "98.2 %"), (99_949, 100_000, "99.949 %"),
+     (9_995, 10_000, "99.950 %"), (998, 1_000, "99.80 %"), (1, 3, "33.3 %"),
+     (999_999_999, 1_000_000_000, "above 99.999 %"),
+     (1, 1_000_000_000, "below 0.001 %"), (1, 100_000, "0.001 %")],
+)  # fmt: skip
+def test_a_share_is_never_rounded_up_to_all_or_down_to_none(part: int, of: int, shown: str) -> None:
+    assert percent(part, of) == shown
 
 
 def test_minutes_without_traffic_are_named_and_never_count_as_up(told: Month) -> None:
