@@ -193,6 +193,7 @@ PAGES = {
     "trace": None,  # filled in: the newest call's
     "spend": "/spend",
     "reports": "/reports",
+    "report": f"/reports/monthly/{time.strftime('%Y-%m', time.gmtime())}",
     "settings": "/settings",
     "second-factor": "/accounts/2fa/",
     "password": "/accounts/password/set/",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import orjson
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
 
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.reports import links, markdown
@@ -30,7 +33,14 @@ def write(report: Report, form: str, base: str) -> bytes:
     told = story(report)
     if form == "md":
         return markdown.write(told, base).encode()
-    return render_to_string("reports/file.html", {"story": told, "base": base}).encode()
+    return render_to_string("reports/file.html", {"story": told, "base": base, "style": _style()}).encode()
+
+
+@cache
+def _style() -> SafeString:
+    """The style sheet of the page, which the file carries in itself."""
+    sheet = Path(__file__).parent / "static" / "reports" / "report.css"
+    return mark_safe(sheet.read_text())  # noqa: S308 - a file of ours
 
 
 def file_name(report: Report, form: str) -> str:

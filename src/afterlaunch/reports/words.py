@@ -26,7 +26,9 @@ def cents(nano: int) -> str:
 
 
 def cost(window: Window) -> str:
-    """The known cost; `unknown` when none of it is."""
+    """The known cost; `unknown` when none of it is; a dash where there was no call to cost anything."""
+    if not window.calls and not window.cost_nano:
+        return UNKNOWN
     if window.calls and window.calls_unknown_cost == window.calls:
         return "unknown"
     return exact(window.cost_nano)

@@ -151,7 +151,7 @@ def stretches(
     found = current().query(
         f"""with stretches as (select unnest(?::integer[]) as begins)
             select begins{keys}, {SUMS} from rollup asof join stretches on rollup.minute >= stretches.begins
-            where minute >= ? and minute < ? and {where} group by begins{keys} having sum(calls) > 0
+            where minute >= ? and minute < ? and {where} group by begins{keys} having {TOLD}
             order by begins{keys}""",
         [begins[:-1], begins[0], begins[-1], *parameters],
     )

@@ -51,7 +51,7 @@ def test_a_viewer_gets_the_own_client_and_a_stranger_nothing_of_it(told: Month) 
 def test_a_token_that_may_only_send_telemetry_gets_no_report(told: Month) -> None:
     _, secret = create_token(ADMIN, "collector", "ingest", None)
     answer = Browser().get(PATH, {"month": "2026-11"}, headers={"Authorization": f"Bearer {secret}"})
-    assert answer.status_code == 403 and answer.json()["detail"] == "Reports need the role viewer."
+    assert answer.status_code == 403 and "role viewer" in answer.json()["detail"]
     assert Browser().get(PATH).status_code == 401
 
 
