@@ -161,10 +161,14 @@ def blind_judges(report: Report, at: links.Links) -> Iterator[Advice]:
         share = judge.share("not_assessed")
         if share is not None and share > MOSTLY:
             places[judge.client, judge.system, judge.environment, judge.system_pk].append(judge.title)
+    judges = Counter((judge.client, judge.system, judge.environment) for judge in report.judges)
     for (client, system, environment, pk), titles in places.items():
         which = Figure(system, links.system(pk) if pk else at.verdicts((client, system, environment), ""))
         names = ", ".join(sorted(set(titles)))
-        line = (which, f", {environment}: these judges could not tell most of the time: {names}.")
+        if len(titles) == judges[client, system, environment]:
+            line: Line = (which, ", ", Name(environment), ": no judge could tell much for most of the time.")
+        else:
+            line = (which, ", ", Name(environment), f": these judges could not tell most of the time: {names}.")
         yield Advice("mostly_not_assessed", (*line, " Each verdict says what it lacks (traffic, history, prices)."))
 
 

@@ -77,7 +77,8 @@ def faults(
     where, parameters = narrowed(clients, equals)
     rows = current().query(
         f"""select {PLACE}, coalesce(fault, 'unknown') as fault, count(*) as calls from calls
-            where {IS_CALL} and failed and start_ns >= ? and start_ns < ? and {where} group by all order by calls desc, fault""",
+            where {IS_CALL} and failed and start_ns >= ? and start_ns < ? and {where}
+            group by all order by calls desc, fault""",
         [clock.to_ns(start), clock.to_ns(end), *parameters],
     )
     out: dict[Place, dict[str, int]] = {}
