@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, demo, doctor, replay, report, up, verify
+from afterlaunch.cli import accounts, configuration, demo, doctor, keys, replay, report, up, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +27,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(report.report, name="report")
 app.add_typer(accounts.token, name="token")
+app.add_typer(keys.key, name="key")
 
 
 def _version(asked: bool) -> None:

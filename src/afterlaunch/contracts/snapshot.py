@@ -69,7 +69,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Key:
-    """A caller key `al_<id>_<secret>`; `digest` = hex HMAC-SHA256(shared key, secret). `routes[0]` is the default."""
+    """A caller key `al_<id>_<secret>`; `digest` = hex HMAC-SHA256(shared key, secret). `routes[0]` is the default.
+    `expires_at`: seconds since 1970 from which it is refused; None: it does not expire."""
 
     id: str
     digest: str
@@ -78,6 +79,7 @@ class Key:
     tenant: str | None = None
     agent: str | None = None
     revoked: bool = False
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True)

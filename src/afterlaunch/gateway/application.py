@@ -84,9 +84,8 @@ class Gateway:
         if own:
             return own()
         try:
-            path, query = split_target(head.target)
-            if path == ASSIGNMENT:
-                return _reply(200, self._assignment(head, query))
+            if head.target.startswith(b"/afterlaunch/"):
+                return _reply(200, self._assignment(head))
             asked = read_request(head)
             configuration = self._configuration()
             key = configuration.authenticate(asked.token)
@@ -106,8 +105,11 @@ class Gateway:
             raise Refusal(503, "no-configuration", "The gateway has no verified configuration yet.", retry_after=2)
         return current
 
-    def _assignment(self, head: RequestHead, text: str) -> bytes:
+    def _assignment(self, head: RequestHead) -> bytes:
         """Which arm a unit would get now, so that the application can choose its prompt by it."""
+        path, text = split_target(head.target)
+        if path != ASSIGNMENT:
+            raise Refusal(404, "path-unknown", f"Of its own the gateway serves {ASSIGNMENT}.")
         query = parse_qs(text)
         asked = Asked(head.method, ASSIGNMENT, "", OPAQUE, query.get("route", [None])[0])
         read_headers(asked, head.headers)

@@ -141,8 +141,6 @@ class Call:
     def _done(self) -> None:
         self._stack.metrics.in_flight -= 1
         self._stack.busy[self._key.id] -= 1
-        if not self._stack.busy[self._key.id]:
-            del self._stack.busy[self._key.id]
 
     def _leave(self) -> None:
         """A caller who has seen the stream's own end has had everything: SDKs hang up there, before the transport's."""
@@ -293,8 +291,7 @@ class Call:
         usage = "exact" if last.tokens else "unknown" if metered else "none"
         metrics.call(route, arm, last.state, usage, seconds)
         if last.tokens:
-            metrics.add("tokens_total", last.tokens.input or 0, route=route, arm=arm, kind="input")
-            metrics.add("tokens_total", last.tokens.output or 0, route=route, arm=arm, kind="output")
+            metrics.tokens(route, arm, last.tokens.input or 0, last.tokens.output or 0)
         elif metered:
             why = (last.reading and last.reading.unknown) or last.state
             metrics.add("usage_unknown_total", route=route, reason=why)

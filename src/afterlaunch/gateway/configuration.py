@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.upstream import Origin
+from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
 KEEP = 10
@@ -43,6 +44,7 @@ class Configuration:
         self.epoch = snapshot.epoch
         self.routes = {route.name: route for route in snapshot.routes}
         self._keys = {key.id: key for key in snapshot.keys}
+        self._proven: dict[str, Key] = {}
         self._shared_key = shared_key
         self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
 
@@ -56,13 +58,19 @@ class Configuration:
         return target
 
     def authenticate(self, token: str) -> Key:
-        """Raises Refusal 401. Compared in constant time."""
+        """Raises Refusal 401. Compared in constant time; a token that has passed is known for as long as this
+        configuration is in force."""
+        if key := self._proven.get(token):
+            _refuse_expired(key)
+            return key
         parts = token.split("_", 2)
         key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == "al" else None
         if key is None or not hmac.compare_digest(key.digest, key_digest(parts[2], self._shared_key)):
             raise Refusal(401, "key-unknown", "This is no valid Afterlaunch caller key.")
         if key.revoked:
             raise Refusal(401, "key-revoked", "This caller key has been revoked.")
+        _refuse_expired(key)
+        self._proven[token] = key
         return key
 
     def route(self, key: Key, named: str | None) -> Route:
@@ -74,6 +82,11 @@ class Configuration:
         if named not in key.routes:
             raise Refusal(403, "route-not-allowed", "This key may not use the route that was named.")
         return self.routes[named]
+
+
+def _refuse_expired(key: Key) -> None:
+    if key.expires_at is not None and clock.now().timestamp() >= key.expires_at:
+        raise Refusal(401, "key-expired", "This caller key has expired.")
 
 
 def _target(upstream: Upstream) -> Target:

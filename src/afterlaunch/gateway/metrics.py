@@ -31,6 +31,10 @@ class Metrics:
         self._counts["calls_total", labels] += 1
         self._seconds[labels] = self._seconds.get(labels, 0.0) + seconds
 
+    def tokens(self, route: str, arm: str, asked: int, answered: int) -> None:
+        self._counts["tokens_total", (("route", route), ("arm", arm), ("kind", "input"))] += asked
+        self._counts["tokens_total", (("route", route), ("arm", arm), ("kind", "output"))] += answered
+
     def text(self, gauges: dict[str, float]) -> bytes:
         """`gauges` are read at this moment by the caller."""
         lines: list[str] = []

@@ -10,17 +10,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-Value = str | int | float | bool | list[str]
+Value = str | int | float | bool | tuple[str, ...]
 SERVER, CLIENT = 2, 3
 _SCOPE_NAME = b"afterlaunch.gateway"
 
 
-_SMALL = tuple(bytes((value,)) for value in range(0x80))
-
-
-def varint(value: int) -> bytes:
-    if 0 <= value < 0x80:
-        return _SMALL[value]
+def _varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -29,8 +24,15 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+_COMMON = tuple(_varint(value) for value in range(4096))  # lengths and counts are rarely longer
+
+
+def varint(value: int) -> bytes:
+    return _COMMON[value] if 0 <= value < 4096 else _varint(value)
+
+
 def _field(number: int, payload: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
+    return _COMMON[number << 3 | 2] + varint(len(payload)) + payload
 
 
 def _any(value: Value) -> bytes:
@@ -58,7 +60,7 @@ def attribute(key: str, value: Value) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def constant(key: str, value: str | int) -> bytes:
+def constant(key: str, value: Value) -> bytes:
     """For values that repeat from call to call: routes, arms, models, hosts, statuses, short counts."""
     return attribute(key, value)
 

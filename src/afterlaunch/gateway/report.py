@@ -197,7 +197,9 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str
     if tokens:
         parts += [constant(key, count) for key, count in zip(_TOKENS, tokens, strict=True) if count is not None]
     if reading:
-        parts += [attribute(key, value) for key, value in _reading(reading, wire)]
+        if reading.response_id:
+            parts.append(attribute("gen_ai.response.id", reading.response_id))
+        parts += [constant(key, value) for key, value in _reading(reading, wire)]
     return b"".join(parts)
 
 
@@ -213,13 +215,12 @@ def _asked_for(operation: str, provider: str, streaming: bool, exact: bool, mode
 
 
 def _reading(reading: Reading, wire: Protocol) -> list[tuple[str, Value]]:
+    """What repeats from call to call."""
     found: list[tuple[str, Value]] = []
     if reading.model:
         found.append(("gen_ai.response.model", reading.model))
-    if reading.response_id:
-        found.append(("gen_ai.response.id", reading.response_id))
     if reading.finish_reasons:
-        found.append(("gen_ai.response.finish_reasons", reading.finish_reasons[:8]))
+        found.append(("gen_ai.response.finish_reasons", tuple(reading.finish_reasons[:8])))
     if reading.service_tier:
         key = "openai.response.service_tier" if wire.family == "openai" else "gen_ai.response.service_tier"
         found.append((key, reading.service_tier))

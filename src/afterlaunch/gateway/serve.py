@@ -24,6 +24,7 @@ from afterlaunch.ground.settings import settings
 log = logging.getLogger(__name__)
 BACKLOG = 4096
 CHECK_SECONDS = 1.0
+COLLECT_AFTER = 20_000  # objects; the data path makes no circles, so looking for them often finds nothing
 
 
 class Front:
@@ -109,6 +110,7 @@ async def _run(gateway: Gateway, host: str, port: int, drain: float) -> None:
             signal.signal(name, lambda number, _: loop.call_soon_threadsafe(on, number))
     await front.start(host, port)
     gc.freeze()  # what stands now stays: the collector need not look at it again
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
     await stop.wait()
     await front.stop(drain)
 

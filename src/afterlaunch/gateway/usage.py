@@ -61,8 +61,8 @@ def _part(usage: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _first(usage: dict[str, Any], *names: str) -> int | None:
     for name in names:
-        count = _count(usage.get(name))
-        if count is not None:
+        count = usage.get(name)
+        if type(count) is int and count >= 0:  # a bool is no count
             return count
     return None
 

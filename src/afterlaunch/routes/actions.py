@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -144,11 +145,20 @@ def promote(actor: Actor, route: Route, reason: str) -> Route:
 
 @transaction.atomic
 def create_key(
-    actor: Actor, name: str, route: Route, tenant: str = "", agent: str = "", more: Sequence[Route] = ()
+    actor: Actor,
+    name: str,
+    route: Route,
+    tenant: str = "",
+    agent: str = "",
+    more: Sequence[Route] = (),
+    expires_at: datetime | None = None,
 ) -> tuple[CallerKey, str]:
-    """A caller key `al_<id>_<secret>`; the second value is shown once."""
+    """A caller key `al_<id>_<secret>`; the second value is shown once. From `expires_at` on gateways refuse it by
+    themselves, also while the server is down."""
     client = route.system.client
     actor.require(Role.ADMIN, client.slug)
+    if expires_at is not None and expires_at <= clock.now():
+        raise Invalid("A key that has expired already opens nothing.", "Name a time to come.")
     if any(other.system.client_id != client.pk for other in more):
         raise Invalid("All routes of a key belong to one client.")
     key_id, secret = secrets.token_hex(6), secrets.token_hex(24)
@@ -161,11 +171,26 @@ def create_key(
         tenant=tenant,
         agent=agent,
         created_at=clock.now(),
+        expires_at=expires_at,
     )
     key.routes.set([route, *more])
-    record(actor, "caller_key.created", f"caller_key/{key_id}", client.slug, {"name": name, "route": route.name})
+    details = {"name": name, "route": route.name, "expires_at": expires_at.isoformat() if expires_at else None}
+    record(actor, "caller_key.created", f"caller_key/{key_id}", client.slug, details)
     publish(f"key {name}")
     return key, f"al_{key_id}_{secret}"
+
+
+def keys_seen_by(actor: Actor) -> QuerySet[CallerKey]:
+    seen = actor.sees()
+    rows = CallerKey.objects.select_related("client", "default_route").prefetch_related("routes")
+    return rows if seen is None else rows.filter(client__slug__in=seen)
+
+
+def key_by_id(actor: Actor, key_id: str) -> CallerKey:
+    key = keys_seen_by(actor).filter(key_id=key_id).first()
+    if key is None:
+        raise NotFound(f"There is no caller key {key_id!r}.", "List them: afterlaunch key list")
+    return key
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from django.db import models
 
 from afterlaunch.accounts.models import Client
 from afterlaunch.estate.models import System
+from afterlaunch.ground import clock
 
 ARMS = ("baseline", "candidate")
 
@@ -78,12 +79,20 @@ class CallerKey(models.Model):
     agent = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("name",)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def state(self) -> str:
+        """ "revoked", "expired", or "" while it opens the gateway."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= clock.now() else ""
 
 
 class Published(models.Model):

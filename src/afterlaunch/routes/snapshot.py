@@ -109,4 +109,5 @@ def _key(key: CallerKey) -> contract.Key:
         tenant=key.tenant or None,
         agent=key.agent or None,
         revoked=key.revoked_at is not None,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from afterlaunch import sdk
-from afterlaunch.contracts.snapshot import seal
-from afterlaunch.gateway.configuration import KEEP, Holder
+from afterlaunch.contracts.snapshot import Key, key_digest, seal
+from afterlaunch.gateway.configuration import KEEP, Configuration, Holder
+from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.tests.house import (
     KEY,
     SHARED,
@@ -24,6 +27,7 @@ from afterlaunch.gateway.tests.house import (
     until,
 )
 from afterlaunch.gateway.tests.test_forwarding import call
+from afterlaunch.ground import clock
 
 
 def test_a_share_flips_within_a_second_without_restart(gateway_house: House) -> None:
@@ -98,3 +102,17 @@ def test_the_last_ten_stay_on_disk_and_a_damaged_newest_one_is_passed_over(tmp_p
     again = Holder(tmp_path, lambda: SHARED)
     again.start()
     assert again.epoch == KEEP + 2
+
+
+def test_a_key_is_refused_from_its_end_on_also_when_it_has_been_good_before() -> None:
+    end = clock.now() + timedelta(days=1)
+    key = Key("k1", key_digest("secret", SHARED), "acme", ("answers",), expires_at=end.timestamp())
+    made = Configuration(replace(snapshot_of("http://127.0.0.1:1"), keys=(key,)), SHARED)
+    with clock.frozen(end - timedelta(seconds=1)):
+        assert made.authenticate(KEY) == key
+    with clock.frozen(end), pytest.raises(Refusal) as refused:
+        made.authenticate(KEY)
+    assert (refused.value.status, refused.value.reason) == (401, "key-expired")
+    with clock.frozen(end), pytest.raises(Refusal) as guessed:
+        made.authenticate("al_k1_wrong")
+    assert guessed.value.reason == "key-unknown"

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.test import Client as Browser
 
@@ -11,6 +13,7 @@ from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
 from afterlaunch.routes.actions import (
     ArmValues,
     create_key,
+    key_by_id,
     promote,
     put_route,
     put_upstream,
@@ -104,3 +107,26 @@ def test_only_a_gateway_token_gets_the_snapshot(route: Route) -> None:
     assert again.status_code == 204
     refused = browser.get("/api/v1/gateway/snapshot", headers={"Authorization": f"Bearer {reader}"})
     assert refused.status_code == 403 and refused["Content-Type"] == "application/problem+json"
+
+
+def test_a_key_with_an_end_tells_gateways_when_and_one_that_has_ended_is_not_made(route: Route) -> None:
+    end = clock.now() + timedelta(days=1)
+    key, _ = create_key(ENGINE, "desk", route, expires_at=end)
+    newest = current()
+    assert newest is not None
+    assert unseal(newest[1], shared_key()).keys[0].expires_at == end.timestamp() and key.state == ""
+    with clock.frozen(end):
+        assert key.state == "expired"
+        with pytest.raises(Invalid):
+            create_key(ENGINE, "late", route, expires_at=end)
+
+
+def test_keys_of_other_clients_are_not_seen(route: Route) -> None:
+    key, _ = create_key(ENGINE, "desk", route)
+    stranger = Actor("person", "s", (Held(Role.ADMIN, "umbrella"),))
+    mate = Actor("person", "m", (Held(Role.VIEWER, "acme"),))
+    assert key_by_id(mate, key.key_id) == key
+    with pytest.raises(NotFound):
+        key_by_id(stranger, key.key_id)
+    with pytest.raises(NotAllowed):
+        revoke_key(mate, key)
