@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from afterlaunch.app.asgi import Application
+from afterlaunch.app.metrics import metrics_of
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
@@ -35,4 +36,6 @@ def open_stores(host: str) -> Stores:
     trust = bool(chosen["TRUST_LOOPBACK_CLIENTS"])
     ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"), trust_names=trust)
     hot: dict[str, Application] = {"/v1/traces": ingest, "/v1/metrics": not_taken, "/v1/logs": not_taken}
-    return Stores({**hot, "/metrics": Exposition(buffer)}, [close_store, buffer.close], buffer)
+    return Stores(
+        {**hot, "/metrics": Exposition(buffer, lambda: metrics_of(store.file))}, [close_store, buffer.close], buffer
+    )

@@ -6,7 +6,7 @@ from afterlaunch.anomalies.rules import Volume
 from afterlaunch.probes.rules import ProviderHealth
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
-from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour
+from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
 from afterlaunch.verdicts.words import Judge
 
 ARM = ("route", "arm")
@@ -17,6 +17,8 @@ JUDGES: tuple[Judge, ...] = (
     Latency(99),
     Volume(),
     CostPerHour(),
+    UnknownCost(),
+    UnknownModel(),
     CacheHits(),
     Refusals(),
     Truncated(),

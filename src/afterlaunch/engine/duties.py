@@ -47,6 +47,7 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
     """Run one claimed duty; a failure is recorded on its row, logged, and stops nobody else."""
     mine = DutyState.objects.filter(name=duty.name, holder=holder)
     following = now + timedelta(seconds=duty.period)
+    began = time.monotonic()
     try:
         duty.run(now)
     except Exception as problem:
@@ -57,12 +58,23 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
             next_due=following,
             finished_at=clock.now(),
             failures=F("failures") + 1,
+            failed_runs=F("failed_runs") + 1,
+            runs=F("runs") + 1,
+            seconds=F("seconds") + (time.monotonic() - began),
             error="".join(traceback.format_exception_only(problem)).strip()[:2000],
         )
         return False
     done = clock.now()
     mine.update(
-        holder="", held_until=None, next_due=following, finished_at=done, succeeded_at=done, failures=0, error=""
+        holder="",
+        held_until=None,
+        next_due=following,
+        finished_at=done,
+        succeeded_at=done,
+        failures=0,
+        error="",
+        runs=F("runs") + 1,
+        seconds=F("seconds") + (time.monotonic() - began),
     )
     return True
 

@@ -4,7 +4,8 @@ from django.db import models
 
 
 class DutyState(models.Model):
-    """One row per duty: who runs it now, when it ran, how it ended."""
+    """One row per duty: who runs it now, when it ran, how it ended. `failures` counts since the last success;
+    `runs`, `failed_runs` and `seconds` (real ones) are totals."""
 
     name = models.CharField(max_length=100, primary_key=True)
     holder = models.CharField(max_length=100, blank=True, default="")
@@ -15,6 +16,9 @@ class DutyState(models.Model):
     succeeded_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, default="")
+    runs = models.PositiveBigIntegerField(default=0)
+    failed_runs = models.PositiveBigIntegerField(default=0)
+    seconds = models.FloatField(default=0.0)
 
     def __str__(self) -> str:
         return self.name

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from afterlaunch.telemetry.windows import Window
-from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Status, View, too_few
+from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Status, View, too_few, usual
 
 NANO = 1_000_000_000
-LEARNED = 50
-LEARNED_HOURS = 3
+LEARNED_HOURS = 3  # hours that a usual hour is learned from
+LEARNED_CALLS = 10  # calls that make an hour count
+SPREADS = 6.0
 
 
 def cost_per_call(window: Window) -> float | None:
@@ -18,34 +19,54 @@ def cost_per_call(window: Window) -> float | None:
     return window.cost_nano / NANO / known if known else None
 
 
+def without_the_dearest(window: Window) -> Window:
+    """The window without its costliest row of the rollup, which holds its costliest call: one call is no trend."""
+    known = window.calls - window.calls_unknown_cost
+    gone = min(max(window.top_cost_calls, 1), known) if window.top_cost_nano else 0
+    return replace(window, calls=window.calls - gone, cost_nano=window.cost_nano - window.top_cost_nano)
+
+
+def judge_cost(judge: str, said: str, now: float, rest: float | None, line: float, unit: str, calls: int) -> Finding:
+    """`now` against `line`; `rest` is what is left of `now` without the dearest calls, None when nothing is."""
+    evidence = {"without_dearest": rest}
+    if now <= line:
+        return Finding(judge, Status.OK, "cost_within_line", said, now, line, unit, calls)
+    if rest is not None and rest > line:
+        return Finding(judge, Status.BREACH, "cost_above_line", said, now, line, unit, calls, evidence)
+    said += " That is a few dear calls and no trend: without them it would be within the line."
+    return Finding(judge, Status.WARNING, "few_dear_calls", said, now, line, unit, calls, evidence)
+
+
 @dataclass(frozen=True)
 class CostPerHour:
+    """Against the median hour of the last week that had calls, with room for how much hours differ."""
+
     per: tuple[str, ...] = ()
     name: str = "spend.cost_per_hour"
     title: str = "Cost per hour"
-    explanation: str = "The hour costs more than three times an hour of the last day."
+    explanation: str = "Calls cost over three times what a usual hour of the last week did, and beyond its spread."
     severity: str = "P2"
     factor: float = 3.0
 
     def assess(self, view: View) -> Finding:
-        hours = max((view.recent.end - view.recent.start).total_seconds() / 3600, 1 / 60)
-        known = view.recent.calls - view.recent.calls_unknown_cost
-        if view.recent.calls < MINIMUM_CALLS:
-            return too_few(self.name, view.recent.calls)
-        if known < view.recent.calls * 0.5:
-            said = f"The cost of {view.recent.calls_unknown_cost} of {view.recent.calls} calls is not known."
-            return Finding(self.name, Status.NOT_ASSESSED, "cost_unknown", said, count=view.recent.calls)
-        now = view.recent.cost_nano / NANO / hours
-        past_hours = view.past.minutes / 60
-        if past_hours < LEARNED_HOURS or view.past.calls < LEARNED or not view.past.cost_nano:
+        recent = view.recent
+        hours = max((recent.end - recent.start).total_seconds() / 3600, 1 / 60)
+        known = recent.calls - recent.calls_unknown_cost
+        if recent.calls < MINIMUM_CALLS:
+            return too_few(self.name, recent.calls)
+        if known < recent.calls * 0.5:
+            said = f"The cost of {recent.calls_unknown_cost} of {recent.calls} calls is not known."
+            return Finding(self.name, Status.NOT_ASSESSED, "cost_unknown", said, count=recent.calls)
+        now = recent.cost_nano / NANO / hours
+        learned = [row for row in view.hours.values() if row.cost_nano and row.calls >= LEARNED_CALLS]
+        past = usual([row.cost_nano / NANO for row in learned])
+        if past is None or past.count < LEARNED_HOURS:
             said = f"${now:,.4f} an hour; too little history to compare with."
-            return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "USD/h", view.recent.calls)
-        usual = view.past.cost_nano / NANO / past_hours
-        line = usual * self.factor
-        said = f"${now:,.4f} an hour; the last day cost ${usual:,.4f} an hour on average."
-        status = Status.BREACH if now > line else Status.OK
-        reason = "cost_above_line" if now > line else "cost_within_line"
-        return Finding(self.name, status, reason, said, now, line, "USD/h", view.recent.calls)
+            return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "USD/h", recent.calls)
+        line = max(past.median * self.factor, past.median + SPREADS * past.spread)
+        said = f"${now:,.4f} an hour; the median of {past.count} hours is ${past.median:,.4f}, the line ${line:,.4f}."
+        rest = without_the_dearest(recent).cost_nano / NANO / hours
+        return judge_cost(self.name, said, now, rest, line, "USD/h", recent.calls)
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,9 @@ class CostPerCall:
     per: tuple[str, ...] = ("route", "arm")
     name: str = "spend.cost_per_call"
     title: str = "Cost per call"
-    explanation: str = "A call costs more than twice what it used to, or what the baseline arm costs."
+    explanation: str = (
+        "A call costs over twice what it used to, or what the baseline arm costs, not only a few of them."
+    )
     severity: str = "P3"
     factor: float = 2.0
 
@@ -65,14 +88,56 @@ class CostPerCall:
         if known < MINIMUM_CALLS or now is None:
             return too_few(self.name, known)
         other = view.rival if view.rival and view.rival.calls >= MINIMUM_CALLS else view.past
-        usual = cost_per_call(other) if other.calls - other.calls_unknown_cost >= MINIMUM_CALLS else None
-        if usual is None:
+        before = cost_per_call(other) if other.calls - other.calls_unknown_cost >= MINIMUM_CALLS else None
+        if before is None:
             said = f"${now:.6f} a call; too little to compare with."
             return Finding(self.name, Status.NOT_ASSESSED, "no_baseline", said, now, None, "USD", view.recent.calls)
-        said = f"${now:.6f} a call against ${usual:.6f}."
-        status = Status.BREACH if now > usual * self.factor else Status.OK
-        reason = "cost_above_line" if now > usual * self.factor else "cost_within_line"
-        return Finding(self.name, status, reason, said, now, usual * self.factor, "USD", view.recent.calls)
+        said = f"${now:.6f} a call against ${before:.6f}."
+        rest = cost_per_call(without_the_dearest(view.recent))
+        return judge_cost(self.name, said, now, rest, before * self.factor, "USD", view.recent.calls)
+
+
+@dataclass(frozen=True)
+class UnknownCost:
+    """Calls that failed have no known cost as a rule; they are left out."""
+
+    per: tuple[str, ...] = ()
+    name: str = "spend.unknown_cost"
+    title: str = "Calls of unknown cost"
+    explanation: str = "More than 1 % of the calls have no known cost: the sums of money are too small by them."
+    severity: str = "P3"
+    limit: float = 0.01
+
+    def assess(self, view: View) -> Finding:
+        recent = view.recent
+        of, unknown = recent.calls - recent.failed, max(recent.calls_unknown_cost - recent.failed, 0)
+        advice = " Look whether their models have a price, and have streams tell their usage."
+        return judge_gap(self.name, "have no known cost", unknown, of, self.limit, advice)
+
+
+@dataclass(frozen=True)
+class UnknownModel:
+    per: tuple[str, ...] = ()
+    name: str = "spend.unknown_model"
+    title: str = "Calls of unknown model"
+    explanation: str = "More than 1 % of the calls tell no model: nobody can price or compare them."
+    severity: str = "P3"
+    limit: float = 0.01
+
+    def assess(self, view: View) -> Finding:
+        recent, advice = view.recent, " Update their instrumentation, or send the attribute gen_ai.request.model."
+        return judge_gap(self.name, "tell no model", recent.calls_unknown_model, recent.calls, self.limit, advice)
+
+
+def judge_gap(judge: str, what: str, missing: int, of: int, limit: float, advice: str) -> Finding:
+    """A gap in what is known: a warning, as nobody needs to wake for it."""
+    if of < MINIMUM_CALLS:
+        return too_few(judge, of)
+    share = missing / of
+    said = f"{missing} of {of} calls ({share:.1%}) {what}; the limit is {limit:.0%}."
+    if share > limit:
+        return Finding(judge, Status.WARNING, "gap_above_limit", said + advice, share, limit, "share", of)
+    return Finding(judge, Status.OK, "gap_within_limit", said, share, limit, "share", of)
 
 
 @dataclass(frozen=True)

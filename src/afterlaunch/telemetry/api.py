@@ -146,6 +146,7 @@ def latency(
         "rows": [
             {**row.key, "count": row.calls, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "p99_ms": row.p99_ms}
             for row in sorted(rows, key=lambda row: -row.calls)
+            if row.calls
         ],
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.ingest import Receive, Send
@@ -34,13 +36,14 @@ def text(buffer: Buffer) -> str:
 
 
 class Exposition:
-    """Answers GET /metrics."""
+    """Answers GET /metrics. `more` tells the metrics of other rooms, on a thread of its own."""
 
-    def __init__(self, buffer: Buffer) -> None:
-        self._buffer = buffer
+    def __init__(self, buffer: Buffer, more: Callable[[], str] | None = None) -> None:
+        self._buffer, self._more = buffer, more
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        body = text(self._buffer).encode()
+        more = await sync_to_async(self._more, thread_sensitive=False)() if self._more else ""
+        body = (text(self._buffer) + more).encode()
         kind = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
         headers = [kind, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

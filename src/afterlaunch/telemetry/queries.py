@@ -16,7 +16,13 @@ from afterlaunch.telemetry.windows import Window
 
 MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
-SUMS = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES) + ", max(minute) - min(minute) + 1 as minutes"
+SUMS = (
+    ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+    + ", max(minute) - min(minute) + 1 as minutes"
+    + ", coalesce(sum(calls) filter (model is null), 0)::bigint as calls_unknown_model"
+    + ", greatest(max(cost_nano), 0)::bigint as top_cost_nano"
+    + ", greatest(arg_max(calls, cost_nano), 0)::bigint as top_cost_calls"
+)
 TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
 
@@ -101,6 +107,9 @@ def _window(
         cache_read=buckets["in_cache_read"],
         cost_nano=row["cost_nano"],
         calls_unknown_cost=row["calls_unknown_cost"],
+        calls_unknown_model=row["calls_unknown_model"],
+        top_cost_nano=row["top_cost_nano"],
+        top_cost_calls=row["top_cost_calls"],
         p50_ms=spread.p50 if spread else None,
         p95_ms=spread.p95 if spread else None,
         p99_ms=spread.p99 if spread else None,

@@ -46,7 +46,8 @@ class Store:
 
     def __init__(self, file: Path, read_only: bool = False) -> None:
         if not read_only:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._connection = duckdb.connect(
                 str(file), read_only=read_only, config={"memory_limit": MEMORY, "threads": 2}

@@ -33,6 +33,9 @@ class Window:
     cache_read: int = 0
     cost_nano: int = 0
     calls_unknown_cost: int = 0
+    calls_unknown_model: int = 0  # that tell no model at all
+    top_cost_nano: int = 0  # the costliest row of the rollup: at least as much as the costliest call
+    top_cost_calls: int = 0  # and the calls that it holds
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from afterlaunch.estate.models import System
-from afterlaunch.telemetry.queries import windows
+from afterlaunch.telemetry.queries import stretches, windows
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Scope, Targets, View
@@ -21,16 +21,35 @@ RECENT = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 PAST = timedelta(hours=24)
 PLACE = ("client", "system", "environment")
 KINDS: tuple[tuple[str, ...], ...] = ((), ("route", "arm"), ("provider",))
+HOURS = 7 * 24
+Hourly = Callable[[Sequence[datetime], Sequence[str]], list[Window]]
 Ask = Callable[[datetime, datetime, Sequence[str]], list[Window]]
 Key = tuple[str | None, ...]
 
 
-def views(now: datetime, per: tuple[str, ...], targets: dict[Key, Targets], ask: Ask = windows) -> list[View]:
+def hours_before(start: datetime, names: Sequence[str], hourly: Hourly) -> dict[Key, dict[int, Window]]:
+    """The last week in hours that ended a whole number of hours before `start`."""
+    bounds = [start - timedelta(hours=back) for back in range(HOURS + 1, 0, -1)]
+    out: dict[Key, dict[int, Window]] = {}
+    for row in hourly(bounds, names):
+        back = round((start - row.end) / timedelta(hours=1))
+        out.setdefault(tuple(row.key.values()), {})[back] = row
+    return out
+
+
+def views(
+    now: datetime,
+    per: tuple[str, ...],
+    targets: dict[Key, Targets],
+    ask: Ask = windows,
+    hourly: Hourly = stretches,
+) -> list[View]:
     """A view for each scope that had calls in the last hour or the day before it."""
     names = (*PLACE, *per)
     start = now.replace(second=0, microsecond=0)
     recent = [_by_key(ask(start - width, start + timedelta(minutes=1), names)) for width in RECENT]
     past = _by_key(ask(start - PAST, start - RECENT[-1], names))
+    hours = {} if per else hours_before(start, names, hourly)  # only judges of whole systems ask for them
     out = []
     for key in {**past, **recent[-1]}:
         chosen = _enough(key, recent, now)
@@ -44,7 +63,7 @@ def views(now: datetime, per: tuple[str, ...], targets: dict[Key, Targets], ask:
         if per and not any(key[3:]):
             continue  # calls that tell no route or provider are judged with the system
         before = past.get(key) or Window(start - PAST, start, {})
-        out.append(View(scope, chosen, before, rival, targets.get(key[:3], Targets())))
+        out.append(View(scope, chosen, before, rival, targets.get(key[:3], Targets()), hours.get(key, {})))
     return out
 
 
@@ -59,14 +78,14 @@ def _enough(key: Key, recent: list[dict[Key, Window]], now: datetime) -> Window:
     return recent[-1].get(key) or Window(now - RECENT[-1], now, {})
 
 
-def run(judges: Sequence[Judge], now: datetime, ask: Ask = windows) -> int:
+def run(judges: Sequence[Judge], now: datetime, ask: Ask = windows, hourly: Hourly = stretches) -> int:
     """Assess everything; returns how many statuses changed."""
     targets = _targets()
     findings: list[tuple[Scope, Judge, Finding]] = []
     for per in KINDS:
         mine = [judge for judge in judges if judge.per == per]
         if mine:
-            seen = views(now, per, targets, ask)
+            seen = views(now, per, targets, ask, hourly)
             findings += [(view.scope, judge, judge.assess(view)) for view in seen for judge in mine]
     return _write(findings, now)
 

@@ -6,10 +6,11 @@ A judge reads a View (windows of one scope) and returns a Finding. It knows noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import exp, log, log1p
+from statistics import median
 from typing import Protocol
 
 from afterlaunch.telemetry.windows import Window
@@ -52,13 +53,15 @@ class Targets:
 @dataclass(frozen=True)
 class View:
     """`recent`: the last minutes, widened until it holds enough calls. `past`: the learned baseline before it,
-    without the recent part. `rival`: the baseline arm over the same minutes, for a candidate."""
+    without the recent part. `rival`: the baseline arm over the same minutes, for a candidate. `hours`: the hours of
+    the last week that held calls, by how many hours ago they ended (1: the hour that ended 60 minutes ago)."""
 
     scope: Scope
     recent: Window
     past: Window
     rival: Window | None = None
     targets: Targets = field(default_factory=Targets)
+    hours: Mapping[int, Window] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Judge(Protocol):
 
 
 MINIMUM_CALLS = 20
+FORGIVEN = 3.0
 CHANCE = 0.001  # a breach would come by chance at most once in so many looks at a share that is just at its limit
 
 
@@ -123,14 +127,15 @@ def judge_share(
 ) -> Finding:
     """A share against a limit: breach when it is above and chance is ruled out, warning when it may be chance.
 
-    With a `rival` (hits, of) that does as badly itself, the limit is the rival's share: the change is not to blame.
+    With a `rival` (hits, of) that does badly itself, the limit is the rival's share, but never more than FORGIVEN times
+    the limit: that another arm is bad too excuses a little, not anything.
     """
     if of < MINIMUM_CALLS:
         return too_few(judge, of)
     share = hits / of
     line = limit
     if rival and rival[1] >= MINIMUM_CALLS:
-        line = max(limit, rival[0] / rival[1])
+        line = max(limit, min(rival[0] / rival[1], limit * FORGIVEN))
     chance = round(chance_of(hits, of, line), 6)
     said = f"{hits} of {of} calls ({share:.1%}) {what}; the limit is {line:.1%}."
     evidence: dict[str, str | int | float | None] = {"hits": hits, "calls": of, "chance": chance}
@@ -140,3 +145,20 @@ def judge_share(
         said += " With so few calls it may be chance."
         return Finding(judge, Status.WARNING, "share_perhaps_above_limit", said, share, line, "share", of, evidence)
     return Finding(judge, Status.OK, "share_within_limit", said, share, line, "share", of, evidence)
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Median and robust spread (1.4826 times the median absolute deviation, the standard deviation of a normal)."""
+
+    median: float
+    spread: float
+    count: int
+
+
+def usual(values: Sequence[float]) -> Usual | None:
+    """None without values."""
+    if not values:
+        return None
+    middle = median(values)
+    return Usual(middle, 1.4826 * median(abs(value - middle) for value in values), len(values))

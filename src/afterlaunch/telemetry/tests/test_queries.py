@@ -18,6 +18,7 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import queries, store
 from afterlaunch.telemetry.conventions import normalise
 
+INJECTIONS = ("' or 1=1 --", '" or ""="', "x'); drop table rollup; --", "%", "\\0", "?")
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = START + timedelta(minutes=30)
 COUNT = 1500

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from afterlaunch.app.judges import JUDGES
 from afterlaunch.probes.rules import ProviderHealth
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
-from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour
+from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict, VerdictChange
@@ -31,9 +32,26 @@ def window(hours: float = 1, **fields: Any) -> Window:
     return Window(NOW - timedelta(hours=hours), NOW, {}, **fields)
 
 
-def view(recent: Window, past: Window | None = None, rival: Window | None = None, **targets: float) -> View:
+def view(
+    recent: Window,
+    past: Window | None = None,
+    rival: Window | None = None,
+    hours: dict[int, Window] | None = None,
+    **targets: float,
+) -> View:
     scope = Scope("acme", "support", "prod")
-    return View(scope, recent, past or window(23), rival, Targets(**targets))
+    return View(scope, recent, past or window(23), rival, Targets(**targets), hours or {})
+
+
+def week(calls: int = 200, night: int | None = None, days: int = 7, cost: float = 1.0) -> dict[int, Window]:
+    """Equal hours but for the one of the day that is now; every third costs a fifth more."""
+    return {
+        back: window(
+            calls=calls if night is None or (back + 1) % 24 else night,
+            cost_nano=int(cost * 10**9 * (1.2 if back % 3 == 0 else 1)),
+        )
+        for back in range(1, days * 24)
+    }
 
 
 GOOD = window(calls=200, p95_ms=800, p99_ms=900, cost_nano=10**9, cache_known_calls=200, cache_known_input=100)
@@ -46,7 +64,13 @@ CASES: list[tuple[Judge, View, Status, str]] = [
     (ErrorRate(), view(window(calls=20, failed=1)), Status.WARNING, "share_perhaps_above_limit"),
     (ErrorRate(), view(replace(GOOD, failed=12)), Status.BREACH, "share_above_limit"),
     (ErrorRate(), view(window(calls=19, failed=19)), Status.NOT_ASSESSED, "too_few_calls"),
-    (ErrorRate(), view(replace(GOOD, failed=12), rival=window(calls=200, failed=30)), Status.OK, "share_within_limit"),
+    (ErrorRate(), view(replace(GOOD, failed=6), rival=window(calls=200, failed=30)), Status.OK, "share_within_limit"),
+    (
+        ErrorRate(),
+        view(replace(GOOD, failed=30), rival=window(calls=200, failed=60)),
+        Status.BREACH,
+        "share_above_limit",
+    ),
     (Timeouts(), view(replace(GOOD, timeouts=8)), Status.BREACH, "share_above_limit"),
     (Latency(95), view(GOOD, PAST), Status.OK, "latency_within_line"),
     (Latency(95), view(replace(GOOD, p95_ms=1500, p95_low_ms=1300), PAST), Status.BREACH, "latency_above_line"),
@@ -54,18 +78,43 @@ CASES: list[tuple[Judge, View, Status, str]] = [
     (Latency(95), view(replace(GOOD, p95_low_ms=700), PAST, p95_ms=500), Status.BREACH, "latency_above_line"),
     (Latency(95), view(GOOD), Status.NOT_ASSESSED, "no_baseline"),
     (Latency(99), view(replace(GOOD, calls=99), PAST), Status.NOT_ASSESSED, "too_few_calls"),
-    (Volume(), view(GOOD, PAST), Status.OK, "volume_usual"),
-    (Volume(), view(window(calls=0), PAST), Status.BREACH, "no_telemetry"),
-    (Volume(), view(window(calls=20), PAST), Status.WARNING, "volume_fell"),
-    (Volume(), view(window(calls=2000), PAST), Status.WARNING, "volume_rose"),
+    (Volume(), view(GOOD, hours=week()), Status.OK, "volume_usual"),
+    (Volume(), view(window(calls=0), hours=week()), Status.BREACH, "no_telemetry"),
+    (Volume(), view(window(calls=20), hours=week()), Status.WARNING, "volume_fell"),
+    (Volume(), view(window(calls=2000), hours=week()), Status.WARNING, "volume_rose"),
+    (Volume(), view(window(calls=9), hours=week(night=8)), Status.OK, "volume_usual"),
+    (Volume(), view(window(calls=0), hours=week(night=2)), Status.NOT_ASSESSED, "quiet_hour"),
+    (Volume(), view(window(calls=200), hours=week(night=5)), Status.WARNING, "volume_rose"),
+    (Volume(), view(window(calls=190), hours=week(days=1)), Status.OK, "volume_usual"),
+    (Volume(), view(window(calls=0), hours=week(days=1)), Status.BREACH, "no_telemetry"),
+    (Volume(), view(GOOD, hours={1: GOOD}), Status.NOT_ASSESSED, "no_baseline"),
     (Volume(), view(GOOD), Status.NOT_ASSESSED, "no_baseline"),
-    (CostPerHour(), view(GOOD, PAST), Status.OK, "cost_within_line"),
-    (CostPerHour(), view(replace(GOOD, cost_nano=4 * 10**9), PAST), Status.BREACH, "cost_above_line"),
+    (CostPerHour(), view(GOOD, hours=week()), Status.OK, "cost_within_line"),
+    (CostPerHour(), view(replace(GOOD, cost_nano=4 * 10**9), hours=week()), Status.BREACH, "cost_above_line"),
+    (
+        CostPerHour(),
+        view(replace(GOOD, cost_nano=4 * 10**9, top_cost_nano=3 * 10**9, top_cost_calls=1), hours=week()),
+        Status.WARNING,
+        "few_dear_calls",
+    ),
+    (CostPerHour(), view(GOOD, PAST), Status.NOT_ASSESSED, "no_baseline"),
     (CostPerHour(), view(replace(GOOD, calls_unknown_cost=150), PAST), Status.NOT_ASSESSED, "cost_unknown"),
+    (UnknownCost(), view(replace(GOOD, calls_unknown_cost=2)), Status.OK, "gap_within_limit"),
+    (UnknownCost(), view(replace(GOOD, calls_unknown_cost=3)), Status.WARNING, "gap_above_limit"),
+    (UnknownCost(), view(replace(GOOD, calls_unknown_cost=30, failed=30)), Status.OK, "gap_within_limit"),
+    (UnknownCost(), view(window(calls=19)), Status.NOT_ASSESSED, "too_few_calls"),
+    (UnknownModel(), view(GOOD), Status.OK, "gap_within_limit"),
+    (UnknownModel(), view(replace(GOOD, calls_unknown_model=5)), Status.WARNING, "gap_above_limit"),
     (CacheHits(), view(replace(GOOD, cache_read=30), PAST), Status.WARNING, "hit_rate_below_line"),
     (CacheHits(), view(replace(GOOD, cache_read=60), PAST), Status.OK, "hit_rate_above_line"),
     (CacheHits(), view(GOOD), Status.NOT_ASSESSED, "cache_not_in_use"),
     (CostPerCall(), view(replace(GOOD, cost_nano=3 * 10**9), PAST), Status.BREACH, "cost_above_line"),
+    (
+        CostPerCall(),
+        view(replace(GOOD, cost_nano=3 * 10**9, top_cost_nano=2 * 10**9, top_cost_calls=1), PAST),
+        Status.WARNING,
+        "few_dear_calls",
+    ),
     (CostPerCall(), view(replace(GOOD, calls_unknown_cost=190), PAST), Status.NOT_ASSESSED, "too_few_calls"),
     (CostPerCall(), view(GOOD, rival=GOOD), Status.OK, "cost_within_line"),
     (Refusals(), view(replace(GOOD, refused=40)), Status.BREACH, "share_above_limit"),
@@ -80,6 +129,12 @@ def test_a_judge_says_what_it_found_and_why(judge: Judge, seen: View, status: St
     found = judge.assess(seen)
     assert (found.status, found.reason) == (status, reason)
     assert found.explanation and found.judge == judge.name
+
+
+def test_every_judge_is_on_the_page_of_judges() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "judges.md").read_text()
+    missing = [judge.name for judge in JUDGES if f"`{judge.name}`" not in page]
+    assert not missing
 
 
 @given(calls=st.integers(0, 19), bad=st.integers(0, 19))
@@ -99,6 +154,10 @@ def test_a_steady_week_raises_next_to_no_alarm() -> None:
         looks += 1
     print(f"{breaches} breaches in {looks} looks at 0.3 % errors")
     assert breaches <= 2
+
+
+def no_hours(bounds: Sequence[datetime], names: Sequence[str]) -> list[Window]:
+    return []
 
 
 def _ask(state: dict[str, Any]) -> watch.Ask:
@@ -124,12 +183,12 @@ def _ask(state: dict[str, Any]) -> watch.Ask:
 @pytest.mark.django_db
 def test_the_watch_keeps_the_latest_verdict_per_scope_and_every_change() -> None:
     state = {"refused": 0}
-    watch.run(JUDGES, NOW, _ask(state))
+    watch.run(JUDGES, NOW, _ask(state), no_hours)
     assert not Verdict.objects.filter(status="breach").exists()
     first = VerdictChange.objects.count()
-    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state)) == 0
+    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state), no_hours) == 0
     state["refused"] = 40
-    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state))
+    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state), no_hours)
     bad = Verdict.objects.filter(status="breach", judge="quality.refusals")
     assert {(v.route, v.arm) for v in bad} == {("", ""), ("answers", "candidate")}
     assert all(v.since == NOW + timedelta(minutes=2) for v in bad)
@@ -146,5 +205,5 @@ def test_the_watch_asks_a_fixed_number_of_questions(django_assert_max_num_querie
         return plain(start, end, names)
 
     with django_assert_max_num_queries(10):
-        watch.run(JUDGES, NOW, counting)
+        watch.run(JUDGES, NOW, counting, no_hours)
     assert len(asked) == 12
