@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from afterlaunch.look.formats import UNKNOWN
 from afterlaunch.reports import charts, links
 from afterlaunch.reports.blocks import Column, Figure, Items, Line, Mark, Name, Part, Section, Story, Table
 from afterlaunch.reports.contents import (
@@ -284,8 +285,8 @@ def _spend_row(row: SpendRow, at: links.Links, name: str, report: Report) -> Seq
 def _figures(row: Window, source: str) -> tuple[Line, ...]:
     buckets = row.buckets
     written = sum(buckets.get(f"in_cache_write_{kind}", 0) for kind in ("5m", "1h", "other"))
+    told = any(buckets.values())  # when no call told its usage, its tokens are unknown, not zero
     counts = (
-        row.calls,
         buckets.get("in_uncached", 0),
         buckets.get("in_cache_read", 0),
         written + buckets.get("in_tool_use", 0),
@@ -293,7 +294,8 @@ def _figures(row: Window, source: str) -> tuple[Line, ...]:
         buckets.get("out_reasoning", 0),
     )
     return (
-        *((Figure(number(count), source),) for count in counts),
+        (Figure(number(row.calls), source),),
+        *((Figure(number(count) if told else UNKNOWN, source),) for count in counts),
         (Figure(cost(row), source),),
         (Figure(number(row.calls_unknown_cost), source),),
     )

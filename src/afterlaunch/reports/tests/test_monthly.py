@@ -138,6 +138,15 @@ def test_unknown_cost_is_beside_the_sum_and_never_zero(told: Month) -> None:
     assert "unknown_cost" in [one["name"] for one in document()["what_to_improve"]]
 
 
+def test_tokens_that_no_call_told_are_unknown_and_not_zero(month: Month) -> None:
+    month.system()
+    silent = {"gen_ai.usage.input_tokens": "", "gen_ai.usage.output_tokens": ""}
+    month.calls(NOVEMBER + timedelta(days=1), 3, model="gpt-4o-mini", told=silent)
+    html = written("html")
+    row = html[html.index("gpt-4o-mini</code></td>") :].split("</tr>")[0]
+    assert re.findall(r">([^<>]+)</a>", row) == ["3", *["—"] * 5, "unknown", "3"]
+
+
 def test_incidents_tell_their_clock_and_link_to_their_page(told: Month) -> None:
     (incident,) = document()["incidents"]
     assert incident["link"] == f"{BASE}/incidents/{incident['pk']}"
