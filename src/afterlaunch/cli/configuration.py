@@ -42,6 +42,10 @@ def apply(
     colours = {"+": "green", "-": "red", "~": "yellow"}
     for line in (line for difference in differences for line in difference.lines()):
         say(f"[{colours[line[0]]}]{line.replace('[', chr(92) + '[')}[/]")
+    for difference in differences:
+        if difference.secret:
+            say(f"The key of {difference.name}, for its application; it is not shown again:")
+            sys.stdout.write(difference.secret + "\n")
     done = "would change" if dry_run else "changed"
     say(f"{len(differences)} of {len(documents)} documents {done}." if differences else "Nothing to change.")
 
@@ -52,5 +56,8 @@ def export(data: str | None = DATA) -> None:
     with_data(data)
     from afterlaunch.app.configuration.apply import export as run
     from afterlaunch.app.configuration.apply import to_yaml
+    from afterlaunch.app.configuration.people import left_out
 
     sys.stdout.write(to_yaml(run()))
+    if missing := left_out():
+        say(f"{missing} contact methods are left out: their address is a secret, and no file said where it lies.")

@@ -19,6 +19,8 @@ class ContactMethod(models.Model):
     kind = models.CharField(max_length=20)
     address = models.CharField(max_length=500)
     secret = models.CharField(max_length=200, blank=True, default="")
+    # Where a configuration file said that the address lies (env:NAME, file:/path); empty: typed in by a person.
+    reference = models.CharField(max_length=300, blank=True, default="")
     position = models.PositiveSmallIntegerField(default=0)
     code = models.CharField(max_length=12, blank=True, default="")
     created_at = models.DateTimeField()

@@ -1,6 +1,6 @@
 """Apply documents: all or nothing, idempotent, with the difference shown.
 
-1. Parse and check every document; 2. in one transaction put those that differ, in the order of the kinds;
+1. Parse and check every document (`parse`); 2. in one transaction put those that differ, in the order of the kinds;
 3. read everything again: the difference between before and after is what is shown; 4. a dry run rolls back.
 """
 
@@ -8,42 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 from django.db import transaction
 
-from afterlaunch.app.configuration.kinds import KINDS, Kind, Spec
+from afterlaunch.app.configuration.document import Spec
+from afterlaunch.app.configuration.kinds import KINDS
+from afterlaunch.app.configuration.parse import Document, Key, parse
 from afterlaunch.ground.actors import Actor
-from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.errors import AfterlaunchError, Invalid
 
-API_VERSION = "afterlaunch/v1"
-Key = tuple[str, tuple[tuple[str, str], ...]]
-_BY_NAME = {kind.name: kind for kind in KINDS}
-
-
-@dataclass(frozen=True)
-class Document:
-    kind: Kind
-    metadata: dict[str, str]
-    spec: Spec
-
-    @property
-    def key(self) -> Key:
-        return self.kind.name, tuple(sorted(self.metadata.items()))
-
-    def as_yaml(self) -> dict[str, Any]:
-        return {"apiVersion": API_VERSION, "kind": self.kind.name, "metadata": self.metadata, "spec": self.spec}
+__all__ = ["Difference", "Document", "apply", "export", "parse", "to_yaml"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`before` None: made; otherwise the fields that changed."""
+    """`before` None: made; otherwise the fields that changed. `secret`: of a new caller key, told once."""
 
     kind: str
     name: str
     before: Spec | None
     after: Spec
+    secret: str | None = None
 
     def lines(self) -> list[str]:
         if self.before is None:
@@ -53,31 +39,6 @@ class Difference:
         for name in changed:
             rows += [f"-   {name}: {self.before.get(name)}", f"+   {name}: {self.after[name]}"]
         return rows
-
-
-def parse(text: str, source: str) -> list[Document]:
-    """YAML, several documents. Raises Invalid naming source, document and field."""
-    try:
-        raw = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as problem:
-        raise Invalid(f"{source}: this is no YAML: {problem}") from None
-    return [_document(one, f"{source}, document {number}") for number, one in enumerate(raw, 1)]
-
-
-def _document(raw: Any, where: str) -> Document:
-    if not isinstance(raw, dict) or raw.get("apiVersion") != API_VERSION:
-        raise Invalid(f"{where}: apiVersion must be {API_VERSION}.")
-    kind = _BY_NAME.get(str(raw.get("kind")))
-    if kind is None:
-        raise Invalid(f"{where}: there is no kind {raw.get('kind')!r}.", "Kinds: " + ", ".join(_BY_NAME))
-    metadata, spec = raw.get("metadata"), raw.get("spec") or {}
-    if not isinstance(metadata, dict) or not isinstance(spec, dict):
-        raise Invalid(f"{where}: metadata and spec are mappings.")
-    if missing := [name for name in kind.metadata if not metadata.get(name)]:
-        raise Invalid(f"{where}: metadata.{missing[0]} is missing.")
-    if unknown := sorted(set(spec) - set(kind.fields)):
-        raise Invalid(f"{where}: {kind.name} has no field {unknown[0]!r}.", "Fields: " + ", ".join(kind.fields))
-    return Document(kind, {name: str(metadata[name]) for name in kind.metadata}, spec)
 
 
 def export() -> list[Document]:
@@ -99,20 +60,46 @@ def apply(actor: Actor, documents: Iterable[Document], dry_run: bool = False) ->
     try:
         with transaction.atomic():
             before = {document.key: document.spec for document in export()}
-            order = {kind.name: place for place, kind in enumerate(KINDS)}
-            for document in sorted(documents, key=lambda d: order[d.kind.name]):
-                if not _already(before.get(document.key), document.spec):
-                    document.kind.put(actor, document.metadata, document.spec)
+            secrets = _put(actor, _in_order(documents), before)
             for document in export():
                 old = before.get(document.key)
                 if old != document.spec:
-                    name = "/".join(document.metadata.values())
-                    differences.append(Difference(document.kind.name, name, old, document.spec))
+                    secret = None if dry_run else secrets.get(document.key)
+                    kind, name = document.kind.name, document.name
+                    differences.append(Difference(kind, name, old, document.spec, secret))
             if dry_run:
                 raise _DryRun
     except _DryRun:
         return differences
     return differences
+
+
+def _in_order(documents: Iterable[Document]) -> list[Document]:
+    """By kind. Two documents of one thing contradict each other."""
+    order = {kind.name: place for place, kind in enumerate(KINDS)}
+    found: dict[Key, Document] = {}
+    for document in documents:
+        if (other := found.get(document.key)) is not None:
+            raise Invalid(f"{document.where} is there twice.", f"Before, it stands at {other.where}.")
+        found[document.key] = document
+    return sorted(found.values(), key=lambda one: order[one.kind.name])
+
+
+def _put(actor: Actor, documents: Iterable[Document], before: dict[Key, Spec]) -> dict[Key, str]:
+    """Returns the secrets that were made. An error says which document it is about."""
+    secrets: dict[Key, str] = {}
+    for document in documents:
+        if _already(before.get(document.key), document.spec):
+            continue
+        try:
+            secret = document.kind.put(actor, document.metadata, document.spec)
+        except AfterlaunchError as problem:
+            problem.message = f"{document.where}: {problem.message}"
+            problem.args = (problem.message,)
+            raise
+        if secret:
+            secrets[document.key] = secret
+    return secrets
 
 
 def _already(existing: Spec | None, wanted: Spec) -> bool:
