@@ -32,7 +32,7 @@ def answer(document: Any) -> None:
 
 def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
     """End with 1 (the answer is no) or 2 (wrong use)."""
-    messages.print(f"[red]{text}[/red]" + (f"\n{hint}" if hint else ""))
+    messages.print(f"[red]{text}[/red]" + (f"\n{hint}" if hint else ""), soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import socket
 import sys
 from enum import StrEnum
 
@@ -39,6 +41,18 @@ def _end_cleanly_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
+def _need_free(host: str, port: int, flag: str) -> None:
+    """Before anything is started or promised: a clear word when somebody else listens there."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as problem:
+        hint = f"Another program may listen there, or another Afterlaunch. Choose another port with {flag}."
+        fail(f"Port {port} of {host} cannot be used: {problem.strerror or problem}.", hint, code=2)
+
+
 @plainly
 def up(
     data: str | None = DATA,
@@ -48,6 +62,8 @@ def up(
 ) -> None:
     """Start the server and the gateway on embedded stores, until stopped."""
     _flags(data, host, port, host, gateway_port)
+    _need_free(host, port, "--port")
+    _need_free(host, gateway_port, "--gateway-port")
     with_data(None)
     from afterlaunch.app.gateway_process import GatewayProcess
     from afterlaunch.app.server import Server, first_sign_in_link, gateway_credentials
@@ -59,7 +75,8 @@ def up(
     gateway.start()
     say(f"Afterlaunch  {settings().public_url}   gateway  http://{host}:{gateway_port}   data  {settings().data}")
     link = first_sign_in_link()
-    say(f"Sign in once with  {link}" if link else "Sign in as before; a new link: afterlaunch sign-in")
+    again = "afterlaunch sign-in" + (f" --data {shlex.quote(data)}" if data else "")
+    say(f"Sign in once with  {link}" if link else f"Sign in as before; a new link: {again}")
     sys.stderr.flush()
     _end_cleanly_on_sigterm()
     try:
