@@ -136,6 +136,16 @@ PAGES = (
     ),
     look("/settings/server", "house viewer", "The server's settings"),
     look("/settings/gateway", "viewer", "The gateway's routes and keys"),
+    do(
+        "/settings/gateway/upstreams", "house admin", "Make or alter an upstream",
+        name="another", base_url="https://api.example.org", provider="openai",
+    ),
+    do(
+        "/settings/gateway/routes", "operator", "Make a route or move its baseline",
+        name="{client}-new", system="{system}", upstream="provider",
+    ),
+    do("/settings/gateway/keys", "admin", "Make a caller key", (200,), name="desk", route="{client}-first"),
+    do("/settings/gateway/keys/{key}/revoke", "admin", "Revoke a caller key"),
     look("/settings/contacts", "signed in", "One's contact methods"),
     do("/settings/contacts/add", "signed in", "Add a contact method", kind="email", address="me@example.org"),
     do("/settings/contacts/{contact}/test", "own", "Send a test message"),

@@ -134,7 +134,7 @@ class World:
             if thing == "rolling":
                 change = advance(ENGINE, change)
             things[thing] = change.pk
-        create_key(ENGINE, f"{slug} {word(slug)} key", route)
+        things["key"] = create_key(ENGINE, f"{slug} {word(slug)} key", route)[0].key_id
 
     def fill(self, text: str, slug: str = "north") -> str:
         return text.format_map(self.ids[slug])

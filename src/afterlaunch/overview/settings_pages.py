@@ -1,4 +1,4 @@
-"""Settings, tokens, people, and the gateway's configuration."""
+"""Settings, tokens and people."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from afterlaunch.ground.actors import Actor, Held, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 from afterlaunch.ground.settings import SETTINGS, settings
 from afterlaunch.look.requests import Request
-from afterlaunch.routes.actions import routes_seen_by
-from afterlaunch.routes.models import CallerKey, Upstream
 
 
 def _clients(actor: Actor) -> QuerySet[Client]:
@@ -112,16 +110,3 @@ def server(request: Request) -> HttpResponse:
         shown = ", ".join(value) if isinstance(value, tuple) else str(value)
         rows.append({"row": row, "shown": ("set" if shown else "not set") if row.secret else shown})
     return render(request, "overview/server.html", {"rows": rows})
-
-
-@require_safe
-def gateway(request: Request) -> HttpResponse:
-    seen, chosen = request.actor.sees(), settings()
-    keys = CallerKey.objects.select_related("client", "default_route")
-    context = {
-        "routes": routes_seen_by(request.actor).order_by("name"),
-        "keys": keys if seen is None else keys.filter(client__slug__in=seen),
-        "upstreams": Upstream.objects.all() if seen is None else [],
-        "address": f"http://{chosen.text('GATEWAY_HOST')}:{chosen['GATEWAY_PORT']}",
-    }
-    return render(request, "overview/gateway.html", context)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from afterlaunch.overview import pages, settings_pages
+from afterlaunch.overview import gateway_pages, pages, settings_pages
 
 urlpatterns = [
     path("", pages.overview),
@@ -13,5 +13,9 @@ urlpatterns = [
     path("settings/tokens/<int:pk>/revoke", settings_pages.token_revoke),
     path("settings/people", settings_pages.person_invite),
     path("settings/server", settings_pages.server),
-    path("settings/gateway", settings_pages.gateway),
+    path("settings/gateway", gateway_pages.front),
+    path("settings/gateway/upstreams", gateway_pages.upstream_put),
+    path("settings/gateway/routes", gateway_pages.route_put),
+    path("settings/gateway/keys", gateway_pages.key_create),
+    path("settings/gateway/keys/<str:key_id>/revoke", gateway_pages.key_revoke),
 ]

@@ -195,14 +195,20 @@ def key_by_id(actor: Actor, key_id: str) -> CallerKey:
 
 @transaction.atomic
 def alter_key(
-    actor: Actor, key: CallerKey, route: Route, tenant: str = "", agent: str = "", more: Sequence[Route] = ()
+    actor: Actor,
+    key: CallerKey,
+    route: Route,
+    tenant: str = "",
+    agent: str = "",
+    more: Sequence[Route] = (),
+    expires_at: datetime | None = None,
 ) -> CallerKey:
-    """What an existing key opens and tells; its secret stays."""
+    """What an existing key opens and tells, and until when; its secret stays."""
     actor.require(Role.ADMIN, key.client.slug)
     if any(one.system.client_id != key.client_id for one in (route, *more)):
         raise Invalid("All routes of a key belong to one client.")
-    key.default_route, key.tenant, key.agent = route, tenant, agent
-    key.save(update_fields=["default_route", "tenant", "agent"])
+    key.default_route, key.tenant, key.agent, key.expires_at = route, tenant, agent, expires_at
+    key.save(update_fields=["default_route", "tenant", "agent", "expires_at"])
     key.routes.set([route, *more])
     told = {"name": key.name, "routes": [route.name, *(one.name for one in more)], "tenant": tenant, "agent": agent}
     record(actor, "caller_key.altered", f"caller_key/{key.key_id}", key.client.slug, told)

@@ -71,6 +71,11 @@ def instant(value: Any) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _instant_or_none(value: Any) -> str | None:
+    return None if value is None else instant(value)
+
+
+INSTANT_OR_NONE = Field("a time with its zone, such as 2027-01-01T00:00:00Z, or null", _instant_or_none)
 TEXT = Field("text", _text)
 NEEDED_TEXT = Field("text", _some_text, needed=True)
 FLAG = Field("true or false", _flag)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from afterlaunch.app.configuration.document import Metadata, Spec
-from afterlaunch.app.configuration.fields import NEEDED_TEXT, REFERENCE, TEXT, Field, list_of, mapping, number, one_of
+from afterlaunch.app.configuration.fields import (
+    INSTANT_OR_NONE,
+    NEEDED_TEXT,
+    REFERENCE,
+    TEXT,
+    Field,
+    instant,
+    list_of,
+    mapping,
+    number,
+    one_of,
+)
 from afterlaunch.app.configuration.people import client
 from afterlaunch.estate.models import System
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.routes.actions import ArmValues, alter_key, create_key, put_route, put_upstream, route_by_name
@@ -37,7 +50,13 @@ ROUTE_FIELDS = {
     "unit": Field(_UNIT.wants, _UNIT.take),
     "baseline": mapping({"upstream": NEEDED_TEXT, "model": TEXT, "promptVersion": TEXT}, needed=True),
 }
-KEY_FIELDS = {"route": NEEDED_TEXT, "routes": list_of(NEEDED_TEXT), "tenant": TEXT, "agent": TEXT}
+KEY_FIELDS = {
+    "route": NEEDED_TEXT,
+    "routes": list_of(NEEDED_TEXT),
+    "tenant": TEXT,
+    "agent": TEXT,
+    "expires": INSTANT_OR_NONE,
+}
 
 
 def read_upstreams() -> list[tuple[Metadata, Spec]]:
@@ -97,8 +116,9 @@ def put_route_document(actor: Actor, metadata: Metadata, spec: Spec) -> None:
 
 
 def _keys() -> dict[tuple[str, str], CallerKey]:
-    """Of several keys of one name the oldest one stands for it."""
+    """Those that open the gateway; of several keys of one name the oldest one stands for it."""
     rows = CallerKey.objects.filter(revoked_at=None).select_related("client", "default_route")
+    rows = rows.exclude(expires_at__lte=clock.now())
     found: dict[tuple[str, str], CallerKey] = {}
     for row in rows.prefetch_related("routes").order_by("client__slug", "name", "pk"):
         found.setdefault((row.client.slug, row.name), row)
@@ -115,6 +135,7 @@ def read_keys() -> list[tuple[Metadata, Spec]]:
                 "routes": sorted(one.name for one in row.routes.all() if one.pk != row.default_route_id),
                 "tenant": row.tenant,
                 "agent": row.agent,
+                "expires": instant(row.expires_at) if row.expires_at else None,
             },
         )
         for (slug, name), row in _keys().items()
@@ -129,8 +150,9 @@ def put_key(actor: Actor, metadata: Metadata, spec: Spec) -> str | None:
         raise Invalid(f"The route {route.name!r} belongs to another client.", "A key's routes belong to its client.")
     more = [route_by_name(actor, one) for one in spec.get("routes", [])]
     tenant, agent = spec.get("tenant", ""), spec.get("agent", "")
+    expires = datetime.fromisoformat(spec["expires"]) if spec.get("expires") else None
     known = _keys().get((of.slug, name))
     if known is None:
-        return create_key(actor, name, route, tenant, agent, more)[1]
-    alter_key(actor, known, route, tenant, agent, more)
+        return create_key(actor, name, route, tenant, agent, more, expires)[1]
+    alter_key(actor, known, route, tenant, agent, more, expires)
     return None

@@ -116,6 +116,7 @@ def test_an_altered_key_keeps_its_secret(examples: str) -> None:
         ("unit: [session, user]", "unit: [planet]", "spec.unit", "session, user"),
         ("upstream: openai, model", "model", "spec.baseline", "upstream"),
         ("spec: {route: answers, routes", "spec: {routes", "spec.route", "text"),
+        ("expires: 2099-01-01T00:00:00Z", "expires: never", "spec.expires", "with its zone"),
     ],
 )
 def test_a_bad_field_is_named_with_its_place_and_what_is_allowed(
