@@ -43,6 +43,7 @@ check: .venv/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	DJANGO_SETTINGS_MODULE=afterlaunch.app.django_settings $(BIN)/python -m django makemigrations --check --dry-run
+	$(BIN)/python tests/tools/docs.py --check
 
 test: .venv/dev.stamp .demo/chromium.stamp check
 	$(BIN)/python -m pytest -n 2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.settings import WrongSetting, settings
@@ -46,17 +47,23 @@ def _database() -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise WrongSetting(f"AFTERLAUNCH_DATABASE_URL must begin with postgresql://, not {parts.scheme}://")
+    if find_spec("psycopg") is None:
+        raise WrongSetting("AFTERLAUNCH_DATABASE_URL needs the driver: pip install 'afterlaunch[postgres]'")
+    options = dict(parse_qsl(parts.query))  # of libpq: sslmode, connect_timeout, …; a host may be a socket's folder
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
+        "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "HOST": options.pop("host", parts.hostname or ""),
+        "PORT": options.pop("port", str(parts.port or "")),
+        "OPTIONS": options,
+        "CONN_HEALTH_CHECKS": True,
     }
 
 
 SECRET_KEY = _secret_key()
+SECRET_KEY_FALLBACKS: list[str] = []
 DEBUG = False
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", _ours.text("HOST"), *_ours["ALLOWED_HOSTS"]]
 if _host := urlsplit(_ours.public_url).hostname:
@@ -128,11 +135,22 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_ADAPTER = "afterlaunch.app.sign_in.ClosedDoor"
 ACCOUNT_EMAIL_VERIFICATION = "none"
+MFA_ADAPTER = "afterlaunch.app.second_factor.Sealed"
+MFA_TOTP_ISSUER = "Afterlaunch"
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 

@@ -1,0 +1,87 @@
+"""Many writers at once, on PostgreSQL: `test_postgres.py` runs this file there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+from django.db import connection, transaction
+
+from afterlaunch.accounts.models import Client, Grant, User
+from afterlaunch.engine.duties import Duty, claim
+from afterlaunch.estate.models import System
+from afterlaunch.evidence.checkpoints import verifier_key
+from afterlaunch.evidence.log import record
+from afterlaunch.evidence.models import Entry, Head
+from afterlaunch.evidence.verify import check
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import automation
+from afterlaunch.incidents.actions import open_incident
+from afterlaunch.incidents.models import Incident
+from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.notify.outbox import claim as claim_pages
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        connection.vendor == "sqlite", reason="the tests' SQLite in memory has one hand: PostgreSQL only"
+    ),
+]
+T = TypeVar("T")
+HANDS = 6
+
+
+def at_once(deed: Callable[[int], T]) -> list[T]:
+    """Every hand in a thread and a connection of its own."""
+
+    def with_own_connection(number: int) -> T:
+        try:
+            return deed(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(HANDS) as pool:
+        return list(pool.map(with_own_connection, range(HANDS)))
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    now = clock.now()
+    client = Client.objects.create(slug="acme", name="Acme", created_at=now)
+    admin = User.objects.create_user("ada@example.org", "Ada")
+    Grant.objects.create(user=admin, role="admin", client=None)
+    ContactMethod.objects.create(user=admin, kind="email", address=admin.email, created_at=now, verified_at=now)
+    yield System.objects.create(client=client, key="desk", name="Desk")
+
+
+def test_the_evidence_stays_one_chain() -> None:
+    def write(number: int) -> None:
+        for turn in range(5):
+            with transaction.atomic():
+                record(automation(f"hand {number}"), "test.done", f"thing/{turn}", None, {"turn": turn})
+
+    at_once(write)
+    bodies = [bytes(body) for body in Entry.objects.order_by("index").values_list("body", flat=True)]
+    assert len(bodies) == Head.objects.get().size == HANDS * 5
+    assert check(bodies, [], verifier_key()).problems == ("there are entries but no signed checkpoint",)
+
+
+def test_one_fingerprint_opens_one_incident_and_pages_once(system: System) -> None:
+    opened = at_once(lambda _: open_incident(
+        automation("engine"), system=system, environment="prod", title="Bad answers", severity="P1", summary="",
+        fingerprint="one", detected_at=clock.now(), occurred_at=None,
+    ).pk)  # fmt: skip
+    assert len(set(opened)) == 1 == Incident.objects.count() == Page.objects.count()
+
+
+def test_a_page_and_a_duty_have_one_holder(system: System) -> None:
+    open_incident(
+        automation("engine"), system=system, environment="prod", title="Bad answers", severity="P1", summary="",
+        fingerprint="one", detected_at=clock.now(), occurred_at=None,
+    )  # fmt: skip
+    held = at_once(lambda _: len(claim_pages(clock.now(), 8)))
+    assert sum(held) == 1
+    duty = Duty("test.duty", 5, lambda _: None)
+    assert sum(at_once(lambda number: claim(duty, f"hand {number}", clock.now()))) == 1
