@@ -19,6 +19,7 @@ from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.telemetry.api import router as telemetry
+from afterlaunch.telemetry.signals.api import router as signals
 from afterlaunch.verdicts.api import router as verdicts
 
 api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
@@ -30,6 +31,7 @@ api.add_router("", routes)
 api.add_router("", incidents)
 api.add_router("", oncall)
 api.add_router("", telemetry)
+api.add_router("", signals)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)

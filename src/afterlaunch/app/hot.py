@@ -10,7 +10,8 @@ from afterlaunch.app.metrics import metrics_of
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
-from afterlaunch.telemetry.ingest import LOOPBACK, Ingest, not_taken
+from afterlaunch.telemetry.ingest import LOOPBACK, Door, Ingest
+from afterlaunch.telemetry.signals import receivers, tables
 from afterlaunch.telemetry.store import close_store, open_store
 
 
@@ -33,9 +34,14 @@ def open_stores(host: str) -> Stores:
     store = open_store(chosen.data / "telemetry.duckdb")
     buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
-    trust = bool(chosen["TRUST_LOOPBACK_CLIENTS"])
-    ingest = Ingest(buffer, max_body, open_door=host in (*LOOPBACK, "localhost"), trust_names=trust)
-    hot: dict[str, Application] = {"/v1/traces": ingest, "/v1/metrics": not_taken, "/v1/logs": not_taken}
-    return Stores(
-        {**hot, "/metrics": Exposition(buffer, lambda: metrics_of(store.file))}, [close_store, buffer.close], buffer
-    )
+    door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]))
+    tables.prepare(store)
+    metrics, logs = (Buffer(tables.Lander(store, one), buffer.max_bytes) for one in tables.TABLES)
+    hot: dict[str, Application] = {
+        "/v1/traces": Ingest(buffer, max_body, door),
+        "/v1/metrics": Ingest(metrics, max_body, door, receivers.METRICS),
+        "/v1/logs": Ingest(logs, max_body, door, receivers.LOGS),
+        "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
+        "/metrics": Exposition(buffer, lambda: metrics_of(store.file)),
+    }
+    return Stores(hot, [close_store, buffer.close, metrics.close, logs.close], buffer)

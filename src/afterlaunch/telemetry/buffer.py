@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -16,12 +16,21 @@ import pyarrow as pa
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid, Overloaded
 from afterlaunch.telemetry.conventions import HOUSE
-from afterlaunch.telemetry.store import Store
 
 log = logging.getLogger(__name__)
 COMPANY_SECONDS = 0.05
 LINGER_SECONDS = 0.003
 MAX_ROWS = 16_384
+
+
+class Lander(Protocol):
+    """Where batches of one signal land: the store itself for spans."""
+
+    def commit(self, tables: list[Any]) -> tuple[int, int]:
+        """Returns (stored, duplicates). When it returns, the rows are durable."""
+        ...
+
+    def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None: ...
 
 
 @dataclass
@@ -56,8 +65,8 @@ class _Waiting:
 class Buffer:
     """A bounded queue in front of the one writer."""
 
-    def __init__(self, store: Store, max_bytes: int) -> None:
-        self._store, self._max = store, max_bytes
+    def __init__(self, store: Lander, max_bytes: int) -> None:
+        self._store, self.max_bytes = store, max_bytes
         # Not SimpleQueue: CPython 3.11's get(timeout) waits for ever when the time is up between two of its steps.
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._held = self._decoding = 0
@@ -73,7 +82,7 @@ class Buffer:
     def reserve(self, size: int) -> None:
         """Take room for a body before it is decoded. Raises Overloaded when there is none."""
         with self._lock:
-            if self._held + size > self._max and self._held:
+            if self._held + size > self.max_bytes and self._held:
                 self.counts.add(refused_full=1)
                 raise Overloaded(
                     "The telemetry buffer is full.", "Send again later; nothing of this body was stored.", 1
@@ -157,7 +166,7 @@ class Buffer:
             waiting.done.set_exception(deeper)
             return
         self.counts.add(buried=waiting.table.num_rows)
-        waiting.done.set_exception(Invalid("The spans cannot be stored; they are kept as a dead letter."))
+        waiting.done.set_exception(Invalid("The items cannot be stored; they are kept as a dead letter."))
 
 
 def _as_bytes(table: Any) -> bytes:

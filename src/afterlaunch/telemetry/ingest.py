@@ -1,4 +1,4 @@
-"""OTLP/HTTP traces: a raw ASGI application. 200 only after the commit."""
+"""OTLP/HTTP: a raw ASGI application for each signal. 200 only after the commit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import orjson
 from asgiref.sync import sync_to_async
@@ -28,7 +29,7 @@ from afterlaunch.ground.errors import (
     Unsupported,
 )
 from afterlaunch.telemetry.buffer import Buffer
-from afterlaunch.telemetry.conventions import HOUSE, Normalised, normalise
+from afterlaunch.telemetry.conventions import HOUSE, normalise
 
 log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,12 +41,46 @@ LOOPBACK = ("127.0.0.1", "::1")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-class Ingest:
-    """`open_door`: the server listens on loopback only, so a loopback sender needs no token. Without one it writes for
-    the house, whatever client its resource names, unless `trust_names`."""
+class Made(Protocol):
+    """What a body became: rows to commit, and what can never be stored."""
 
-    def __init__(self, buffer: Buffer, max_body: int, open_door: bool, trust_names: bool = False) -> None:
-        self._buffer, self._max, self._open, self._trust = buffer, max_body, open_door, trust_names
+    @property
+    def table(self) -> Any: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def messages(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One kind of telemetry. `decode(body, content type, client, received_ns)` raises Invalid or Unsupported;
+    `rejected` is the field of the response's partial success."""
+
+    name: str
+    decode: Callable[[bytes, str, str | None, int], Made]
+    response: Any
+    rejected: str
+
+
+@dataclass(frozen=True)
+class Door:
+    """`open`: the server listens on loopback only, so a loopback sender needs no token. Without one it writes for the
+    house, whatever client its resource names, unless `trust_names`."""
+
+    open: bool
+    trust_names: bool = False
+
+
+TRACES = Signal("spans", normalise, ExportTraceServiceResponse, "rejected_spans")
+
+
+class Ingest:
+    """One signal's receiver."""
+
+    def __init__(self, buffer: Buffer, max_body: int, door: Door, signal: Signal = TRACES) -> None:
+        self._buffer, self._max, self._signal = buffer, max_body, signal
+        self._open, self._trust = door.open, door.trust_names
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="otlp-decode")
         self._known: dict[str, tuple[float, str | None]] = {}
 
@@ -64,11 +99,12 @@ class Ingest:
         except Exception:
             # By the protocol a 500 is not sent again: what may pass by itself must be a 503.
             log.exception("telemetry could not be stored")
-            await _status(send, json, 503, "The spans could not be stored; send them again.", [(b"retry-after", b"2")])
+            said_so = f"The {self._signal.name} could not be stored; send them again."
+            await _status(send, json, 503, said_so, [(b"retry-after", b"2")])
         else:
-            await _success(send, json, said)
+            await _success(send, json, said, self._signal)
 
-    async def _take(self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive) -> Normalised:
+    async def _take(self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive) -> Made:
         client = await self._sender(scope, headers)
         body = await asyncio.wait_for(self._read(headers, receive), READ_SECONDS)
         size = max(len(body), 1)
@@ -77,7 +113,7 @@ class Ingest:
             loop = asyncio.get_running_loop()
             kind, now = headers.get("content-type", ""), clock.now_ns()
             try:
-                made = await loop.run_in_executor(self._pool, normalise, body, kind, client, now)
+                made = await loop.run_in_executor(self._pool, self._signal.decode, body, kind, client, now)
             finally:
                 self._buffer.decoded()
             self._buffer.counts.add(requests=1, received=made.table.num_rows + made.rejected, rejected=made.rejected)
@@ -138,13 +174,6 @@ class Ingest:
             raise Invalid(f"The body is no gzip: {problem}") from None
 
 
-async def not_taken(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Metrics and logs: told so, never accepted and dropped."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    json = headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-    await _status(send, json, 404, "Only traces are taken so far: send them to /v1/traces.", [])
-
-
 def _client_of(header: str) -> str | None:
     from django.db import OperationalError
 
@@ -179,15 +208,17 @@ async def _status(send: Send, json: bool, status: int, message: str, extra: list
     await _answer(send, status, json, body, extra)
 
 
-async def _success(send: Send, json: bool, made: Normalised) -> None:
+async def _success(send: Send, json: bool, made: Made, signal: Signal) -> None:
     message = "; ".join(made.messages)
     if json:
-        partial = {"rejectedSpans": str(made.rejected), "errorMessage": message}
+        first, *rest = signal.rejected.split("_")
+        name = first + "".join(word.capitalize() for word in rest)
+        partial = {name: str(made.rejected), "errorMessage": message}
         body = orjson.dumps({"partialSuccess": partial} if made.rejected else {})
     else:
-        response = ExportTraceServiceResponse()
+        response = signal.response()
         if made.rejected:
-            response.partial_success.rejected_spans = made.rejected
+            setattr(response.partial_success, signal.rejected, made.rejected)
             response.partial_success.error_message = message
         body = response.SerializeToString()
     await _answer(send, 200, json, body, [])

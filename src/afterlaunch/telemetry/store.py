@@ -30,13 +30,16 @@ NOT_YET_STORED = """create or replace temp table incoming as
     qualify row_number() over (partition by client, trace_id, span_id) = 1"""
 
 
-def _type(field: Any) -> str:
-    if pa.types.is_fixed_size_binary(field.type):
+def column_type(field: Any) -> str:
+    """The DuckDB type that keeps an Arrow field."""
+    if pa.types.is_fixed_size_binary(field.type) or pa.types.is_binary(field.type):
         return "blob"
     if pa.types.is_map(field.type):
         return "map(varchar, varchar)"
     if pa.types.is_list(field.type):
-        return "varchar[]"
+        return column_type(field.type.value_field) + "[]"
+    if pa.types.is_float64(field.type):
+        return "double"
     names = {pa.string(): "varchar", pa.bool_(): "boolean", pa.int8(): "tinyint", pa.int16(): "smallint"}
     return names.get(field.type, "bigint")
 
@@ -62,7 +65,7 @@ class Store:
             self._prepare()
 
     def _prepare(self) -> None:
-        columns = ", ".join(f'"{field.name}" {_type(field)}' for field in SPANS)
+        columns = ", ".join(f'"{field.name}" {column_type(field)}' for field in SPANS)
         for statement in (
             f"create table if not exists spans ({columns})",
             schema.CALLS,
@@ -101,7 +104,7 @@ class Store:
         if not batch.num_rows:
             return 0, 0
         ids = keys(batch["span_id"])
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             cursor.register("batch", batch)
             stored = self._store(cursor, self._seen.may_repeat(ids))
         self._seen.add(ids)
@@ -109,11 +112,11 @@ class Store:
 
     def settle(self, now_ns: int) -> int:
         """Count usage that was told in sum only (`aggregates`); returns how many rows changed."""
-        with self._transaction() as cursor:
+        with self.transaction() as cursor:
             return aggregates.settle(cursor, now_ns)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Any]:
+    def transaction(self) -> Iterator[Any]:
         """A cursor of the one writer; all or nothing."""
         with self._write:
             cursor = self._connection.cursor()

@@ -22,7 +22,7 @@ from afterlaunch.telemetry import exposition, queries
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.ingest import Ingest
+from afterlaunch.telemetry.ingest import Door, Ingest
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def post(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Ingest(buffer, max_body, open_door, trust_names)(scope, receive, send))
+    asyncio.run(Ingest(buffer, max_body, Door(open_door, trust_names))(scope, receive, send))
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, sent[1]["body"]
 

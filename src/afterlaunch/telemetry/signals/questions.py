@@ -1,0 +1,171 @@
+"""Questions to metrics and logs. `clients` None means all; otherwise only theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.store import current
+
+Clients = frozenset[str] | None
+COLUMNS = ("client", "system", "environment", "service", "host")
+OVER = {"avg": "avg", "sum": "sum", "max": "max", "min": "min"}
+LOOK_BACK = timedelta(minutes=10)  # so that a counter's first step has a point before it
+MAX_STEPS = 11_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A step's value of one group, in the metric's unit; counters as their rise per second."""
+
+    at: datetime
+    key: Mapping[str, str | None]
+    value: float
+    series: int
+
+
+def _narrow(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, list[Any]]:
+    parts: list[str] = ["true"]
+    parameters: list[Any] = []
+    if clients is not None:
+        parts.append("list_contains(?, client)")
+        parameters.append(sorted(clients))
+    for name, value in equals.items():
+        column, wanted = _column(name)
+        parts.append(f"{column} is not distinct from ?")
+        parameters += [*wanted, value]
+    return " and ".join(parts), parameters
+
+
+def _column(name: str) -> tuple[str, list[str]]:
+    """SQL of a place or, for any other name, of a label."""
+    return (f'"{name}"', []) if name in COLUMNS else ("labels[?]", [name])
+
+
+def names(start: datetime, end: datetime, clients: Clients = None, **equals: str | None) -> list[dict[str, Any]]:
+    """Every metric that has points in [start, end): name, unit, kind, how many series, systems and when last."""
+    where, parameters = _narrow(clients, equals)
+    return current().query(
+        f"""select name, any_value(unit) as unit, any_value(kind) as kind, count(distinct series) as series,
+              list_sort(list(distinct system)) as systems, max(at_ns) as last_ns
+            from points where at_ns >= ? and at_ns < ? and {where} group by name order by name""",
+        [clock.to_ns(start), clock.to_ns(end), *parameters],
+    )
+
+
+def over_time(
+    name: str,
+    start: datetime,
+    end: datetime,
+    step_seconds: int,
+    clients: Clients = None,
+    group_by: Sequence[str] = (),
+    combine: str = "avg",
+    **equals: str | None,
+) -> list[Sample]:
+    """One value per step and group. Within a step a gauge is averaged over its series' points; counters and deltas
+    become rises per second (a fall is a restart from zero; a gap gives nothing). Then series are combined by
+    `combine`: avg, sum, max or min. Histograms give their mean. Raises Invalid."""
+    if combine not in OVER:
+        raise Invalid(f"{combine!r} is no way to combine series.", "One of: " + ", ".join(OVER))
+    steps = (end - start).total_seconds() / max(step_seconds, 1)
+    if step_seconds < 1 or steps > MAX_STEPS:
+        raise Invalid("That is too fine a step for so long a time.", f"At most {MAX_STEPS} steps.")
+    where, parameters = _narrow(clients, equals)
+    groups = [_column(one) for one in group_by]
+    keys = "".join(f", {sql} as g{number}" for number, (sql, _) in enumerate(groups))
+    labels = [one for _, wanted in groups for one in wanted]
+    first, last, step = clock.to_ns(start), clock.to_ns(end), step_seconds * 1_000_000_000
+    grouped = "".join(f", g{number}" for number in range(len(groups)))
+    rows = current().query(
+        f"""with told as (
+              select series, at_ns, kind, cumulative, value, count, sum{keys},
+                lag(value) over w as value_before, lag(count) over w as count_before, lag(sum) over w as sum_before
+              from points where name = ? and at_ns >= ? and at_ns < ? and {where}
+              window w as (partition by series order by at_ns)),
+            rises as (
+              select *, (at_ns - {first}) // {step} as step,
+                case when kind = 'histogram' and cumulative and (count_before is null or count < count_before) then null
+                     when kind = 'histogram' and cumulative then count - count_before else count end as calls,
+                case when kind = 'histogram' and cumulative then sum - sum_before else sum end as summed,
+                case when kind = 'counter' and value_before is null then null
+                     when kind = 'counter' and value < value_before then value
+                     when kind = 'counter' then value - value_before else value end as risen
+              from told),
+            per_series as (
+              select series, step{grouped},
+                case when any_value(kind) in ('counter', 'delta') then sum(risen) / {step_seconds}
+                     when any_value(kind) in ('histogram', 'summary') then sum(summed) / nullif(sum(calls), 0)
+                     else avg(value) end as value
+              from rises where at_ns >= {first} group by series, step{grouped})
+            select step{grouped}, {OVER[combine]}(value) as value, count(*) as series
+            from per_series where value is not null group by step{grouped} order by step{grouped}""",
+        [*labels, name, clock.to_ns(start - LOOK_BACK), last, *parameters],
+    )
+    return [
+        Sample(
+            clock.from_ns(first + row["step"] * step),
+            {group: row[f"g{number}"] for number, group in enumerate(group_by)},
+            row["value"],
+            row["series"],
+        )
+        for row in rows
+    ]
+
+
+def records(
+    start: datetime,
+    end: datetime,
+    clients: Clients = None,
+    limit: int = 100,
+    text: str = "",
+    least_severity: int = 0,
+    trace_id: str | None = None,
+    cursor: str | None = None,
+    **equals: str | None,
+) -> list[dict[str, Any]]:
+    """Log records, newest first; page on with the `cursor` of the last row. `text` is looked for in bodies and events,
+    whatever its case. Raises Invalid."""
+    for name in equals:
+        if name not in COLUMNS:
+            raise Invalid(f"{name!r} is no column of logs.", "One of: " + ", ".join(COLUMNS))
+    where, parameters = _narrow(clients, equals)
+    if text:
+        where += (
+            " and (contains(lower(coalesce(body, '')), lower(?)) or contains(lower(coalesce(event, '')), lower(?)))"
+        )
+        parameters += [text, text]
+    if least_severity:
+        where += " and severity >= ?"
+        parameters.append(least_severity)
+    if trace_id:
+        try:
+            parameters.append(bytes.fromhex(trace_id))
+        except ValueError:
+            raise Invalid("A trace id is 32 hex digits.") from None
+        where += " and trace_id = ?"
+    if cursor is not None:
+        where += " and (at_ns, digest) < (?, ?)"
+        parameters += _place(cursor)
+    rows = current().query(
+        f"select * from records where at_ns >= ? and at_ns < ? and {where}"
+        f" order by at_ns desc, digest desc limit {int(limit)}",
+        [clock.to_ns(start), clock.to_ns(end), *parameters],
+    )
+    for row in rows:
+        row["cursor"] = f"{row['at_ns']}-{row.pop('digest')}"
+        for name in ("trace_id", "span_id"):
+            row[name] = row[name].hex() if row[name] else None
+        row["attributes"] = dict(row["attributes"] or {})
+    return rows
+
+
+def _place(cursor: str) -> list[int]:
+    at, _, digest = cursor.partition("-")
+    if not (at.isdigit() and digest.isdigit()):
+        raise Invalid("That is no cursor of a list of logs.", "Use the `cursor` of the answer before.")
+    return [int(at), int(digest)]
