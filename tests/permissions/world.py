@@ -28,6 +28,7 @@ from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.signals import points, records, tables
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 
 ENGINE = automation("engine")
@@ -46,6 +47,7 @@ class World:
         self.tokens: dict[str, str] = {}
         self.ids: dict[str, dict[str, object]] = {}
         store = stores.open_store(folder / "telemetry.duckdb")
+        tables.prepare(store)
         put_upstream(ENGINE, "provider", "https://api.example.org", "openai")
         for slug in ("north", "south"):
             self._client(slug)
@@ -55,6 +57,8 @@ class World:
         sign(clock.now())
         for slug in ("north", "south"):
             store.commit([normalise(telemetry(slug), "application/json", slug, clock.now_ns()).table])
+            for table, take, body in signals(slug):
+                tables.Lander(store, table).commit([take(body, "application/json", slug, clock.now_ns()).table])
             mine = Entry.objects.filter(client=slug).order_by("index").first()
             assert mine is not None
             self.ids[slug]["entry"] = mine.index
@@ -185,3 +189,25 @@ def telemetry(slug: str, claims: str | None = None) -> bytes:
 
 def _attribute(key: str, value: object) -> dict[str, Any]:
     return {"key": key, "value": {"intValue" if isinstance(value, int) else "stringValue": str(value)}}
+
+
+def signals(slug: str) -> tuple[tuple[tables.Table, Any, bytes], ...]:
+    """A metric and a log record of the client's, each with the table it belongs to and what decodes it."""
+    said, at = word(slug), str(clock.now_ns() - 1_000_000_000)
+    resource = {"attributes": [_attribute("service.name", f"{slug}-desk")]}
+    label = [_attribute("queue", f"{said}-queue")]
+    point = {"timeUnixNano": at, "asDouble": 3.0, "attributes": label}
+    # both clients have `queue_depth`; only one has its other metric
+    metrics = [{"name": name, "gauge": {"dataPoints": [point]}} for name in ("queue_depth", f"{said}_depth")]
+    record = {
+        "timeUnixNano": at,
+        "severityNumber": 9,
+        "body": {"stringValue": f"{said} line"},
+        "traceId": trace_of(slug),
+    }
+    metric_body = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}
+    log_body = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}
+    return (
+        (tables.METRICS, points.from_otlp, orjson.dumps(metric_body)),
+        (tables.LOGS, records.from_otlp, orjson.dumps(log_body)),
+    )

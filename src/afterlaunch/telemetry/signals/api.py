@@ -32,7 +32,7 @@ def list_metrics(
     }
 
 
-@router.get("/metrics/{str:name}")
+@router.get("/metrics/points")
 def one_metric(
     request: Request,
     name: str,
