@@ -165,7 +165,7 @@ REST = (
     look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
     look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
     look(f"{API}/metrics", "viewer", "Metrics", "client=north", "system=north-desk"),
-    look(f"{API}/metrics/points?name=queue_depth", "viewer", "A metric over time", "group_by=client,system,queue"),
+    look(f"{API}/metrics/points?name=queue_depth&group_by=client,system,queue", "viewer", "A metric over time"),
     look(f"{API}/logs", "viewer", "Logs", "client=north", "text=line", "trace_id=" + "a" * 32),
     look(f"{API}/availability", "viewer", "Availability", "client=north", "system=north-desk"),
     look(f"{API}/reports/monthly?month={{month}}", "viewer", "A month's report", "month={month}&client=north"),
