@@ -9,7 +9,8 @@ of the targets turns with every round, since nobody's minute is like another's. 
 medians: CPU per request of both, their ratio, and the latency added to a direct call, p50 and p99, at one caller and at
 sixteen; exit 1 above the bar of ten. Uses three ports from `--port` on.
 
-Measured on 2 busy cores: 7 to 11 times nginx (29-38 against 250-313 microseconds); before the lean data path 15 to 16.
+Measured with three rounds on 2 busy cores: 271 microseconds against 31 of nginx, 8.7 times. Turn by turn in the same
+minutes 7.3 times, where the gateway on uvicorn and aiohttp took 17.6 times.
 """
 
 from __future__ import annotations
