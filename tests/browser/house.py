@@ -182,6 +182,7 @@ PAGES = {
     "incidents": "/incidents",
     "incident": "/incidents/2",
     "incident-contained": "/incidents/1",
+    "silences": "/silences",
     "oncall": "/oncall",
     "systems": "/systems",
     "system": "/systems/1",

@@ -1,7 +1,6 @@
 """Looks at every page with chromium: `python tests/browser/shots.py FOLDER [page …]`.
 
 Prints what is wrong with a page (status, console, failed requests, overflow) and exits 1 then.
-With `--pictures` it writes the few pictures of the README instead.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-PICTURES = ("overview", "system", "trace", "spend", "incident", "change")
 LOOKS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 
 
-def main(folder: Path, wanted: list[str], pictures: bool) -> int:
+def main(folder: Path, wanted: list[str]) -> int:
     os.environ["AFTERLAUNCH_DATA"] = tempfile.mkdtemp(prefix="shots-")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; nothing here is async
     os.environ["AFTERLAUNCH_ENGINE_PERIOD"] = "1"
@@ -30,11 +28,10 @@ def main(folder: Path, wanted: list[str], pictures: bool) -> int:
         house.story()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
-            for name in wanted or (PICTURES if pictures else PAGES):
+            for name in wanted or PAGES:
                 address = PAGES[name] or eyes.a_trace()
-                for width, scheme in [(1280, "light")] if pictures else LOOKS:
-                    file = folder / (f"{name}.png" if pictures else f"{name}-{width}-{scheme}.png")
-                    wrong += eyes.look(address, width, scheme, file, full=not pictures)
+                for width, scheme in LOOKS:
+                    wrong += eyes.look(address, width, scheme, folder / f"{name}-{width}-{scheme}.png")
     finally:
         house.close()
     print("\n".join(wrong) or "every page is well")
@@ -42,5 +39,4 @@ def main(folder: Path, wanted: list[str], pictures: bool) -> int:
 
 
 if __name__ == "__main__":
-    arguments = [one for one in sys.argv[1:] if one != "--pictures"]
-    raise SystemExit(main(Path(arguments[0]), arguments[1:], "--pictures" in sys.argv))
+    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -109,6 +109,7 @@ PAGES = (
     look("/ack/{ack}", "anybody", "An acknowledge link, shown"),
     do("/ack/{ack}", "anybody", "An acknowledge link without its confirmation", (400,)),
     look("/changes", "viewer", "Changes", "state=proposed", "state=rolling_out"),
+    do("/changes/propose", "operator", "Propose a change", route="north-first", title="x", model="other"),
     look("/changes/{proposed}", "viewer", "A change"),
     do("/changes/{proposed}/approve", "operator", "Approve a change"),
     do("/changes/{approved}/advance", "operator", "Advance a change"),

@@ -62,6 +62,18 @@ def _locked(actor: Actor, change: Change, role: Role = Role.OPERATOR) -> Change:
     return fresh
 
 
+def altered(
+    route: Route, upstream: str | None = None, model: str | None = None, prompt_version: str | None = None
+) -> ArmValues:
+    """The baseline's values, but for what is given."""
+    arm = route.arm("baseline")
+    return ArmValues(
+        upstream if upstream is not None else (arm.upstream.name if arm else ""),
+        model if model is not None else (arm.model if arm else ""),
+        prompt_version if prompt_version is not None else (arm.prompt_version if arm else ""),
+    )
+
+
 @transaction.atomic
 def propose(actor: Actor, route: Route, title: str, values: ArmValues, description: str = "") -> Change:
     """Propose other values for a route. Its kind follows from what differs from the baseline."""

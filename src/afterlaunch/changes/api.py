@@ -8,7 +8,7 @@ from afterlaunch.changes import actions
 from afterlaunch.changes.models import Change
 from afterlaunch.incidents.actions import incident_by_id
 from afterlaunch.look.requests import Request
-from afterlaunch.routes.actions import ArmValues, route_by_name
+from afterlaunch.routes.actions import route_by_name
 
 router = Router(tags=["changes"])
 
@@ -71,12 +71,7 @@ def list_changes(
 def propose(request: Request, body: Proposal) -> dict[str, Any]:
     """Propose other values for a route."""
     route = route_by_name(request.actor, body.route)
-    arm = route.arm("baseline")
-    values = ArmValues(
-        body.upstream if body.upstream is not None else (arm.upstream.name if arm else ""),
-        body.model if body.model is not None else (arm.model if arm else ""),
-        body.prompt_version if body.prompt_version is not None else (arm.prompt_version if arm else ""),
-    )
+    values = actions.altered(route, body.upstream, body.model, body.prompt_version)
     return as_document(actions.propose(request.actor, route, body.title, values, body.description))
 
 

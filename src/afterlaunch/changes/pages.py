@@ -17,6 +17,7 @@ from afterlaunch.ground.errors import NotFound
 from afterlaunch.incidents.actions import incident_by_id
 from afterlaunch.incidents.models import Incident
 from afterlaunch.look.requests import Request
+from afterlaunch.routes.actions import route_by_name, routes_seen_by
 from afterlaunch.telemetry.queries import windows
 
 PER_PAGE = 50
@@ -35,7 +36,14 @@ def changes(request: Request) -> HttpResponse:
         start = incident.detected_at - timedelta(days=1)
         rows = rows.filter(system=incident.system, proposed_at__gte=start, proposed_at__lte=incident.detected_at)
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "states": STATES, "state": state, "incident": incident}
+    routes = routes_seen_by(request.actor).select_related("system__client")
+    context = {
+        "page": page,
+        "states": STATES,
+        "state": state,
+        "incident": incident,
+        "routes": [one for one in routes if request.actor.may(Role.OPERATOR, one.system.client.slug)],
+    }
     return render(request, "changes/changes.html", context)
 
 
@@ -80,6 +88,17 @@ def _arms(row: Change) -> list[dict[str, Any]]:
         start, end, ["arm"], frozenset({row.system.client.slug}), system=row.system.key, route=row.route.name
     )
     return [{"arm": w.key["arm"], "window": w} for w in found if w.key["arm"]]
+
+
+@require_POST
+def propose(request: Request) -> HttpResponse:
+    """Other values for a route; an empty field keeps the baseline's."""
+    form = request.POST
+    route = route_by_name(request.actor, form.get("route", ""))
+    given = {name: form.get(name, "").strip() or None for name in ("upstream", "model", "prompt_version")}
+    values = actions.altered(route, **given)
+    change = actions.propose(request.actor, route, form.get("title", ""), values, form.get("description", "").strip())
+    return redirect(change.get_absolute_url())
 
 
 @require_POST

@@ -6,6 +6,7 @@ from afterlaunch.changes import pages
 
 urlpatterns = [
     path("changes", pages.changes),
+    path("changes/propose", pages.propose),
     path("changes/<int:pk>", pages.change),
     path("changes/<int:pk>/rollback", pages.rollback),
     path("incidents/<int:pk>/contain", pages.contain),

@@ -163,6 +163,7 @@ def product(tmp_path: Path) -> Any:
         site.write_text(SITE)
         made.command("apply", "-f", str(site))
         made.tokens["operator"] = made.command("token", "create", "--name", "t", "--role", "operator")
+        made.tokens["sender"] = made.command("token", "create", "--name", "s", "--role", "ingest", "--client", "acme")
         done = subprocess.run([sys.executable, "-c", KEY], env=made.paths, capture_output=True, text=True, check=True)
         found = re.search(r"^key (\S+)$", done.stdout, re.M)
         assert found
@@ -186,8 +187,8 @@ def test_the_gateway_serves_the_baseline_within_two_seconds_of_the_verdict(produ
         return str(product.ask(question, None, product.key)["arm"])
 
     until(lambda: arm() == "candidate", 20)
-    product.ask(f"{product.server}/v1/traces", spans("baseline", False, 40, 1_000))
-    product.ask(f"{product.server}/v1/traces", spans("candidate", True, 40, 2_000))
+    product.ask(f"{product.server}/v1/traces", spans("baseline", False, 40, 1_000), product.tokens["sender"])
+    product.ask(f"{product.server}/v1/traces", spans("candidate", True, 40, 2_000), product.tokens["sender"])
     until(lambda: arm() == "baseline", 90)
     served = datetime.now(UTC)
     verdicts = product.ask(f"{api}/verdicts", None, operator)["verdicts"]

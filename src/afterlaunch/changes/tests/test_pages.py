@@ -89,6 +89,17 @@ def test_a_viewer_cannot_contain(browser: Browser, change: Change) -> None:
     assert change.state == "rolling_out"
 
 
+def test_a_change_is_proposed_on_the_page(browser: Browser, change: Change) -> None:
+    browser.post(f"/changes/{change.pk}/rollback", {"reason": "x"})
+    assert "Propose a change" in browser.get("/changes").content.decode()
+    form = {"route": "answers", "title": "Cheaper", "model": "gpt-4o-mini", "prompt_version": "", "upstream": ""}
+    page = browser.post("/changes/propose", form, follow=True).content.decode()
+    assert "Cheaper" in page and "Approve" in page and "gpt-4o-mini" in page
+    made = Change.objects.get(title="Cheaper")
+    assert made.after == {"upstream": "openai", "model": "gpt-4o-mini", "prompt_version": "v1"}
+    assert browser.post("/changes/propose", {"route": "answers", "title": "Same"}).status_code == 400
+
+
 def test_a_change_is_rolled_back_from_its_page(browser: Browser, change: Change) -> None:
     assert "Friendlier" in browser.get("/changes").content.decode()
     assert "Roll back now" in browser.get(f"/changes/{change.pk}").content.decode()
