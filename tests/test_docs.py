@@ -37,7 +37,7 @@ def test_tables_made_from_the_code_lack_no_row(page: Path) -> None:
 def test_every_setting_command_duty_judge_and_page_is_named() -> None:
     names = [row.name for row in SETTINGS] + [words for words, _ in commands()]
     names += [duty.name for duty in DUTIES] + list(TITLES)
-    names += [f"| {label} |" for label, _, _ in MENU]
+    names += [f"\n## {label}\n" for label, _, _ in MENU]
     missing = [name for name in names if name not in ALL]
     assert not missing, f"not in the docs: {missing}"
 
