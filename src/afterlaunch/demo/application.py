@@ -38,7 +38,7 @@ class DemoClockExporter(OTLPSpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for span in spans:
             if span.start_time is not None and span.end_time is not None:
-                length, age = span.end_time - span.start_time, time.time_ns() - span.start_time
+                length, age = span.end_time - span.start_time, clock.real_ns() - span.start_time
                 began = clock.now_ns() - int(age * clock.lease(1).total_seconds())
                 span._start_time, span._end_time = began, began + length
         return super().export(spans)

@@ -117,7 +117,7 @@ class Play:
     def _run_server(self, factor: float, lead: float) -> None:
         """Virtual time begins to run with the server, `lead` real seconds before the evening: what that start will
         about take on this machine."""
-        scaled = clock.ScaledClock(time.time(), START - timedelta(seconds=lead * factor), factor, until=END)
+        scaled = clock.ScaledClock(clock.real(), START - timedelta(seconds=lead * factor), factor, until=END)
         os.environ["AFTERLAUNCH_CLOCK"] = scaled.setting()
         reload()
         clock.use(scaled)

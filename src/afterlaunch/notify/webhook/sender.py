@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import orjson
 
 from afterlaunch.ground import clock
@@ -37,7 +35,7 @@ class Webhook:
                 },
             }
         )
-        stamp = int(time.time())  # of this attempt, in the receiver's time: a demo's clock would be refused
+        stamp = int(clock.real())  # of this attempt, in the receiver's time: a demo's clock would be refused
         headers = [
             ("Content-Type", "application/json"),
             ("webhook-id", message.key),
