@@ -39,6 +39,12 @@ class Mark:
 
 Part = str | Figure | Jump | Name | Mark
 Line = tuple[Part, ...]
+ROWS = 100  # of a table; the rest is summed into one row, and whole in the JSON
+
+
+def name_of(value: str | None) -> Part:
+    """What telemetry called it, or that it did not."""
+    return Name(value) if value else Mark("not told")
 
 
 @dataclass(frozen=True)

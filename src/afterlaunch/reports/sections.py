@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
-from afterlaunch.look.formats import UNKNOWN
-from afterlaunch.reports import charts, links
-from afterlaunch.reports.blocks import Column, Figure, Items, Line, Mark, Name, Part, Section, Story, Table
+from afterlaunch.reports import charts, links, spending
+from afterlaunch.reports.blocks import (
+    ROWS,
+    Column,
+    Figure,
+    Items,
+    Line,
+    Mark,
+    Name,
+    Part,
+    Section,
+    Story,
+    Table,
+    name_of,
+)
 from afterlaunch.reports.contents import (
     ChangeFacts,
     ClockFacts,
-    Day,
     IncidentFacts,
     JudgeFacts,
     PlaceFacts,
     Report,
-    SpendRow,
 )
-from afterlaunch.reports.periods import label
 from afterlaunch.reports.rules import advice, missing, verdict_on
 from afterlaunch.reports.summary import summary, tiles
 from afterlaunch.reports.words import (
-    cost,
     duration,
     many,
     milliseconds,
@@ -31,12 +38,9 @@ from afterlaunch.reports.words import (
     percent,
     roughly,
 )
-from afterlaunch.telemetry.windows import Window
 
-ROWS = 100  # of a table; the rest is summed into one row, and whole in the JSON
 TONES = {"met": "ok", "breached": "breach", "running": "warning"}
 CLOCK_WORDS = {"met": "met", "breached": "missed", "running": "running"}
-NOT_TOLD = "not told"
 DEFINITIONS: Sequence[Line] = (
     (
         "A call is served when it did not fail. A call that its user cancelled counts as served; every other failure"
@@ -64,7 +68,7 @@ def story(report: Report) -> Story:
             _availability(report, at),
             _judges(report, at),
             _incidents(report, at),
-            _spend(report, at),
+            spending.section(report, at),
             _changes(report),
             Section("what-to-improve", "What to improve", (), [Items("", [one.line for one in found], _NOTHING)]),
             Section("missing-data", "Missing data", (), [Items("", [one.line for one in gaps], _ALL_THERE)]),
@@ -84,10 +88,6 @@ def _facts(report: Report, at: links.Links) -> Sequence[Line]:
         ("Every number links to its source: ", Figure("this report in the product", at.page()), ", ",
          Figure("as JSON", at.report("json")), "."),
     )  # fmt: skip
-
-
-def _name(value: str | None) -> Part:
-    return Name(value) if value else Mark(NOT_TOLD)
 
 
 # -- availability and judges ----------------------------------------------------------------------------------------
@@ -111,12 +111,12 @@ def _availability(report: Report, at: links.Links) -> Section:
 
 def _place(one: PlaceFacts, at: links.Links, minutes: int) -> Sequence[Line]:
     source = at.availability(one.place)
-    system: Part = Figure(one.name, links.system(one.system_pk)) if one.system_pk else _name(one.place[1])
+    system: Part = Figure(one.name, links.system(one.system_pk)) if one.system_pk else name_of(one.place[1])
     up = f"{percent(one.minutes - one.minutes_down, one.minutes)} of {number(one.minutes)}"
     faults = ", ".join(f"{count:,} {fault}" for fault, count in one.faults.items())
     return (
         (system,),
-        (_name(one.place[2]),),
+        (name_of(one.place[2]),),
         (Figure(number(one.calls), source),),
         (Figure(number(one.unserved), at.failed(one.place)),),
         (Figure(percent(one.calls - one.unserved, one.calls), source),),
@@ -245,115 +245,6 @@ def _clock(clock: ClockFacts | None, source: str) -> tuple[Line, ...]:
         (Figure(duration(clock.target_seconds), source),),
         (Figure(duration(clock.actual_seconds, "nobody yet"), source),),
         (Mark(CLOCK_WORDS[clock.verdict], TONES[clock.verdict]),),
-    )
-
-
-# -- spend ----------------------------------------------------------------------------------------------------------
-
-
-def _spend(report: Report, at: links.Links) -> Section:
-    tables = [_spend_table(report, at, name) for name in ("model", "agent", "tenant")]
-    drawn = [charts.spend(report, at)] if report.total else []
-    return Section("spend", "Spend", (), [*drawn, *tables, _daily(report, at)])
-
-
-def _spend_table(report: Report, at: links.Links, name: str) -> Table:
-    before = label(report.before.month)
-    titles = ("Calls", "Fresh in", "Cached in", "Other in", "Out", "Reasoning", "Cost (USD)", "Cost unknown")
-    columns = [Column(name.capitalize()), *(Column(title, True) for title in titles), Column(f"In {before}", True)]
-    rows = [_spend_row(row, at, name, report) for row in report.spend[name][:ROWS]]
-    rest = report.spend[name][ROWS:]
-    if rest:
-        rows.append(_totals(report, at, name, [row.window for row in rest], f"{many(len(rest), 'other')}"))
-    if report.total is not None:
-        rows.append(_totals(report, at, name, [row.window for row in report.spend[name]], "All"))
-    notes: list[Line] = [("Cost is what is known of it; calls of unknown cost are counted beside, in no sum.",)]
-    if report.before.window is None:
-        notes.append((f"{before} has no telemetry: nothing to compare with.",))
-    return Table(f"Spend by {name}", columns, rows, "No call was reported, so no spend is known.", notes)
-
-
-def _spend_row(row: SpendRow, at: links.Links, name: str, report: Report) -> Sequence[Line]:
-    source = at.spend(name, {name: row.value})
-    if row.before is not None:
-        earlier: Line = (Figure(cost(row.before), at.spend_before(name, {name: row.value})),)
-    else:
-        earlier = ("no data",) if report.before.window is None else ("none",)
-    return ((_name(row.value),), *_figures(row.window, source), earlier)
-
-
-def _figures(row: Window, source: str) -> tuple[Line, ...]:
-    buckets = row.buckets
-    written = sum(buckets.get(f"in_cache_write_{kind}", 0) for kind in ("5m", "1h", "other"))
-    told = any(buckets.values())  # when no call told its usage, its tokens are unknown, not zero
-    counts = (
-        buckets.get("in_uncached", 0),
-        buckets.get("in_cache_read", 0),
-        written + buckets.get("in_tool_use", 0),
-        buckets.get("out_visible", 0),
-        buckets.get("out_reasoning", 0),
-    )
-    return (
-        (Figure(number(row.calls), source),),
-        *((Figure(number(count) if told else UNKNOWN, source),) for count in counts),
-        (Figure(cost(row), source),),
-        (Figure(number(row.calls_unknown_cost), source),),
-    )
-
-
-def summed(rows: Sequence[Window], start: Window) -> Window:
-    """Their sums as one window; `start` lends its bounds."""
-    buckets: dict[str, int] = {}
-    for row in rows:
-        for bucket, count in row.buckets.items():
-            buckets[bucket] = buckets.get(bucket, 0) + count
-    return Window(
-        start.start,
-        start.end,
-        {},
-        calls=sum(row.calls for row in rows),
-        cost_nano=sum(row.cost_nano for row in rows),
-        calls_unknown_cost=sum(row.calls_unknown_cost for row in rows),
-        buckets=buckets,
-    )
-
-
-def _totals(report: Report, at: links.Links, name: str, rows: Sequence[Window], title: str) -> Sequence[Line]:
-    before = report.before.window
-    earlier: Line = ()
-    if title == "All":
-        earlier = ("no data",) if before is None else (Figure(cost(before), at.spend_before(name)),)
-    return ((Mark(title),), *_figures(summed(rows, rows[0]), at.spend(name)), earlier)
-
-
-def _daily(report: Report, at: links.Links) -> Table:
-    columns = [Column("Day"), *(Column(title, True) for title in ("Calls", "Failed", "Cost (USD)", "Cost unknown"))]
-    if report.total is None:
-        return Table("Day by day", columns, [], "No call was reported on any day.")
-    past = [day for day in report.days if not day.ahead]
-    runs = [list(run) for _, run in groupby(past, lambda day: day.window is None)]
-    rows = [
-        row for run in runs for row in ([_silent(run, at)] if run[0].window is None else [_day(d, at) for d in run])
-    ]
-    return Table("Day by day", columns, rows, "No day of the month has begun.")
-
-
-def _silent(run: Sequence[Day], at: links.Links) -> Sequence[Line]:
-    """One row for days in a row without a call."""
-    days = f"{run[0].date}" if len(run) == 1 else f"{run[0].date} to {run[-1].date}"
-    return ((days,), (Figure("no data", at.spend("model", None, (run[0].start, run[-1].end))),), ("",), ("",), ("",))
-
-
-def _day(day: Day, at: links.Links) -> Sequence[Line]:
-    source = at.spend("model", None, (day.start, day.end))
-    if day.window is None:  # silent days are shown by `_silent`
-        raise ValueError(f"{day.date} has no call")
-    return (
-        (f"{day.date}",),
-        (Figure(number(day.window.calls), source),),
-        (Figure(number(day.window.failed), at.failed(None, (day.start, day.end))),),
-        (Figure(cost(day.window), source),),
-        (Figure(number(day.window.calls_unknown_cost), source),),
     )
 
 
