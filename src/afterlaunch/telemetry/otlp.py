@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.json_format import ParseDict, ParseError
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from ptars import HandlerPool
 
@@ -62,6 +62,8 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
     "Request": (("resource_spans", 1, "ResourceSpans", "*"),),
 }
 Ints = npt.NDArray[np.int64]
+M = TypeVar("M", bound=Message)
+IDS = ("traceId", "spanId", "parentSpanId")
 
 
 @dataclass(frozen=True)
@@ -153,29 +155,37 @@ def to_protobuf(body: bytes, content_type: str) -> bytes:
         raise Unsupported(
             f"Content-Type {kind or '(none)'} is not taken.", "application/x-protobuf or application/json"
         )
+    return message_of_json(ExportTraceServiceRequest, body).SerializeToString()
+
+
+def message_of_json(kind: type[M], body: bytes) -> M:
+    """An OTLP/JSON body as a message of this kind. Raises Invalid."""
+    name = kind.DESCRIPTOR.name
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         raise Invalid(f"The body is no JSON: {problem}") from None
     if not isinstance(document, dict):
-        raise Invalid("The body is no OTLP trace request: expected an object.")
+        raise Invalid(f"The body is no {name}: expected an object.")
     try:
-        _ids_to_base64(document)
-        return ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True).SerializeToString()
+        _ids_to_base64(document, "")
+        return ParseDict(document, kind(), ignore_unknown_fields=True)
     except (ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as problem:
-        raise Invalid(f"The body is no OTLP trace request: {problem}") from None
+        raise Invalid(f"The body is no {name}: {problem}") from None
 
 
-def _ids_to_base64(document: dict[str, Any]) -> None:
+def _ids_to_base64(node: Any, where: str) -> None:
     """OTLP/JSON writes ids in hex, protobuf's JSON in base64."""
-    for r, group in enumerate(document.get("resourceSpans") or []):
-        for s, scope in enumerate(group.get("scopeSpans") or []):
-            for n, span in enumerate(scope.get("spans") or []):
-                where = f"resourceSpans[{r}].scopeSpans[{s}].spans[{n}]"
-                for row in (span, *(span.get("links") or [])):
-                    for name in ("traceId", "spanId", "parentSpanId"):
-                        if row.get(name):
-                            row[name] = _hex(row[name], f"{where}.{name}")
+    if isinstance(node, list):
+        for number, one in enumerate(node):
+            _ids_to_base64(one, f"{where}[{number}]")
+    elif isinstance(node, dict):
+        for name, one in node.items():
+            here = f"{where}.{name}" if where else name
+            if name in IDS and one:
+                node[name] = _hex(one, here)
+            elif isinstance(one, (dict, list)):
+                _ids_to_base64(one, here)
 
 
 def _hex(text: Any, where: str) -> str:

@@ -48,9 +48,9 @@ class Store:
     """Reads run on cursors of their own, beside the one writer. `read_only`: nothing but `query` works."""
 
     def __init__(self, file: Path, read_only: bool = False) -> None:
+        self.file = file
         if not read_only:
-            self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._connection = duckdb.connect(
                 str(file), read_only=read_only, config={"memory_limit": MEMORY, "threads": 2}

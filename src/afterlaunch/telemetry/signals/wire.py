@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from google.protobuf.json_format import ParseDict, ParseError
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from afterlaunch.ground.errors import Invalid, Unsupported
 from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.conventions import fields as f
+from afterlaunch.telemetry.otlp import M, message_of_json
 
 MAX_TEXT = 64 * 1024
 NESTING = 32
-IDS = ("traceId", "spanId", "parentSpanId")
-M = TypeVar("M", bound=Message)
 
 
 def request_of(kind: type[M], body: bytes, content_type: str) -> M:
@@ -35,34 +33,7 @@ def request_of(kind: type[M], body: bytes, content_type: str) -> M:
         raise Unsupported(
             f"Content-Type {media or '(none)'} is not taken.", "application/x-protobuf or application/json"
         )
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as problem:
-        raise Invalid(f"The body is no JSON: {problem}") from None
-    if not isinstance(document, dict):
-        raise Invalid(f"The body is no {name}: expected an object.")
-    try:
-        _ids_to_base64(document, "")
-        return ParseDict(document, kind(), ignore_unknown_fields=True)
-    except (ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as problem:
-        raise Invalid(f"The body is no {name}: {problem}") from None
-
-
-def _ids_to_base64(node: Any, where: str) -> None:
-    """OTLP/JSON writes ids in hex, protobuf's JSON in base64."""
-    if isinstance(node, list):
-        for number, one in enumerate(node):
-            _ids_to_base64(one, f"{where}[{number}]")
-    elif isinstance(node, dict):
-        for name, one in node.items():
-            here = f"{where}.{name}" if where else name
-            if name in IDS and isinstance(one, str):
-                try:
-                    node[name] = base64.b64encode(bytes.fromhex(one)).decode()
-                except ValueError:
-                    raise Invalid(f"{here}: expected hex digits") from None
-            elif isinstance(one, (dict, list)):
-                _ids_to_base64(one, here)
+    return message_of_json(kind, body)
 
 
 def plain(value: AnyValue, depth: int = 0) -> Any:
