@@ -99,7 +99,8 @@ class CostPerCall:
 
 @dataclass(frozen=True)
 class UnknownCost:
-    """Calls that failed have no known cost as a rule; they are left out."""
+    """Calls that failed have no known cost as a rule and are left out. The rollup does not tell whether it is they
+    whose cost is unknown: where that decides, nothing is assessed."""
 
     per: tuple[str, ...] = ()
     name: str = "spend.unknown_cost"
@@ -111,6 +112,9 @@ class UnknownCost:
     def assess(self, view: View) -> Finding:
         recent = view.recent
         of, unknown = recent.calls - recent.failed, max(recent.calls_unknown_cost - recent.failed, 0)
+        if of >= MINIMUM_CALLS and unknown / of <= self.limit < min(recent.calls_unknown_cost, of) / of:
+            said = f"{recent.calls_unknown_cost} calls have no known cost and {recent.failed} failed: perhaps the same."
+            return Finding(self.name, Status.NOT_ASSESSED, "perhaps_failures", said, count=of)
         advice = " Look whether their models have a price, and have streams tell their usage."
         return judge_gap(self.name, "have no known cost", unknown, of, self.limit, advice)
 
