@@ -42,6 +42,6 @@ def open_stores(host: str) -> Stores:
         "/v1/metrics": Ingest(metrics, max_body, door, receivers.METRICS),
         "/v1/logs": Ingest(logs, max_body, door, receivers.LOGS),
         "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
-        "/metrics": Exposition(buffer, lambda: metrics_of(store.file)),
+        "/metrics": Exposition({"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.file)),
     }
     return Stores(hot, [close_store, buffer.close, metrics.close, logs.close], buffer)

@@ -213,9 +213,9 @@ def test_a_token_writes_for_its_client_whatever_the_resource_says(buffer: Buffer
 def test_the_receiver_tells_what_it_did(buffer: Buffer) -> None:
     for _ in range(2):
         post(buffer, body())
-    told = exposition.text(buffer)
-    for line in ("stored_total 1", "duplicates_total 1", "received_total 2", "buffer_bytes 0"):
-        assert f"afterlaunch_otlp_{line}\n" in told
+    told = exposition.text({"traces": buffer})
+    for name, count in (("stored_total", 1), ("duplicates_total", 1), ("received_total", 2), ("buffer_bytes", 0)):
+        assert f'afterlaunch_otlp_{name}{{signal="traces"}} {count}\n' in told
 
 
 class _Accepts:
