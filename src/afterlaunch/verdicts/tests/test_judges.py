@@ -106,7 +106,7 @@ CASES: list[tuple[Judge, View, Status, str]] = [
         UnknownCost(),
         view(replace(GOOD, calls_unknown_cost=30, failed=30)),
         Status.NOT_ASSESSED,
-        "perhaps_only_failures",
+        "perhaps_failures",
     ),
     (UnknownCost(), view(replace(GOOD, calls_unknown_cost=40, failed=30)), Status.WARNING, "gap_above_limit"),
     (UnknownCost(), view(window(calls=19)), Status.NOT_ASSESSED, "too_few_calls"),
