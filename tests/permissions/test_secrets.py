@@ -20,7 +20,8 @@ from afterlaunch.ground.actors import automation
 from afterlaunch.ground.redaction import masked
 from afterlaunch.routes.models import CallerKey
 from afterlaunch.telemetry.buffer import Buffer
-from afterlaunch.telemetry.ingest import Door, Ingest
+from afterlaunch.telemetry.ingest import Ingest
+from afterlaunch.telemetry.intake import Door, Intake
 from afterlaunch.telemetry.store import current
 from tests.permissions.conftest import undone
 from tests.permissions.world import World, telemetry
@@ -85,7 +86,7 @@ async def post_telemetry(header: str) -> None:
     headers = [(b"authorization", header.encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "headers": headers, "client": ("198.51.100.9", 1)}
     try:
-        await Ingest(buffer, 2**20, Door(True))(scope, receive, send)
+        await Ingest(Intake(buffer, 2**20, Door(True)))(scope, receive, send)
     finally:
         buffer.close()
     assert sent[0]["status"] in (401, 503)

@@ -1,4 +1,4 @@
-"""The stores that this process owns, and the raw ASGI paths that write to them."""
+"""The stores that this process owns, the raw ASGI paths that write to them, and OTLP over gRPC beside them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ from afterlaunch.app.metrics import metrics_of
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
-from afterlaunch.telemetry.ingest import LOOPBACK, Door, Ingest
+from afterlaunch.telemetry.ingest import Ingest, NotTaken
+from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
+from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
 from afterlaunch.telemetry.store import close_store, open_store
 
 
 @dataclass
 class Stores:
-    """`hot`: exact paths to raw ASGI applications. `close` ends what was opened, in reverse order."""
+    """`hot`: exact paths to raw ASGI applications. `listen` opens what has a port of its own; `close` ends what was
+    opened, in reverse order."""
 
     hot: dict[str, Application] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
     buffer: Buffer | None = None
+    grpc: GrpcReceiver | None = None
+
+    def listen(self) -> None:
+        if self.grpc:
+            self.grpc.start()
+            self.closers.append(self.grpc.stop)
 
     def close(self) -> None:
         for closer in reversed(self.closers):
@@ -34,14 +43,20 @@ def open_stores(host: str) -> Stores:
     store = open_store(chosen.data / "telemetry.duckdb")
     buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
-    door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]))
+    door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]), int(chosen["INGEST_AT_ONCE"]))
     tables.prepare(store)
     metrics, logs = (Buffer(tables.Lander(store, one), buffer.max_bytes) for one in tables.TABLES)
-    hot: dict[str, Application] = {
-        "/v1/traces": Ingest(buffer, max_body, door),
-        "/v1/metrics": Ingest(metrics, max_body, door, receivers.METRICS),
-        "/v1/logs": Ingest(logs, max_body, door, receivers.LOGS),
+    intakes = {
+        "traces": Intake(buffer, max_body, door, TRACES),
+        "metrics": Intake(metrics, max_body, door, receivers.METRICS),
+        "logs": Intake(logs, max_body, door, receivers.LOGS),
+    }
+    hot: dict[str, Application] = {f"/v1/{signal}": Ingest(intake) for signal, intake in intakes.items()}
+    hot |= {
+        "/v1development/profiles": NotTaken(),
         "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
         "/metrics": Exposition({"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.file)),
     }
-    return Stores(hot, [close_store, buffer.close, metrics.close, logs.close], buffer)
+    port = int(chosen["GRPC_PORT"])
+    grpc = GrpcReceiver(intakes, host, port) if port else None
+    return Stores(hot, [close_store, buffer.close, metrics.close, logs.close], buffer, grpc)

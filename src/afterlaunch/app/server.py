@@ -91,6 +91,13 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; then end the engine and close the stores, in that order."""
+        try:
+            self._stores.listen()
+            self._serve()
+        finally:
+            self._stores.close()
+
+    def _serve(self) -> None:
         if self._engine:
             self._engine.start()
         try:
@@ -98,7 +105,6 @@ class Server:
         finally:
             if self._engine:
                 self._engine.stop()
-            self._stores.close()
 
     def stop(self) -> None:
         self._uvicorn.should_exit = True

@@ -53,6 +53,13 @@ def _need_free(host: str, port: int, flag: str) -> None:
         fail(f"Port {port} of {host} cannot be used: {problem.strerror or problem}.", hint, code=2)
 
 
+def _need_grpc_free(host: str) -> None:
+    from afterlaunch.ground.settings import settings
+
+    if port := int(settings()["GRPC_PORT"]):
+        _need_free(host, port, "AFTERLAUNCH_GRPC_PORT")
+
+
 @plainly
 def up(
     data: str | None = DATA,
@@ -65,6 +72,7 @@ def up(
     _need_free(host, port, "--port")
     _need_free(host, gateway_port, "--gateway-port")
     with_data(None)
+    _need_grpc_free(host)
     from afterlaunch.app.gateway_process import GatewayProcess
     from afterlaunch.app.server import Server, first_sign_in_link, gateway_credentials
     from afterlaunch.ground.settings import settings

@@ -8,10 +8,12 @@
     ├── Conflict           409  the state has moved on: read again
     ├── TooLarge           413  split it
     ├── Unsupported        415  another content type or encoding
-    ├── Overloaded         503  retry after `retry_after` seconds
-    └── Unavailable        503  a store or a neighbour is down: retry after `retry_after` seconds
+    └── Overloaded         503  retry after `retry_after` seconds
+        ├── RateLimited    429  this sender alone is too fast: retry after `retry_after` seconds
+        ├── Unavailable    503  a store or a neighbour is down: retry after `retry_after` seconds
+        └── TimedOut       504  it took too long: retry after `retry_after` seconds, repeating it is safe
 
-`app.problems` turns them into RFC 9457 documents; `telemetry.ingest` into google.rpc.Status.
+`app.problems` turns them into RFC 9457 documents; `telemetry.answers` into google.rpc.Status.
 """
 
 from __future__ import annotations
@@ -66,5 +68,13 @@ class Overloaded(AfterlaunchError):
         self.retry_after = retry_after
 
 
+class RateLimited(Overloaded):
+    status, code = 429, "rate_limited"
+
+
 class Unavailable(Overloaded):
     code = "unavailable"
+
+
+class TimedOut(Overloaded):
+    status, code = 504, "timed_out"

@@ -109,6 +109,18 @@ SETTINGS: tuple[Setting, ...] = (
         "Telemetry waiting for its commit, in MiB; above it senders get 503.",
     ),
     Setting(
+        "AFTERLAUNCH_INGEST_AT_ONCE",
+        "number",
+        "64",
+        "Requests of telemetry that one token may have under way at once; above it senders get 429.",
+    ),
+    Setting(
+        "AFTERLAUNCH_GRPC_PORT",
+        "number",
+        "0",
+        "Port of OTLP over gRPC, usually 4317, on the server's address; 0: off.",
+    ),
+    Setting(
         "AFTERLAUNCH_REJOIN_MINUTES",
         "number",
         "10",

@@ -15,7 +15,7 @@ from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry import served as service
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.ingest import FORWARDED, LOOPBACK
+from afterlaunch.telemetry.intake import FORWARDED, LOOPBACK
 from afterlaunch.telemetry.windows import Window
 
 router = Router(tags=["telemetry"])

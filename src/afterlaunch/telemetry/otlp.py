@@ -8,9 +8,10 @@ first, so that there is one way in.
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -168,24 +170,52 @@ def message_of_json(kind: type[M], body: bytes) -> M:
     if not isinstance(document, dict):
         raise Invalid(f"The body is no {name}: expected an object.")
     try:
-        _ids_to_base64(document, "")
+        _check(document, cast(Descriptor, kind.DESCRIPTOR), "")
         return ParseDict(document, kind(), ignore_unknown_fields=True)
-    except (ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as problem:
-        raise Invalid(f"The body is no {name}: {problem}") from None
+    except ParseError as problem:
+        raise Invalid(f"The body is no {name}: {_place(problem)}") from None
+    except (DecodeError, ValueError, TypeError, AttributeError, RecursionError) as problem:
+        raise Invalid(f"The body is no {name}: {type(problem).__name__}") from None
 
 
-def _ids_to_base64(node: Any, where: str) -> None:
-    """OTLP/JSON writes ids in hex, protobuf's JSON in base64."""
+def _place(problem: ParseError) -> str:
+    """Which field it was; protobuf's own words hold what the sender wrote there."""
+    fields = re.findall(r"Failed to parse (\w+) field", str(problem))
+    return ".".join(fields) + ": not a value of this field" if fields else "a field has a value of another kind"
+
+
+@cache
+def _fields(message: Descriptor) -> dict[str, tuple[str, Descriptor | None]]:
+    """What to look at in a message, by its JSON name: ids, enums, and messages that may hold some."""
+    found: dict[str, tuple[str, Descriptor | None]] = {}
+    for field in message.fields:
+        if field.message_type is not None:
+            found[field.camelcase_name] = ("message", field.message_type)
+        elif field.enum_type is not None:
+            found[field.camelcase_name] = ("enum", None)
+        elif field.camelcase_name in IDS:
+            found[field.camelcase_name] = ("id", None)
+    return found
+
+
+def _check(node: Any, message: Descriptor, where: str) -> None:
+    """OTLP/JSON writes ids in hex, where protobuf's JSON has base64, and enums as numbers. Fields that it does not
+    know are left alone."""
     if isinstance(node, list):
         for number, one in enumerate(node):
-            _ids_to_base64(one, f"{where}[{number}]")
+            _check(one, message, f"{where}[{number}]")
     elif isinstance(node, dict):
-        for name, one in node.items():
+        for name, (kind, inner) in _fields(message).items():
+            value = node.get(name)
+            if not value:
+                continue
             here = f"{where}.{name}" if where else name
-            if name in IDS and one:
-                node[name] = _hex(one, here)
-            elif isinstance(one, (dict, list)):
-                _ids_to_base64(one, here)
+            if inner is not None:
+                _check(value, inner, here)
+            elif kind == "id":
+                node[name] = _hex(value, here)
+            elif not isinstance(value, int):
+                raise Invalid(f"{here}: expected a number")
 
 
 def _hex(text: Any, where: str) -> str:

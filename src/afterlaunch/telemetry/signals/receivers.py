@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import MutableMapping
-from typing import Any
+from functools import partial
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
-from afterlaunch.ground.errors import AfterlaunchError, Unsupported
+from afterlaunch.ground.errors import AfterlaunchError, Overloaded, Unsupported
 from afterlaunch.telemetry.buffer import Buffer
-from afterlaunch.telemetry.ingest import Door, Ingest, Receive, Send, Signal
+from afterlaunch.telemetry.ingest import Ingest, Receive, Scope, Send, headers_of
+from afterlaunch.telemetry.intake import Door, Intake, Signal
 from afterlaunch.telemetry.signals import points, prometheus, records
 
-log = logging.getLogger(__name__)
 METRICS = Signal("data points", points.from_otlp, ExportMetricsServiceResponse, "rejected_data_points")
 LOGS = Signal("log records", records.from_otlp, ExportLogsServiceResponse, "rejected_log_records")
 REMOTE_WRITE = Signal("samples", prometheus.from_remote_write, None, "rejected")
@@ -25,22 +23,17 @@ class RemoteWrite(Ingest):
     """Prometheus: 204 after the commit; 4xx is never sent again, 503 is. Errors are plain text."""
 
     def __init__(self, buffer: Buffer, max_body: int, door: Door) -> None:
-        super().__init__(buffer, max_body, door, REMOTE_WRITE)
+        super().__init__(Intake(buffer, max_body, door, REMOTE_WRITE))
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["method"] != "POST":
-                await _plain(send, 405, "Only POST is taken here.", [(b"allow", b"POST")])
-                return
-            made = await self._take(scope, headers, receive)
+            made = await self._take(scope, headers_of(scope), receive)
         except AfterlaunchError as problem:
-            retry = getattr(problem, "retry_after", None)
-            extra = [(b"retry-after", str(retry).encode())] if retry else []
-            await _plain(send, problem.status, " ".join((problem.message, problem.hint)).strip(), extra)
-        except Exception:
-            log.exception("samples could not be stored")
-            await _plain(send, 503, "The samples could not be stored; send them again.", [(b"retry-after", b"2")])
+            extra = [(b"retry-after", str(problem.retry_after).encode())] if isinstance(problem, Overloaded) else []
+            extra += [(b"allow", b"POST")] if problem.status == 405 else []
+            # Prometheus drops what is answered 429 or 4xx, so whoever is only too fast is told to come again.
+            status = 503 if problem.status == 429 else problem.status
+            await _plain(send, status, " ".join((problem.message, problem.hint)).strip(), extra)
         else:
             # What can never be stored would be sent for ever after a 5xx: 400 drops the batch at the sender, said once.
             await (_plain(send, 400, "; ".join(made.messages), []) if made.rejected else _plain(send, 204, "", []))
@@ -50,7 +43,9 @@ class RemoteWrite(Ingest):
         if encoding != "snappy":
             raise Unsupported(f"Content-Encoding {encoding or '(none)'} is not taken.", "snappy")
         body = await super()._read({**headers, "content-encoding": "identity"}, receive)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, prometheus.unsnapped, body, self._max)
+        intake = self.intake
+        unsnap = partial(prometheus.unsnapped, body, intake.max_body)
+        return await asyncio.get_running_loop().run_in_executor(intake.pool, unsnap)
 
 
 async def _plain(send: Send, status: int, message: str, extra: list[tuple[bytes, bytes]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import buffer as buffers
 from afterlaunch.telemetry import exposition, queries
+from afterlaunch.telemetry import intake as intakes
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.ingest import Door, Ingest
+from afterlaunch.telemetry.ingest import Ingest, NotTaken
+from afterlaunch.telemetry.intake import TRACES, Door, Intake, Pace, Signal
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ def post(
     peer: str = "127.0.0.1",
     max_body: int = 100_000,
     trust_names: bool = False,
+    signal: Signal = TRACES,
 ) -> tuple[int, dict[str, str], bytes]:
     sent: list[Any] = []
     given = {"content-type": "application/json", **(headers or {})}
@@ -79,7 +83,7 @@ def post(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Ingest(buffer, max_body, Door(open_door, trust_names))(scope, receive, send))
+    asyncio.run(Ingest(Intake(buffer, max_body, Door(open_door, trust_names), signal))(scope, receive, send))
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, sent[1]["body"]
 
@@ -135,6 +139,85 @@ def test_what_is_wrong_is_answered_with_its_reason(
     got, _, answer = post(buffer, data, headers, method)
     assert got == status
     assert answer and stored()["spans"] == 0
+
+
+def test_a_gzip_body_of_several_members_is_read_to_its_end(buffer: Buffer) -> None:
+    whole = body()
+    data = gzip.compress(whole[:100]) + gzip.compress(whole[100:])
+    assert post(buffer, data, {"content-encoding": "gzip"})[0] == 200
+    assert stored()["spans"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "SPAN_KIND_CLIENT"}, "resourceSpans[0].scopeSpans[0].spans[0].kind"),
+        ({"status": {"code": "STATUS_CODE_ERROR"}}, "resourceSpans[0].scopeSpans[0].spans[0].status.code"),
+        ({"traceId": "xyz"}, "resourceSpans[0].scopeSpans[0].spans[0].traceId"),
+        ({"startTimeUnixNano": "hush"}, "resourceSpans.scopeSpans.spans.startTimeUnixNano"),
+    ],
+)
+def test_a_wrong_field_is_named_and_what_it_holds_is_not_repeated(
+    buffer: Buffer, change: dict[str, Any], field: str
+) -> None:
+    told = json.loads(body())
+    told["resourceSpans"][0]["scopeSpans"][0]["spans"][0] |= change
+    status, _, answer = post(buffer, json.dumps(told).encode())
+    said = json.loads(answer)
+    assert status == 400 and said["code"] == 3 and field in said["message"] and "hush" not in said["message"]
+    (detail,) = said["details"]
+    assert detail["@type"] == "type.googleapis.com/google.rpc.BadRequest" and detail["fieldViolations"]
+
+
+def test_unknown_fields_are_ignored(buffer: Buffer) -> None:
+    told = json.loads(body())
+    told |= {"traceId": 7, "more": {"spanId": None}}
+    told["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["kinds"] = ["SPAN"]
+    assert post(buffer, json.dumps(told).encode())[0] == 200
+    assert stored()["spans"] == 1
+
+
+def test_a_commit_that_takes_too_long_is_504_and_lands_once_when_sent_again(
+    buffer: Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intakes, "COMMIT_SECONDS", 0.05)
+    with stores.current()._write:  # somebody else writes
+        status, headers, answer = post(buffer, body())
+    assert status == 504 and int(headers["retry-after"]) >= 1
+    assert json.loads(answer)["details"][0]["@type"] == "type.googleapis.com/google.rpc.RetryInfo"
+    monkeypatch.setattr(intakes, "COMMIT_SECONDS", 10)
+    assert post(buffer, body())[0] == 200
+    assert stored()["spans"] == 1 and buffer.held_bytes == 0
+
+
+def test_a_fault_of_ours_is_500_and_the_room_is_given_back(buffer: Buffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> Any:
+        raise AttributeError("hush")
+
+    signal = Signal("spans", breaks, TRACES.response, TRACES.rejected)
+    status, headers, answer = post(buffer, body(), signal=signal)
+    assert status == 500 and "retry-after" not in headers and b"hush" not in answer
+    assert buffer.held_bytes == 0
+
+
+def test_a_signal_without_a_place_is_not_found() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"method": "POST", "headers": [(b"content-type", b"application/json")]}
+    asyncio.run(NotTaken()(scope, None, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 404 and json.loads(sent[1]["body"])["code"] == 5
+
+
+def test_who_is_turned_away_comes_back_when_there_may_be_room_and_not_with_all_others() -> None:
+    pace = Pace()
+    assert 1 <= pace.wait(10**9) <= 3, "nothing known yet"
+    pace._landed.append((time.monotonic() - 5, 1_000_000))
+    waits = {pace.wait(2_000_000) for _ in range(200)}
+    assert len(waits) > 3 and min(waits) >= 1 and max(waits) <= 17, waits  # 10 s of work, give or take half
+    assert {pace.wait(10**12)} == {30}
 
 
 def test_a_full_buffer_says_503_and_when_to_come_again(buffer: Buffer) -> None:

@@ -24,7 +24,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
-from afterlaunch.telemetry.ingest import Door, Ingest
+from afterlaunch.telemetry.ingest import Ingest
+from afterlaunch.telemetry.intake import Door, Intake
 from afterlaunch.telemetry.signals import points, prometheus, questions, receivers, records, tables
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -65,14 +66,14 @@ def post(application: Any, body: bytes, kind: str, **more: str) -> tuple[int, by
 @pytest.fixture
 def metrics(store: stores.Store) -> Iterator[Ingest]:
     buffer = Buffer(tables.Lander(store, tables.METRICS), 1_000_000)
-    yield Ingest(buffer, 1_000_000, Door(True), receivers.METRICS)
+    yield Ingest(Intake(buffer, 1_000_000, Door(True), receivers.METRICS))
     buffer.close()
 
 
 @pytest.fixture
 def logs(store: stores.Store) -> Iterator[Ingest]:
     buffer = Buffer(tables.Lander(store, tables.LOGS), 1_000_000)
-    yield Ingest(buffer, 1_000_000, Door(True), receivers.LOGS)
+    yield Ingest(Intake(buffer, 1_000_000, Door(True), receivers.LOGS))
     buffer.close()
 
 
