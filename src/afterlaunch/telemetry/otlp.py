@@ -1,8 +1,8 @@
 """OTLP trace bodies to Arrow columns, without a Python loop over spans.
 
-The descriptor below is wire-compatible with ExportTraceServiceRequest but not recursive: array and key-value
-values, events and links stay bytes and are parsed only where somebody needs them. JSON bodies become protobuf
-first, so that there is one way in.
+The descriptor below is wire-compatible with ExportTraceServiceRequest but not recursive: values, events, resources and
+scopes stay bytes and are parsed only where somebody needs them (`anyvalues` reads the values). JSON bodies become
+protobuf first, so that there is one way in.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict, ParseError
@@ -26,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ptars import HandlerPool
 
 from afterlaunch.ground.errors import Invalid, Unsupported
+from afterlaunch.telemetry.anyvalues import Ints, Values
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
@@ -34,16 +33,7 @@ _SCALARS = {
 }
 # message: ((field, number, kind, label), …); "?" keeps presence, "*" repeats
 _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
-    "Any": (
-        ("s", 1, "string", "?"),
-        ("b", 2, "bool", "?"),
-        ("i", 3, "int64", "?"),
-        ("d", 4, "double", "?"),
-        ("array", 5, "bytes", "?"),
-        ("kvlist", 6, "bytes", "?"),
-        ("raw", 7, "bytes", "?"),
-    ),
-    "KeyValue": (("key", 1, "string", ""), ("value", 2, "Any", "")),
+    "KeyValue": (("key", 1, "string", ""), ("value", 2, "bytes", "")),
     "Status": (("message", 2, "string", ""), ("code", 3, "int32", "")),
     "Span": (
         ("trace_id", 1, "bytes", ""),
@@ -57,38 +47,34 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
         ("events", 11, "bytes", "*"),
         ("status", 15, "Status", ""),
     ),
-    "Scope": (("name", 1, "string", ""), ("version", 2, "string", "")),
-    "ScopeSpans": (("scope", 1, "Scope", ""), ("spans", 2, "Span", "*")),
-    "Resource": (("attributes", 1, "KeyValue", "*"),),
-    "ResourceSpans": (("resource", 1, "Resource", ""), ("scope_spans", 2, "ScopeSpans", "*")),
+    "ScopeSpans": (("scope", 1, "bytes", ""), ("spans", 2, "Span", "*")),
+    "ResourceSpans": (("resource", 1, "bytes", ""), ("scope_spans", 2, "ScopeSpans", "*")),
     "Request": (("resource_spans", 1, "ResourceSpans", "*"),),
 }
-Ints = npt.NDArray[np.int64]
 M = TypeVar("M", bound=Message)
 IDS = ("traceId", "spanId", "parentSpanId")
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The attributes of many owners as one flat list: owner number, key code, value (one member of `values` set)."""
+    """The attributes of many owners as one flat list: owner number (ascending), key code, value."""
 
     owner: Ints
     keys: list[str]  # distinct
     codes: Ints
-    values: Any  # pa.StructArray of s, b, i, d, array, kvlist, raw
+    values: Values
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """`spans` is a StructArray; `resource` and `scope` tell each span's row in theirs."""
+    """`spans` is a StructArray; `resource` and `scope` tell each span's place among the encoded messages of theirs."""
 
     spans: Any
     attributes: Pairs
     resource: Ints
-    resources: Pairs
-    resource_count: int
+    resources: list[bytes]
     scope: Ints
-    scopes: Any  # StructArray of name, version
+    scopes: list[bytes]
 
 
 @cache
@@ -116,12 +102,7 @@ def _pairs(attributes: Any) -> Pairs:
     owner = np.repeat(np.arange(len(attributes)), np.diff(attributes.offsets.to_numpy()))
     flat = attributes.flatten()
     keys = flat.field("key").dictionary_encode()
-    return Pairs(
-        owner.astype(np.int64),
-        keys.dictionary.to_pylist(),
-        keys.indices.to_numpy().astype(np.int64),
-        flat.field("value"),
-    )
+    return Pairs(owner, keys.dictionary.to_pylist(), keys.indices.to_numpy(), Values(flat.field("value")))
 
 
 def decode(body: bytes) -> Decoded:
@@ -136,15 +117,14 @@ def decode(body: bytes) -> Decoded:
     spans_of = scopes.field("spans")
     spans = spans_of.flatten()
     resource_of_scope = np.repeat(np.arange(len(groups)), np.diff(scopes_of.offsets.to_numpy()))
-    scope_of_span = np.repeat(np.arange(len(scopes)), np.diff(spans_of.offsets.to_numpy())).astype(np.int64)
+    scope_of_span = np.repeat(np.arange(len(scopes)), np.diff(spans_of.offsets.to_numpy()))
     return Decoded(
         spans,
         _pairs(spans.field("attributes")),
-        resource_of_scope[scope_of_span].astype(np.int64),
-        _pairs(groups.field("resource").field("attributes")),
-        len(groups),
+        resource_of_scope[scope_of_span],
+        groups.field("resource").to_pylist(),
         scope_of_span,
-        scopes.field("scope"),
+        scopes.field("scope").to_pylist(),
     )
 
 
@@ -223,13 +203,3 @@ def _hex(text: Any, where: str) -> str:
         return base64.b64encode(bytes.fromhex(text)).decode()
     except (ValueError, TypeError):
         raise Invalid(f"{where}: expected hex digits") from None
-
-
-def text_of(values: Any) -> Any:
-    """The scalar members of AnyValues as strings; NULL for nested values."""
-    return pc.coalesce(
-        values.field("s"),
-        pc.cast(values.field("i"), pa.string()),
-        pc.cast(values.field("d"), pa.string()),
-        pc.cast(values.field("b"), pa.string()),
-    )

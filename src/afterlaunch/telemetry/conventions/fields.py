@@ -7,7 +7,8 @@ from __future__ import annotations
 
 MAPPING_VERSION = 2
 
-TEXT: dict[str, tuple[str, ...]] = {
+# Values that repeat from span to span; decided per distinct value.
+WORDS: dict[str, tuple[str, ...]] = {
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
     "model_requested": (
         "gen_ai.request.model",
@@ -24,7 +25,6 @@ TEXT: dict[str, tuple[str, ...]] = {
         "llm.model_name",
         "ai.response.model",
     ),
-    "response_id": ("gen_ai.response.id", "ai.response.id"),
     "service_tier": (
         "openai.response.service_tier",
         "gen_ai.openai.response.service_tier",
@@ -33,13 +33,6 @@ TEXT: dict[str, tuple[str, ...]] = {
         "openai.request.service_tier",
         "gen_ai.openai.request.service_tier",
     ),
-    "session": (
-        "gen_ai.conversation.id",
-        "session.id",
-        "traceloop.association.properties.session_id",
-        "langfuse.session.id",
-    ),
-    "user": ("user.id", "enduser.id", "gen_ai.user", "traceloop.association.properties.user_id", "langfuse.user.id"),
     "tenant": (
         "tenant.id",
         "organization.id",
@@ -48,8 +41,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     ),
     "agent": ("gen_ai.agent.name", "gen_ai.agent.id", "agent.name", "graph.node.name"),
     "workflow": ("gen_ai.workflow.name", "traceloop.workflow.name"),
-    "route": ("afterlaunch.route",),
-    "http_route": ("http.route",),
+    "route": ("afterlaunch.route", "http.route"),
     "tool": ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.method.name"),
     "prompt_name": ("gen_ai.prompt.name", "prompt.id", "traceloop.prompt.key", "langfuse.observation.prompt.name"),
     "prompt_version": (
@@ -60,10 +52,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     ),
     "error_type": ("error.type",),
     "arm": ("afterlaunch.arm",),
-    "gateway_call": ("afterlaunch.call_id",),
-    "input_text": ("gen_ai.input.messages", "input.value", "traceloop.entity.input", "ai.prompt.messages"),
-    "output_text": ("gen_ai.output.messages", "output.value", "traceloop.entity.output", "ai.response.text"),
-    "finish_raw": (
+    "finish_reason": (
         "gen_ai.response.finish_reasons",
         "gen_ai.response.finish_reason",
         "gen_ai.response.stop_reason",
@@ -77,9 +66,29 @@ TEXT: dict[str, tuple[str, ...]] = {
     "lf_kind": ("langfuse.observation.type",),
     "tl_kind": ("traceloop.span.kind",),
     "request_type": ("llm.request.type",),
-    "usage_raw": ("gen_ai.usage.raw",),
     "logfire_type": ("logfire.span_type",),
+    "span_client": ("afterlaunch.client",),
+    "span_system": ("afterlaunch.system",),
+    "span_environment": ("afterlaunch.environment",),
 }
+
+TEXT: dict[str, tuple[str, ...]] = {
+    "response_id": ("gen_ai.response.id", "ai.response.id"),
+    "session": (
+        "gen_ai.conversation.id",
+        "session.id",
+        "traceloop.association.properties.session_id",
+        "langfuse.session.id",
+    ),
+    "user": ("user.id", "enduser.id", "gen_ai.user", "traceloop.association.properties.user_id", "langfuse.user.id"),
+    "gateway_call": ("afterlaunch.call_id",),
+    "input_text": ("gen_ai.input.messages", "input.value", "traceloop.entity.input", "ai.prompt.messages"),
+    "output_text": ("gen_ai.output.messages", "output.value", "traceloop.entity.output", "ai.response.text"),
+    "usage_raw": ("gen_ai.usage.raw",),
+}
+
+ENTRY_ONLY = ("http.route",)  # on a client's span it is the provider's route
+SPAN_IDENTITY = {name: "span_" + name for name in ("client", "system", "environment")}
 
 INTEGER: dict[str, tuple[str, ...]] = {
     "in_total": (
@@ -169,6 +178,8 @@ BOOLEAN: dict[str, tuple[str, ...]] = {
     "gateway": ("afterlaunch.gateway",),
 }
 
+SPAN = WORDS | TEXT | INTEGER | NUMBER | BOOLEAN
+
 RESOURCE: dict[str, tuple[str, ...]] = {
     "client": ("afterlaunch.client",),
     "system": ("afterlaunch.system", "openinference.project.name", "service.namespace", "service.name"),
@@ -179,13 +190,6 @@ RESOURCE: dict[str, tuple[str, ...]] = {
     "tenant": ("tenant.id", "organization.id"),
     "session": ("session.id",),
     "user": ("user.id",),
-}
-
-# Read on the span too, before the resource: a gateway speaks for many systems.
-SPAN_IDENTITY: dict[str, tuple[str, ...]] = {
-    "client": ("afterlaunch.client",),
-    "system": ("afterlaunch.system",),
-    "environment": ("afterlaunch.environment",),
 }
 
 PROVIDERS = {

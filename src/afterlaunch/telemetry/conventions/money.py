@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from afterlaunch.ground import clock
-from afterlaunch.prices.table import Rates, Tier, rates
+from afterlaunch.prices.table import Rates, rates
+from afterlaunch.telemetry.anyvalues import Bools, Ints
 from afterlaunch.telemetry.columns import BUCKETS
+from afterlaunch.telemetry.conventions.tokens import Count
 
 HOUR_NS = 3_600_000_000_000
 RATE_OF = dict(
@@ -29,7 +33,23 @@ RATE_OF = dict(
         strict=True,
     )
 )
-Bools = npt.NDArray[Any]
+INPUTS = 6  # of the buckets
+OTHER = BUCKETS.index("in_cache_write_other")
+NO_RATE = -1
+MOST_HOURS = 10_000
+_WORDS = pa.array(["unknown", "exact", "assumed"], pa.string())
+_UNKNOWN, _EXACT, _ASSUMED = range(3)
+
+
+@dataclass(frozen=True)
+class Price:
+    """`above[t]`: tier t holds from more than so many input tokens on; `pico[t, bucket]`: NO_RATE where none is."""
+
+    name: str
+    on_requested: bool
+    above: Ints
+    pico: Ints
+    assumed: Bools  # per bucket
 
 
 class Costs:
@@ -38,8 +58,9 @@ class Costs:
     def __init__(self, count: int) -> None:
         self.nano = np.zeros(count, np.int64)
         self.known = np.zeros(count, bool)
-        self.confidence = np.full(count, None, object)
-        self.price = np.full(count, None, object)
+        self.confidence = np.full(count, -1, np.int64)
+        self.price = np.full(count, -1, np.int64)
+        self.names: list[str] = []
         self.flags: dict[str, Bools] = {
             name: np.zeros(count, bool)
             for name in ("price_missing", "usage_missing", "price_on_requested_model", "cache_write_ttl_assumed")
@@ -48,75 +69,136 @@ class Costs:
     def columns(self) -> dict[str, Any]:
         return {
             "cost_nano": pa.array(self.nano, pa.int64(), mask=~self.known),
-            "cost_confidence": pa.array(self.confidence, pa.string()),
-            "price": pa.array(self.price, pa.string()),
+            "cost_confidence": _WORDS.take(pa.array(self.confidence, mask=self.confidence < 0)),
+            "price": pa.array(self.names, pa.string()).take(pa.array(self.price, mask=self.price < 0)),
         }
+
+
+class _Hours(dict[int, Price | None]):
+    """The price of one model in each hour, looked up once."""
+
+    def __init__(self, maker: str | None, answered: str | None, requested: str | None) -> None:
+        self._of = maker, answered, requested
+
+    def __missing__(self, hour: int) -> Price | None:
+        maker, answered, requested = self._of
+        at = clock.from_ns(hour * HOUR_NS)
+        found = rates(maker, answered, at)
+        used = found or rates(maker, requested, at)
+        if len(self) >= MOST_HOURS:
+            self.clear()
+        self[hour] = _one(used, found is None) if used else None
+        return self[hour]
+
+
+_hours = lru_cache(maxsize=1024)(_Hours)
+_made: dict[tuple[int, bool], Price] = {}
+
+
+def _one(found: Rates, on_requested: bool) -> Price:
+    """One object per price: `rates` keeps one of each for good."""
+    key = id(found), on_requested
+    if key not in _made:
+        _made[key] = _as_columns(found, on_requested)
+    return _made[key]
+
+
+def _as_columns(found: Rates, on_requested: bool) -> Price:
+    kinds = list(RATE_OF.values())
+    pico = [[NO_RATE if (rate := tier.pico[kind]) is None else rate for kind in kinds] for tier in found.tiers]
+    above = np.array([tier.above for tier in found.tiers], np.int64)
+    assumed = np.array([kind in found.assumed for kind in kinds])
+    return Price(found.name, on_requested, above, np.array(pico, np.int64), assumed)
+
+
+@dataclass(frozen=True)
+class Models:
+    """Who answered what: provider, answered and requested model as numbers into lists of words, and the start."""
+
+    words: tuple[list[str | None], ...]
+    codes: tuple[Ints, ...]
+    start_ns: Ints
 
 
 def price_calls(
     call: Bools, provider: Any, answered: Any, requested: Any, start_ns: Any, buckets: dict[str, Any]
 ) -> Costs:
     """`call` marks the rows to price; columns are Arrow arrays of equal length."""
+    coded = [column.dictionary_encode() for column in (provider, answered, requested)]
+    words: tuple[list[str | None], ...] = tuple([*one.dictionary.to_pylist(), None] for one in coded)
+    codes = tuple(one.indices.fill_null(len(told) - 1).to_numpy() for one, told in zip(coded, words, strict=True))
+    counts = {
+        name: Count(column.fill_null(0).to_numpy(), column.is_valid().to_numpy(zero_copy_only=False))
+        for name, column in buckets.items()
+    }
+    return price_rows(call, Models(words, codes, start_ns.to_numpy()), counts)
+
+
+def price_rows(call: Bools, models: Models, buckets: dict[str, Count]) -> Costs:
+    """`call` marks the rows to price."""
     costs = Costs(len(call))
     rows = np.flatnonzero(call)
     if not len(rows):
         return costs
-    where = pa.array(rows)
-    names = [column.take(where).to_pylist() for column in (provider, answered, requested)]
-    hours = (start_ns.take(where).to_numpy() // HOUR_NS).tolist()
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for row, *key in zip(rows.tolist(), *names, hours, strict=True):
-        groups.setdefault(tuple(key), []).append(row)
-    counts = {name: column.to_numpy(zero_copy_only=False) for name, column in buckets.items()}
-    known = {name: column.is_valid().to_numpy(zero_copy_only=False) for name, column in buckets.items()}
-    plain = {name: np.where(known[name], np.nan_to_num(counts[name]), 0).astype(np.int64) for name in counts}
-    by_price: dict[tuple[int, bool], tuple[Rates | None, list[int]]] = {}
-    for (maker, model, asked, hour), members in groups.items():
-        at = clock.from_ns(hour * HOUR_NS)
-        found = rates(maker, model, at)
-        price = found or rates(maker, asked, at)
-        by_price.setdefault((id(price), found is None), (price, []))[1].extend(members)
-    for (_, on_requested), (price, members) in by_price.items():
-        _price_group(costs, np.array(members), price, on_requested, plain, known)
+    tokens = np.array([buckets[name].values * buckets[name].known for name in BUCKETS])[:, rows]
+    told = (buckets["in_uncached"].known & buckets["out_visible"].known)[rows]
+    costs.confidence[rows] = _UNKNOWN
+    costs.flags["usage_missing"][rows[~told]] = True
+    prices, of_row = _prices(models, rows)
+    costs.flags["price_missing"][rows[of_row < 0]] = True
+    if prices:
+        _fill(costs, rows, prices, of_row, tokens, told)
     return costs
 
 
-def _price_group(
-    costs: Costs, rows: npt.NDArray[np.int64], found: Rates | None, on_requested: bool, plain: Any, known: Any
-) -> None:
-    told = known["in_uncached"][rows] & known["out_visible"][rows]
-    costs.confidence[rows] = "unknown"
-    costs.flags["usage_missing"][rows[~told]] = True
-    if found is None:
-        costs.flags["price_missing"][rows] = True
-        return
-    costs.flags["price_on_requested_model"][rows] = on_requested
-    inputs = sum(plain[name][rows] for name in BUCKETS[:6])
-    for place, tier in enumerate(found.tiers):
-        upper = found.tiers[place + 1].above if place + 1 < len(found.tiers) else None
-        inside = told & (inputs > tier.above) & (True if upper is None else inputs <= upper)
-        _price_tier(costs, rows[inside], tier, found, on_requested, plain)
+def _prices(models: Models, rows: Ints) -> tuple[list[Price], Ints]:
+    """(the prices that occur, each row's place among them or -1). By distinct provider, models and hour."""
+    hours, at = np.unique(models.start_ns[rows] // HOUR_NS, return_inverse=True)
+    key = np.zeros(len(rows), np.int64)
+    for words, codes in zip(models.words, models.codes, strict=True):
+        key = key * len(words) + codes[rows]
+    distinct, of_row = np.unique(key * len(hours) + at, return_inverse=True)
+    model, hour = distinct // len(hours), hours[distinct % len(hours)]
+    tables = {one: _hours(*_parts(one, models.words)) for one in set(model.tolist())}
+    found = [tables[one][at] for one, at in zip(model.tolist(), hour.tolist(), strict=True)]
+    prices = {id(price): price for price in found if price}
+    number = {key: place for place, key in enumerate(prices)}
+    return list(prices.values()), np.array([number.get(id(price), -1) for price in found])[of_row]
 
 
-def _price_tier(
-    costs: Costs, rows: npt.NDArray[np.int64], tier: Tier, found: Rates, on_requested: bool, plain: Any
+def _parts(one: int, words: tuple[list[str | None], ...]) -> list[str | None]:
+    parts: list[str | None] = []
+    for column in reversed(words):
+        one, code = divmod(one, len(column))
+        parts.insert(0, column[code])
+    return parts
+
+
+def _fill(
+    costs: Costs, rows: Ints, prices: list[Price], of_row: Ints, tokens: npt.NDArray[np.int64], told: Bools
 ) -> None:
-    pico = np.zeros(len(rows), np.int64)
-    able = np.ones(len(rows), bool)
-    guessed = np.full(len(rows), on_requested)
-    for bucket, kind in RATE_OF.items():
-        tokens, rate = plain[bucket][rows], tier.pico[kind]
-        used = tokens > 0
-        if rate is None:
-            able &= ~used
-            continue
-        pico += tokens * rate
-        if kind in found.assumed or bucket == "in_cache_write_other":
-            guessed |= used
-        if bucket == "in_cache_write_other":
-            costs.flags["cache_write_ttl_assumed"][rows[used]] = True
+    first = len(costs.names)
+    costs.names += [price.name for price in prices]
+    tiers = np.array([len(price.above) for price in prices])
+    begins = np.cumsum(tiers) - tiers
+    pico, above = np.concatenate([price.pico for price in prices]), np.concatenate([price.above for price in prices])
+    has = of_row >= 0
+    inputs = tokens[:INPUTS].sum(axis=0)
+    tier = begins[of_row]
+    for step in range(1, int(tiers.max())):
+        later = np.minimum(begins[of_row] + step, len(above) - 1)
+        tier = np.where((tiers[of_row] > step) & (inputs > above[later]), later, tier)
+    rate, used = pico[tier].T, tokens > 0
+    summed = (tokens * np.maximum(rate, 0)).sum(axis=0)
+    exceeds = (tokens.astype(float) * np.maximum(rate, 0)).sum(axis=0) > 2.0**62
+    able = has & told & ~(used & (rate < 0)).any(axis=0) & ~exceeds
+    requested = np.array([price.on_requested for price in prices])[of_row]
+    assumed = np.array([price.assumed for price in prices])[of_row].T
+    guessed = requested | (used & assumed).any(axis=0) | (tokens[OTHER] > 0)
+    costs.flags["price_on_requested_model"][rows[has & requested]] = True
+    costs.flags["cache_write_ttl_assumed"][rows[has & told & used[OTHER] & (rate[OTHER] >= 0)]] = True
     fine = rows[able]
-    costs.nano[fine] = -(-pico[able] // 1000)  # rounded up, once
+    costs.nano[fine] = -(-summed[able] // 1000)  # rounded up, once
     costs.known[fine] = True
-    costs.confidence[fine] = np.where(guessed[able], "assumed", "exact")
-    costs.price[fine] = found.name
+    costs.confidence[fine] = np.where(guessed[able], _ASSUMED, _EXACT)
+    costs.price[fine] = first + of_row[able]

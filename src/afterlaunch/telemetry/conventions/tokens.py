@@ -22,12 +22,15 @@ class Count:
     values: Ints
     known: Bools
 
+    def column(self) -> Any:
+        return pa.array(self.values, pa.int64(), mask=~self.known)
+
 
 @dataclass(frozen=True)
 class Buckets:
-    """Arrow columns by bucket name, and the flags that arose (name -> which rows)."""
+    """The counts by bucket name, and the flags that arose (name -> which rows)."""
 
-    columns: dict[str, Any]
+    counts: dict[str, Count]
     flags: dict[str, Bools]
 
 
@@ -51,10 +54,6 @@ def _found(usage: Any, ways: tuple[tuple[str, ...], ...]) -> int | None:
         if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < 2**53:
             return at
     return None
-
-
-def _column(values: Ints, known: Bools) -> Any:
-    return pa.array(np.where(known, values, 0), pa.int64(), mask=~known)
 
 
 def exclusive(
@@ -81,15 +80,15 @@ def exclusive(
     visible = np.where(think_exclusive, outside, outside - thought)
     other = wrote - five.values - hour.values
     negative = (fresh < 0) | (visible < 0)
-    columns = {
-        "in_uncached": _column(np.maximum(fresh, 0), total_in.known),
-        "in_cache_read": _column(read.values, read.known),
-        "in_cache_write_5m": _column(five.values, five.known),
-        "in_cache_write_1h": _column(hour.values, hour.known),
-        "in_cache_write_other": _column(np.maximum(other, 0), wrote_known & (~split | (other > 0))),
-        "in_tool_use": pa.nulls(len(inside), pa.int64()),
-        "out_visible": _column(np.maximum(visible, 0), total_out.known),
-        "out_reasoning": _column(thought, think.known),
+    counts = {
+        "in_uncached": Count(np.maximum(fresh, 0) * total_in.known, total_in.known),
+        "in_cache_read": read,
+        "in_cache_write_5m": five,
+        "in_cache_write_1h": hour,
+        "in_cache_write_other": Count(np.maximum(other, 0), wrote_known & (~split | (other > 0))),
+        "in_tool_use": Count(np.zeros_like(inside), np.zeros(len(inside), bool)),
+        "out_visible": Count(np.maximum(visible, 0) * total_out.known, total_out.known),
+        "out_reasoning": think,
     }
     explained = all_inclusive | cache_exclusive | think_exclusive
     flags = {
@@ -98,4 +97,4 @@ def exclusive(
         "cache_write_split_exceeds_total": exceeds,
         "total_mismatch": witness & ~explained,
     }
-    return Buckets(columns, flags)
+    return Buckets(counts, flags)
