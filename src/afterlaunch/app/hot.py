@@ -55,7 +55,9 @@ def open_stores(host: str) -> Stores:
     hot |= {
         "/v1development/profiles": NotTaken(),
         "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
-        "/metrics": Exposition({"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.file)),
+        "/metrics": Exposition(
+            {"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(chosen.data / "telemetry.duckdb")
+        ),
     }
     port = int(chosen["GRPC_PORT"])
     grpc = GrpcReceiver(intakes, host, port) if port else None

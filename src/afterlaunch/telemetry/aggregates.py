@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from afterlaunch.telemetry import schema
-from afterlaunch.telemetry.columns import BUCKETS
+from afterlaunch.telemetry import callrows
+from afterlaunch.telemetry.columns import BUCKETS, SPANS
 from afterlaunch.telemetry.conventions.money import price_calls
+from afterlaunch.telemetry.engines import Engine
+from afterlaunch.telemetry.merging import FIELDS, Merged
+from afterlaunch.telemetry.tables import CALLS, NO_LEAF
 
 PRICED_BY = ("provider", "model_answered", "model_requested", "start_ns")
 KINDS = ("agent", "workflow", "tool", "plan")
 SETTLE_NS = 60_000_000_000
-MINUTE_NS = 60_000_000_000
 LOOK_BACK_NS = 3_600_000_000_000  # later leaves of older aggregates are not looked for
 Key = tuple[str, bytes, bytes]  # client, trace, span
 _DUE = f"""op_kind in {KINDS} and in_uncached is not null and cost_confidence is null
@@ -45,55 +48,62 @@ def _above(key: Key, parents: Mapping[Key, bytes]) -> list[Key]:
     return chain
 
 
-def settle(cursor: Any, now_ns: int) -> int:
-    """Bring the rows of part `no_leaf` up to date, inside the caller's transaction; returns how many changed."""
+def settle(engine: Engine, now_ns: int) -> Merged:
+    """The rows of part `no_leaf` that must come, and those that must go."""
     due = _DUE.format(since=now_ns - LOOK_BACK_NS, until=now_ns - SETTLE_NS)
-    found = cursor.execute(f"select client, trace_id, span_id from spans where {due}").fetchall()
+    found = _keys(engine.query(f"select client, trace_id, span_id from spans where {due}"))
     if not found:
-        return 0
-    counted = f"part = '{schema.NO_LEAF}' and start_ns >= {now_ns - LOOK_BACK_NS}"
-    have = set(cursor.execute(f"select client, trace_id, span_id from calls where {counted}").fetchall())
-    cursor.execute(f"create or replace temp table told as select distinct client, trace_id from spans where {due}")
-    inside = "(client, trace_id) in (from told)"
-    links = cursor.execute(
-        "select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
-        f" and start_ns >= {now_ns - 2 * LOOK_BACK_NS} and {inside}"
-    ).fetchall()
-    leaves = cursor.execute(
-        f"select client, trace_id, span_id from calls where part is null and minute >= ? and {inside}",
-        [(now_ns - 2 * LOOK_BACK_NS) // MINUTE_NS],
-    ).fetchall()
-    want = chosen(found, leaves, {(client, trace, span): parent for client, trace, span, parent in links})
-    _take_out(cursor, have - want)
-    _count(cursor, want - have)
-    return len(have ^ want)
+        return Merged(CALLS.empty_table(), CALLS.empty_table())
+    counted = f"part = '{NO_LEAF}' and start_ns >= {now_ns - LOOK_BACK_NS}"
+    have = _keys(engine.query(f"select client, trace_id, span_id from calls where {counted}"))
+    inside = f"start_ns >= {now_ns - 2 * LOOK_BACK_NS} and trace_id in (select unhex(unnest(?)))"
+    traces = [sorted({trace.hex() for _, trace, _ in found})]
+    links = engine.query(
+        f"select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null and {inside}",
+        traces,
+    )
+    leaves = _keys(engine.query(f"select client, trace_id, span_id from calls where part is null and {inside}", traces))
+    parents = {(row["client"], row["trace_id"], row["span_id"]): row["parent_span_id"] for row in links}
+    want = chosen(found, leaves, parents)
+    return Merged(_counted(engine, want - have, now_ns), _taken_out(engine, have - want, counted))
 
 
-def _take_out(cursor: Any, keys: set[Key]) -> None:
-    for key in keys:
-        this = "client = ? and trace_id = ? and span_id = ?"
-        cursor.execute(f"create or replace temp table gone as select * from calls where {this}", list(key))
-        cursor.execute(schema.roll_up("gone", -1))
-        cursor.execute(f"delete from calls where {this}", list(key))
+def _keys(rows: list[dict[str, Any]]) -> set[Key]:
+    return {(row["client"], row["trace_id"], row["span_id"]) for row in rows}
 
 
-def _count(cursor: Any, keys: set[Key]) -> None:
+def _taken_out(engine: Engine, keys: set[Key], counted: str) -> Any:
     if not keys:
-        return
-    cursor.execute("create or replace temp table chosen_span (client varchar, trace_id blob, span_id blob)")
-    cursor.executemany("insert into chosen_span values (?, ?, ?)", [list(key) for key in keys])
-    rows = cursor.sql("select spans.* from spans join chosen_span using (client, trace_id, span_id)").to_arrow_table()
+        return CALLS.empty_table()
+    rows = engine.query(
+        f"select {FIELDS} from calls where {counted} and span_id in (select unhex(unnest(?)))",
+        [sorted(span.hex() for _, _, span in keys)],
+    )
+    gone = [row for row in rows if (row["client"], row["trace_id"], row["span_id"]) in keys]
+    return pa.Table.from_pylist(gone, schema=CALLS)
+
+
+def _counted(engine: Engine, keys: set[Key], now_ns: int) -> Any:
+    if not keys:
+        return CALLS.empty_table()
+    names = ", ".join(f'"{name}"' for name in SPANS.names)
+    rows = engine.arrow(
+        f"select {names} from spans where start_ns >= ? and span_id in (select unhex(unnest(?)))",
+        [now_ns - LOOK_BACK_NS, sorted(span.hex() for _, _, span in keys)],
+    ).cast(SPANS)
+    told = zip(*(rows[name].to_pylist() for name in ("client", "trace_id", "span_id")), strict=True)
+    rows = rows.filter(pa.array([key in keys for key in told])).combine_chunks()
     column = {name: rows[name].combine_chunks() for name in (*PRICED_BY, *BUCKETS)}
     buckets = {name: column[name] for name in BUCKETS}
     maker, answered, requested, start = (column[name] for name in PRICED_BY)
     priced = price_calls(np.ones(rows.num_rows, bool), maker, answered, requested, start, buckets)
     for name, values in priced.columns().items():
         rows = rows.set_column(rows.schema.get_field_index(name), name, values)
-    cursor.register("settled", rows)
-    try:
-        cursor.execute(f"create or replace temp table counted as {schema.calls_from('settled')}")
-    finally:
-        cursor.unregister("settled")
-    cursor.execute(f"update counted set part = '{schema.NO_LEAF}', flags = ['{schema.NO_LEAF}']")
-    cursor.execute("insert into calls by name select * from counted")
-    cursor.execute(schema.roll_up("counted", 1))
+    out = callrows.of_spans(rows)
+    for name, values in (
+        ("op_kind", pa.array(["inference"] * out.num_rows, pa.string())),  # it stands for the calls below it
+        ("part", pa.array([NO_LEAF] * out.num_rows, pa.string())),
+        ("flags", pa.array([[NO_LEAF]] * out.num_rows, pa.list_(pa.string()))),
+    ):
+        out = out.set_column(out.schema.get_field_index(name), name, values)
+    return out.cast(CALLS)

@@ -38,6 +38,8 @@ class Filters(Schema):
     model: str | None = None
     version: str | None = None
     arm: str | None = None
+    op_kind: str | None = None
+    tool: str | None = None
 
     def equals(self) -> dict[str, str | None]:
         return {name: value for name, value in self.dict().items() if value is not None}

@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import duckdb
 import pyarrow as pa
 
 from afterlaunch.ground import clock
@@ -25,6 +24,11 @@ MAX_ROWS = 16_384
 
 class Lander(Protocol):
     """Where batches of one signal land: the store itself for spans."""
+
+    @property
+    def unwritable(self) -> tuple[type[Exception], ...]:
+        """What `commit` raises for rows that can never be stored."""
+        ...
 
     def commit(self, tables: list[Any]) -> tuple[int, int]:
         """Returns (stored, duplicates). When it returns, the rows are durable."""
@@ -154,7 +158,7 @@ class Buffer:
     def _failed(self, waiting: _Waiting, problem: Exception) -> None:
         """What can never be stored goes to the dead letters and is refused for good; anything else may pass."""
         self.counts.add(failed_commits=1)
-        if not isinstance(problem, (duckdb.DataError, pa.ArrowInvalid)):
+        if not isinstance(problem, self._store.unwritable):
             log.error("a commit of telemetry failed", exc_info=problem)
             waiting.done.set_exception(problem)
             return

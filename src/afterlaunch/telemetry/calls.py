@@ -16,7 +16,7 @@ from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.schema import ORPHAN, latency
+from afterlaunch.telemetry.tables import ORPHAN
 
 SLACK_NS = 50_000_000
 APPLICATION_FIRST = ("system", "environment", "service", "agent", "session", "user", "version", "release")
@@ -63,7 +63,7 @@ def merge(a: Row, b: Row) -> Row:
         out |= {name: best[name] for name in NUMBERS}
     out |= {name: _first(application[name], gateway[name]) for name in APPLICATION_FIRST}
     out |= {name: _first(gateway[name], application[name]) for name in GATEWAY_FIRST}
-    for name in ("trace_id", "span_id", "start_ns", "duration_ns", "latency", "minute"):
+    for name in ("trace_id", "span_id", "start_ns", "duration_ns", "minute"):
         out[name] = application[name]
     out["gateway"] = a["gateway"] and b["gateway"]
     out["failed"] = application["failed"]
@@ -169,7 +169,7 @@ def told_by(request: Row, record: Row) -> Row:
     numbers = {name: record[name] for name in NUMBERS if record[name] is not None}
     lasted = max(record["start_ns"] - request["start_ns"], request["duration_ns"] or 0)
     members = sorted({*request["members"], *record["members"]})
-    return {**request, **numbers, "duration_ns": lasted, "latency": latency(lasted), "members": members}
+    return {**request, **numbers, "duration_ns": lasted, "members": members}
 
 
 def _alike_during(row: Row, later: list[Row]) -> list[tuple[Row, Row]]:

@@ -31,6 +31,8 @@ DIMENSIONS = (
     "model",
     "version",
     "arm",
+    "op_kind",
+    "tool",
 )
 """What spend, latency and windows can be grouped by. `model` is the answered model, else the requested one;
 `version` is the prompt version, else the release."""

@@ -17,6 +17,11 @@ def settle_aggregates(now: datetime) -> None:
     current().settle(clock.to_ns(now))
 
 
+def add_up(now: datetime) -> None:
+    """The minutes of the rollups become hours and days once these are over; late spans have them added up anew."""
+    current().upkeep(clock.to_ns(now))
+
+
 def notice_systems(now: datetime) -> None:
     """Everything that spans of the last minutes tell of; repeating it changes nothing."""
     found: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}

@@ -1,84 +1,155 @@
-"""Which stored and which new rows may tell of one call: SQL over `calls` and `fresh`, run inside a commit.
+"""Which stored rows of `calls` share a key with new ones, and what new and stored rows become together.
 
-`near` are the stored rows that share a key with a new one; `suspect` the span ids of all rows, old and new, that share
-a key with another; `atom` the suspects with one row per span again. What then belongs together decides `calls.group`.
+`neighbours` asks the engine; `merged` takes calls of several members apart into one row per span, so that late members
+find their place, lets `calls.group` decide, and tells only what changed.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from afterlaunch.telemetry import schema
-from afterlaunch.telemetry.calls import apart_ns
+import pyarrow as pa
 
-_WINDOW = """minute between (select min(minute) - getvariable('near_minutes') from fresh)
-    and (select max(minute) + getvariable('near_minutes') from fresh)"""
-NO_TWINS = (
-    "create or replace temp table twin (place bigint)",
-    "create or replace temp table alike (span_id blob)",
-)
-_ALIKE = """one.client = other.client and one.instance = other.instance
-    and one.model_requested = other.model_requested and one.scopes <> other.scopes
-    and one.start_ns <= other.start_ns + other.duration_ns and other.start_ns <= one.start_ns + one.duration_ns
-    and not one.gateway and not other.gateway and (one.client, one.instance) in (from two_scopes)"""
-_TWIN = f"""create or replace temp table twin as
-    select other.rowid as place from fresh one join calls other on {_ALIKE}
-        where other.{_WINDOW} and one.response_id is null union
-    select other.rowid from fresh one join calls other on {_ALIKE}
-        where other.{_WINDOW} and one.response_id is not null and other.response_id is null"""
-_NEAR = f"""create or replace temp table near as select *, rowid as place from calls where {_WINDOW}
-    and part is distinct from '{schema.NO_LEAF}'
-    and (response_id in (select response_id from fresh where response_id is not null)
-        or trace_id in (select trace_id from fresh)
-        or stream_key in (select stream_key from fresh where stream_key is not null)
-        or rowid in (select place from twin))"""
-_SEEN = """select client, response_id, trace_id, span_id, scopes, stream_key, instance, model_requested, start_ns,
-    duration_ns, gateway from near union all
-    select client, response_id, trace_id, span_id, scopes, stream_key, instance, model_requested, start_ns,
-    duration_ns, gateway from fresh"""
-_LIKE = f"""create or replace temp table alike as with seen as ({_SEEN}),
-    pair as (select one.span_id as one, other.span_id as other from seen one join seen other
-        on {_ALIKE} and one.span_id <> other.span_id and (one.response_id is null or other.response_id is null))
-    select one as span_id from pair union select other from pair"""
-_SUSPECT = f"""create or replace temp table suspect as with seen as ({_SEEN}),
-    chosen as (
-        select client, span_id, trace_id, response_id, stream_key from seen where
-            response_id in (select response_id from seen where response_id is not null
-                            group by client, response_id having count(*) > 1)
-            or trace_id in (select trace_id from seen group by trace_id having count(*) > 1
-                            and count(response_id) < count(*) and count(distinct scopes) > 1)
-            or stream_key in (select stream_key from seen where stream_key is not null
-                              group by stream_key having count(*) > 1)
-            or span_id in (from alike))
-    select client, span_id from chosen union
-    select client, span_id from seen where trace_id in (select trace_id from chosen)
-        or response_id in (select response_id from chosen where response_id is not null)
-        or stream_key in (select stream_key from chosen where stream_key is not null)"""
+from afterlaunch.telemetry import callrows
+from afterlaunch.telemetry.calls import Row, apart_ns, group
+from afterlaunch.telemetry.columns import SPANS
+from afterlaunch.telemetry.engines import Engine, Gone
+from afterlaunch.telemetry.suspects import sharing
+from afterlaunch.telemetry.tables import CALLS, NO_LEAF
+
+FIELDS = ", ".join(f'"{name}"' for name in CALLS.names)
+Place = tuple[str, bytes]  # client, span
 
 
-def near_minutes() -> int:
-    """So many minutes around a new row its fellow members lie: the SQL variable of this name."""
-    return math.ceil(apart_ns() / 60_000_000_000) + 1
+@dataclass(frozen=True)
+class Merged:
+    """Tables of the schema CALLS: rows to add, and stored rows that are no more."""
+
+    added: Any
+    gone: Any
+
+    @property
+    def number(self) -> int:
+        return int(self.added.num_rows + self.gone.num_rows)
 
 
-def look_around(processes: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Statements that fill `near` and `suspect`. Key C needs two scopes in one process: `two_scopes` names those
-    of the new rows; where a process has one scope only, as most have, nothing is compared."""
-    return (_TWIN, _NEAR, _LIKE, _SUSPECT) if processes else (*NO_TWINS, _NEAR, _SUSPECT)
+def as_gone(rows: Any) -> list[Gone]:
+    columns = [rows[name].to_pylist() for name in ("client", "start_ns", "span_id")]
+    return [Gone(*one) for one in zip(*columns, strict=True)]
 
 
-_PARTS = "select client, unhex(unnest(members)) from replaced where len(members) > 1"
-_AS_CALL = schema.calls_from(
-    "spans",
-    f"""cost_confidence is not null and (client, span_id) in ({_PARTS})
-    and start_ns between (select min(start_ns) - getvariable('near_minutes') * 60000000000 from replaced)
-                     and (select max(start_ns) + getvariable('near_minutes') * 60000000000 from replaced)""",
-)
-TAKE_APART = (
-    "create or replace temp table replaced as"
-    " select * exclude (place) from near where (client, span_id) in (from suspect)",
-    f"""create or replace temp table atom as
-    select * from replaced where len(members) = 1 union all by name
-    select * from fresh where (client, span_id) in (from suspect) union all by name
-    {_AS_CALL}""",
-)
+def neighbours(engine: Engine, rows: Any, mixed: Any) -> list[Row]:
+    """Stored calls that share a response id, a trace or a stream key with these rows, or ran beside those of them that
+    are `mixed` (a process that tells a model's calls under two scopes) in the same process on the same model."""
+    starts = rows["start_ns"].to_numpy()
+    twins = rows.filter(pa.array(mixed))
+    distinct = {name: _distinct(rows, name) for name in ("response_id", "stream_key")}
+    distinct |= {name: _distinct(twins, name) for name in ("instance", "model_requested")}
+    lasted = rows["duration_ns"].fill_null(0).to_numpy()
+    keys = [
+        "trace_id in (select unhex(unnest(?)))",
+        "response_id in (select unnest(?))",
+        "stream_key in (select unnest(?))",
+        """(instance in (select unnest(?)) and model_requested in (select unnest(?))
+            and start_ns <= ? and start_ns + duration_ns >= ?)""",
+    ]
+    parameters: list[Any] = [
+        int(starts.min()) - apart_ns(),
+        int(starts.max()) + apart_ns(),
+        sorted({one.hex() for one in rows["trace_id"].to_pylist()}),
+        *distinct.values(),
+        int((starts + lasted).max()),
+        int(starts.min()),
+    ]
+    used = [key for key in keys if "instance" not in key or (distinct["instance"] and distinct["model_requested"])]
+    if len(used) < len(keys):
+        del parameters[5:]
+    found = engine.query(
+        f"select {FIELDS} from calls where start_ns between ? and ? and part is distinct from '{NO_LEAF}'"
+        f" and ({' or '.join(used)})",
+        parameters,
+    )
+    return [_as_told(row) for row in found]
+
+
+def _distinct(rows: Any, name: str) -> list[str]:
+    return sorted({value for value in rows[name].to_pylist() if value is not None})
+
+
+def _as_told(row: Row) -> Row:
+    """The row as Arrow gave it to the engine: an empty list of flags is none."""
+    return {**row, "flags": row["flags"] or None}
+
+
+def merged(engine: Engine, rows: Any, meant: Any, near: Sequence[Row], batch: Any) -> Merged:
+    """`meant`: which of the rows share a key with each other; `batch`: the new spans, which are not stored yet."""
+    meant = meant | sharing(rows, list(near))
+    if not meant.any():
+        return Merged(rows, CALLS.empty_table())
+    fresh = rows.filter(pa.array(meant)).to_pylist()
+    several = [row for row in near if len(row["members"]) > 1]
+    atoms = fresh + [row for row in near if len(row["members"]) == 1] + _members(engine, several)
+    stored = {_place(row): row for row in near}
+    out = group([dict(row) for row in _with_ancestors(engine, atoms, batch)])
+    same: set[Place] = set()
+    added = []
+    for row in out:
+        row.pop("ancestors", None)
+        if stored.get(_place(row)) == row:
+            same.add(_place(row))
+        else:
+            added.append(row)
+    gone = [row for place, row in stored.items() if place not in same]
+    alone = rows.filter(pa.array(~meant))
+    return Merged(pa.concat_tables([alone, pa.Table.from_pylist(added, schema=CALLS)]), _table(gone))
+
+
+def _table(rows: list[Row]) -> Any:
+    return pa.Table.from_pylist(rows, schema=CALLS)
+
+
+def _place(row: Row) -> Place:
+    return row["client"], row["span_id"]
+
+
+def _members(engine: Engine, calls: list[Row]) -> list[Row]:
+    """The members of these calls, one row per span again, from their spans."""
+    if not calls:
+        return []
+    starts = [row["start_ns"] for row in calls]
+    members = sorted({member for row in calls for member in row["members"]})
+    spans = engine.arrow(
+        f"select {', '.join(quoted(name) for name in SPANS.names)} from spans where start_ns between ? and ?"
+        " and cost_confidence is not null and span_id in (select unhex(unnest(?)))",
+        [min(starts) - apart_ns(), max(starts) + apart_ns(), members],
+    )
+    wanted = {(row["client"], member) for row in calls for member in row["members"]}
+    rows: list[Row] = callrows.of_spans(spans.cast(SPANS)).to_pylist()
+    return [row for row in rows if (row["client"], row["span_id"].hex()) in wanted]
+
+
+def quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _with_ancestors(engine: Engine, rows: list[Row], batch: Any) -> list[Row]:
+    """Each row's ancestors' span ids, from the stored and the new spans of its trace."""
+    starts, traces = [row["start_ns"] for row in rows], {row["trace_id"] for row in rows}
+    columns = [batch[name].to_pylist() for name in ("client", "trace_id", "span_id", "parent_span_id")]
+    parents = {(client, trace, span): above for client, trace, span, above in zip(*columns, strict=True) if above}
+    for row in engine.query(
+        "select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
+        " and start_ns between ? and ? and trace_id in (select unhex(unnest(?)))",
+        [min(starts) - apart_ns(), max(starts) + apart_ns(), sorted(trace.hex() for trace in traces)],
+    ):
+        parents[row["client"], row["trace_id"], row["span_id"]] = row["parent_span_id"]
+    for one in rows:
+        chain: set[bytes] = set()
+        span = one["span_id"]
+        while (above := parents.get((one["client"], one["trace_id"], span))) is not None and above not in chain:
+            chain.add(above)
+            span = above
+        one["ancestors"] = chain
+    return rows

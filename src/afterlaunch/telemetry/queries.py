@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby, pairwise
 from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.quantiles import Quantiles, of_histogram
-from afterlaunch.telemetry.schema import MEASURES, middle_ms
 from afterlaunch.telemetry.store import current
+from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS
+from afterlaunch.telemetry.tiers import grain_of
 from afterlaunch.telemetry.windows import Window
 
-MINUTE_NS = 60_000_000_000
 Clients = frozenset[str] | None
-SUMS = (
-    ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
-    + ", max(minute) - min(minute) + 1 as minutes"
-    + ", coalesce(sum(calls) filter (model is null), 0)::bigint as calls_unknown_model"
-    + ", greatest(max(cost_nano), 0)::bigint as top_cost_nano"
-    + ", greatest(arg_max(calls, cost_nano), 0)::bigint as top_cost_calls"
-)
+CALL_KINDS = ("inference", "embedding", "rerank")
 TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
-AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < ?))"
+AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < unhex(?)))"
+_PROFILED = (profiles.LATENCY, profiles.TTFT, profiles.COST)
 
 
 def minute_of(instant: datetime) -> int:
@@ -44,77 +41,167 @@ def narrowed(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, l
     parts: list[str] = ["true"]
     parameters: list[Any] = []
     if clients is not None:
-        parts.append("list_contains(?, client)")
+        parts.append("client in (select unnest(?))")
         parameters.append(sorted(clients))
     for name, value in equals.items():
-        parts.append(f'"{name}" is not distinct from ?')
-        parameters.append(value)
+        if value is None:
+            parts.append(f'"{name}" is null')
+        else:
+            parts.append(f'"{name}" = ?')
+            parameters.append(value)
     return " and ".join(parts), parameters
+
+
+class Rollups:
+    """What the rollups hold of the whole minutes [first, last), for some clients and values. `operations`: of spans
+    that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for."""
+
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        clients: Clients,
+        equals: Mapping[str, str | None],
+        grain: int,
+        operations: bool = False,
+    ) -> None:
+        where, self._wanted = narrowed(clients, equals)
+        kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
+        self._chosen = f"select id from series where {kinds} and {where}"
+        self._stretches = current().engine.stretches(first, last, grain)
+
+    def _rows(self, table: str, columns: str, also: str) -> tuple[str, list[Any]]:
+        parts, parameters = [], []
+        for one in self._stretches:
+            parts.append(
+                f"select minute, series, {columns} from {table}_{one.tier}"
+                f" where minute >= {one.first} and minute < {one.last} and series in ({self._chosen}){also}"
+            )
+            parameters += self._wanted
+        return " union all ".join(parts), parameters
+
+    def sums(self, group_by: Sequence[str], step: str = "") -> list[dict[str, Any]]:
+        """Sums of all measures by dimensions and, if given, by a step: SQL over `minute`."""
+        if not self._stretches:
+            return []
+        rows, parameters = self._rows("sums", ", ".join(MEASURES), "")
+        stepped = f"{step} as step, " if step else ""
+        inner = f"select {stepped}series, {_SUMMED} from ({rows}) as parts group by {'step, ' if step else ''}series"
+        keys = [*(["step"] if step else []), *(f'"{name}"' for name in group_by)]
+        return current().query(
+            f"select {''.join(key + ', ' for key in keys)}{_SUMMED},"
+            " coalesce(sum(calls) filter (where model is null), 0)::bigint as calls_unknown_model"
+            f" from ({inner}) as told join series on series.id = told.series{_grouped(keys)} having {TOLD}",
+            parameters,
+        )
+
+    def profile(
+        self, group_by: Sequence[str], measures: Sequence[int] = _PROFILED, step: str = ""
+    ) -> dict[tuple[Any, ...], dict[int, list[tuple[int, int]]]]:
+        """Group -> measure -> (bucket, calls) in order."""
+        if not self._stretches:
+            return {}
+        wanted = ", ".join(str(int(one)) for one in measures)
+        rows, parameters = self._rows("profile", "measure, bucket, calls", f" and measure in ({wanted})")
+        stepped = f"{step} as step, " if step else ""
+        finest = f"{'step, ' if step else ''}series, measure, bucket"
+        inner = f"select {stepped}series, measure, bucket, sum(calls)::bigint as calls from ({rows}) as parts"
+        keys = [*(["step"] if step else []), *(f'"{name}"' for name in group_by)]
+        every = [*keys, "measure", "bucket"]
+        found = current().query(
+            f"select {', '.join(every)}, sum(calls)::bigint as calls from ({inner} group by {finest}) as told"
+            f" join series on series.id = told.series{_grouped(every)} having sum(calls) > 0 order by bucket",
+            parameters,
+        )
+        out: dict[tuple[Any, ...], dict[int, list[tuple[int, int]]]] = {}
+        names = [*(["step"] if step else []), *group_by]
+        for row in found:
+            measured = out.setdefault(tuple(row[name] for name in names), {})
+            measured.setdefault(row["measure"], []).append((row["bucket"], row["calls"]))
+        return out
+
+
+_SUMMED = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
+
+
+def _grouped(keys: Sequence[str]) -> str:
+    return f" group by {', '.join(keys)}" if keys else ""
 
 
 def windows(
     start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
 ) -> list[Window]:
     """Sums over the whole minutes of [start, end), one row per combination; two statements."""
+    return _windows(start, end, group_by, clients, equals, operations=False)
+
+
+def operations(
+    start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """The same with tools, retrievals and agents' runs, which have no tokens and no cost."""
+    return _windows(start, end, group_by, clients, equals, operations=True)
+
+
+def _windows(
+    start: datetime,
+    end: datetime,
+    group_by: Sequence[str],
+    clients: Clients,
+    equals: Mapping[str, str | None],
+    operations: bool,
+) -> list[Window]:
     _check(group_by)
-    where, parameters = narrowed(clients, equals)
-    span = [minute_of(start), minute_of(end), *parameters]
-    groups = ", ".join(f'"{name}"' for name in group_by) or "true"
-    sums = SUMS
-    tail = f"from rollup where minute >= ? and minute < ? and {where}"
-    keyed = f"{groups}, " if group_by else ""
-    found = current().query(f"select {keyed}{sums} {tail} group by {groups} having {TOLD}", span)
-    spread = current().query(
-        f"select {keyed}latency, sum(calls)::bigint as calls {tail} and latency is not null group by {groups}, latency"
-        " having sum(calls) > 0 order by latency",
-        span,
-    )
-    latencies = _quantiles(spread, group_by)
-    return [_window(row, start, end, group_by, latencies) for row in found]
+    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations)
+    found, spread = rollups.sums(group_by), rollups.profile(group_by)
+    return [_window(row, start, end, group_by, spread.get(tuple(row[n] for n in group_by), {})) for row in found]
 
 
-def _quantiles(rows: list[dict[str, Any]], group_by: Sequence[str]) -> dict[tuple[Any, ...], Quantiles]:
-    by_key: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
-    for row in rows:
-        by_key.setdefault(tuple(row[name] for name in group_by), []).append((row["latency"], row["calls"]))
-    return {
-        key: of_histogram([middle_ms(step) for step, _ in pairs], [calls for _, calls in pairs])
-        for key, pairs in by_key.items()
-    }
+_SAME = (
+    "calls",
+    "failed",
+    "timeouts",
+    "provider_faults",
+    "refused",
+    "truncated",
+    "cache_known_calls",
+    "cache_known_input",
+    "cost_nano",
+    "calls_unknown_cost",
+    "calls_unknown_model",
+)
+Spread = Mapping[int, list[tuple[int, int]]]
 
 
-def _window(
-    row: dict[str, Any], start: datetime, end: datetime, group_by: Sequence[str], latencies: Mapping[Any, Any]
-) -> Window:
-    key = {name: row[name] for name in group_by}
-    spread = latencies.get(tuple(key.values()))
+def quantiles(spread: Spread, measure: int) -> Quantiles | None:
+    """In milliseconds, for a measure that is kept in microseconds."""
+    steps = spread.get(measure)
+    if not steps:
+        return None
+    return of_histogram([profiles.middle(step) / 1000 for step, _ in steps], [calls for _, calls in steps])
+
+
+def _window(row: dict[str, Any], start: datetime, end: datetime, group_by: Sequence[str], spread: Spread) -> Window:
+    latency, ttft = quantiles(spread, profiles.LATENCY), quantiles(spread, profiles.TTFT)
+    costs = spread.get(profiles.COST, [])
     buckets = {name: row[name] for name in BUCKETS}
     return Window(
         start=start,
         end=end,
-        key=key,
-        calls=row["calls"],
-        minutes=row["minutes"],
-        failed=row["failed"],
-        timeouts=row["timeouts"],
-        provider_faults=row["provider_faults"],
-        refused=row["refused"],
-        truncated=row["truncated"],
+        key={name: row[name] for name in group_by},
+        **{name: row[name] for name in _SAME},
         input_tokens=sum(buckets[name] for name in BUCKETS[:6]),
         output_tokens=sum(buckets[name] for name in BUCKETS[6:]),
-        cache_known_calls=row["cache_known_calls"],
-        cache_known_input=row["cache_known_input"],
         cache_read=buckets["in_cache_read"],
-        cost_nano=row["cost_nano"],
-        calls_unknown_cost=row["calls_unknown_cost"],
-        calls_unknown_model=row["calls_unknown_model"],
-        top_cost_nano=row["top_cost_nano"],
-        top_cost_calls=row["top_cost_calls"],
-        p50_ms=spread.p50 if spread else None,
-        p95_ms=spread.p95 if spread else None,
-        p99_ms=spread.p99 if spread else None,
-        p95_low_ms=spread.p95_low if spread else None,
-        p99_low_ms=spread.p99_low if spread else None,
+        top_cost_nano=min(profiles.upper(costs[-1][0]), row["cost_nano"]) if costs else 0,
+        top_cost_calls=1 if costs else 0,
+        p50_ms=latency.p50 if latency else None,
+        p95_ms=latency.p95 if latency else None,
+        p99_ms=latency.p99 if latency else None,
+        p95_low_ms=latency.p95_low if latency else None,
+        p99_low_ms=latency.p99_low if latency else None,
+        ttft_p50_ms=ttft.p50 if ttft else None,
+        ttft_p95_ms=ttft.p95 if ttft else None,
+        ttft_calls=sum(calls for _, calls in spread.get(profiles.TTFT, [])),
         buckets=buckets,
     )
 
@@ -123,28 +210,17 @@ def series(
     start: datetime, end: datetime, step_minutes: int, clients: Clients = None, **equals: str | None
 ) -> list[Window]:
     """One window per step of [start, end), empty ones included, in order."""
-    where, parameters = narrowed(clients, equals)
     first, last = minute_of(start), minute_of(end)
-    sums = SUMS
-    tail = f"from rollup where minute >= ? and minute < ? and {where}"
+    rollups = Rollups(first, last, clients, equals, grain_of((first, step_minutes)))
     step = f"((minute - {first}) // {int(step_minutes)})"
-    found = current().query(f"select {step} as step, {sums} {tail} group by step", [first, last, *parameters])
-    spread = current().query(
-        f"select {step} as step, latency, sum(calls)::bigint as calls {tail} and latency is not null"
-        " group by step, latency having sum(calls) > 0 order by latency",
-        [first, last, *parameters],
-    )
-    latencies, rows = _quantiles(spread, ["step"]), {row["step"]: row for row in found}
+    rows = {row["step"]: row for row in rollups.sums([], step)}
+    spread = rollups.profile([], step=step)
     out = []
-    for step_number in range(max(0, -(-(last - first) // step_minutes))):
-        begins = clock.from_ns((first + step_number * step_minutes) * MINUTE_NS)
-        ends = clock.from_ns(min(first + (step_number + 1) * step_minutes, last) * MINUTE_NS)
-        row = rows.get(step_number)
-        if row is None:
-            out.append(Window(begins, ends, {}))
-        else:
-            window = _window(row, begins, ends, ["step"], latencies)
-            out.append(window)
+    for number in range(max(0, -(-(last - first) // step_minutes))):
+        begins = clock.from_ns((first + number * step_minutes) * MINUTE_NS)
+        ends = clock.from_ns(min(first + (number + 1) * step_minutes, last) * MINUTE_NS)
+        row = rows.get(number)
+        out.append(_window(row, begins, ends, [], spread.get((number,), {})) if row else Window(begins, ends, {}))
     return out
 
 
@@ -154,18 +230,24 @@ def stretches(
     """Sums between each two consecutive `bounds`, one row per stretch and combination that holds a call; without
     latencies. One statement for any number of stretches, which may be of different lengths (days of a zone)."""
     _check(group_by)
-    where, parameters = narrowed(clients, equals)
     begins = [minute_of(bound) for bound in bounds]
-    keys = "".join(f', "{name}"' for name in group_by)
-    found = current().query(
-        f"""with stretches as (select unnest(?::integer[]) as begins)
-            select begins{keys}, {SUMS} from rollup asof join stretches on rollup.minute >= stretches.begins
-            where minute >= ? and minute < ? and {where} group by begins{keys} having {TOLD}
-            order by begins{keys}""",
-        [begins[:-1], begins[0], begins[-1], *parameters],
-    )
-    place = {begin: number for number, begin in enumerate(begins)}
-    return [_window(row, bounds[place[row["begins"]]], bounds[place[row["begins"]] + 1], group_by, {}) for row in found]
+    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins))
+    rows = rollups.sums(group_by, step_of(begins))
+    rows.sort(key=lambda row: (row["step"], *((row[name] is None, row[name] or "") for name in group_by)))
+    return [_window(row, bounds[row["step"]], bounds[row["step"] + 1], group_by, {}) for row in rows]
+
+
+def step_of(begins: Sequence[int]) -> str:
+    """SQL: the number of the stretch that holds `minute`. Stretches of one length are counted, not compared."""
+    lengths = [later - earlier for earlier, later in pairwise(begins)]
+    runs = [(length, len(list(same))) for length, same in groupby(lengths)]
+    parts, number, minute = [], 0, begins[0]
+    for length, count in runs:
+        until = minute + length * count
+        if length > 0:
+            parts.append(f"when minute < {until} then {number} + (minute - {minute}) // {length}")
+        number, minute = number + count, until
+    return f"(case {' '.join(parts)} end)"
 
 
 def calls(
@@ -207,8 +289,11 @@ def spans(
     bounds: list[tuple[str, Any]] = [
         ("start_ns >= ?", clock.to_ns(start) if start else None),
         ("start_ns < ?", clock.to_ns(end) if end else None),
-        ("trace_id = ?", _trace(trace_id) if trace_id else None),
     ]
+    if trace_id:
+        inside, places = current().engine.holding(_trace(trace_id))
+        where += f" and trace_id = unhex(?) and {inside}"
+        parameters += [trace_id, *places]
     for sql, value in bounds:
         if value is not None:
             where += f" and {sql}"
@@ -226,11 +311,18 @@ def trace(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(spans in order of start, calls counted in it)."""
     where, parameters = narrowed(clients, {})
-    wanted = [_trace(trace_id), *parameters]
+    inside, places = current().engine.holding(_trace(trace_id))
     found = current().query(
-        f"select * from spans where trace_id = ? and {where} order by start_ns limit {limit}", wanted
+        f"select * from spans where trace_id = unhex(?) and {where} and {inside} order by start_ns limit {limit}",
+        [trace_id, *parameters, *places],
     )
-    counted = current().query(f"select * from calls where trace_id = ? and {where}", wanted)
+    if not found:
+        return [], []
+    bounds = [min(row["start_ns"] for row in found), max(row["start_ns"] for row in found)]
+    counted = current().query(
+        f"select * from calls where start_ns between ? and ? and trace_id = unhex(?) and {where}",
+        [*bounds, trace_id, *parameters],
+    )
     return [_readable(row) for row in found], [_readable(row) for row in counted]
 
 
@@ -261,7 +353,7 @@ def _place(cursor: str) -> list[Any]:
     """A row's place in the order: its start, and its id among those that start at the same time."""
     start, _, span = cursor.partition("-")
     try:
-        return [int(start), int(start), bytes.fromhex(span)]
+        return [int(start), int(start), bytes.fromhex(span).hex()]
     except ValueError:
         raise Invalid(f"{cursor!r} is no cursor.", "Take it from the answer before.") from None
 

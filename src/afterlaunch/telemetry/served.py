@@ -1,21 +1,25 @@
-"""What was served and what was not: per stretch of time, from the calls. `clients` None means all."""
+"""What was served and what was not: per stretch of time, from the rollups. `clients` None means all.
+
+A caller who hung up was not failed by us; every other failure counts, whosever fault it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from afterlaunch.ground import clock
-from afterlaunch.telemetry.queries import MINUTE_NS, Clients, minute_of, narrowed
-from afterlaunch.telemetry.schema import IS_CALL
+from afterlaunch.telemetry import profiles
+from afterlaunch.telemetry.queries import CALL_KINDS, Clients, Rollups, minute_of, narrowed, step_of
 from afterlaunch.telemetry.store import current
+from afterlaunch.telemetry.tables import MINUTE_NS
+from afterlaunch.telemetry.tiers import grain_of
 
 Place = tuple[str, str | None, str | None]  # client, system, environment
 QUIET = timedelta(minutes=60)
 PLACE = "client, system, environment"
-# A caller who hung up was not failed by us; every other failure counts, whosever fault it is.
-UNSERVED = "failed and fault is distinct from 'user'"
 
 
 @dataclass(frozen=True)
@@ -42,28 +46,36 @@ class Silence:
     end: datetime
 
 
+def _minutes(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, list[Any]]:
+    """SQL, with parameters: calls, unserved and cancelled ones of each place and minute of [?, ?) that holds a call."""
+    where, parameters = narrowed(clients, equals)
+    return (
+        f"""select {PLACE}, minute, sum(calls)::bigint as calls, sum(cancelled)::bigint as cancelled,
+              sum(failed - cancelled)::bigint as unserved
+            from sums_minute join series on series.id = sums_minute.series
+            where op_kind in {CALL_KINDS} and {where} and minute >= ? and minute < ?
+            group by {PLACE}, minute having sum(calls) > 0""",
+        parameters,
+    )
+
+
 def served(bounds: Sequence[datetime], clients: Clients = None, **equals: str | None) -> list[Served]:
     """One row per place and stretch between two consecutive `bounds` that holds a call, in order."""
-    where, parameters = narrowed(clients, equals)
+    per_minute, parameters = _minutes(clients, equals)
     begins = [minute_of(bound) for bound in bounds]
     rows = current().query(
-        f"""with per_minute as (
-              select {PLACE}, minute, count(*) as calls, count(*) filter ({UNSERVED}) as unserved,
-                     count(*) filter (failed and fault = 'user') as cancelled
-              from calls where {IS_CALL} and start_ns >= ? and start_ns < ? and {where} group by all),
-            stretches as (select unnest(?::integer[]) as begins)
-            select {PLACE}, begins, sum(calls)::bigint as calls, sum(unserved)::bigint as unserved,
-                   sum(cancelled)::bigint as cancelled, count(*) as minutes,
-                   count(*) filter (unserved = calls) as minutes_down
-            from per_minute asof join stretches on per_minute.minute >= stretches.begins
-            group by all order by all""",
-        [begins[0] * MINUTE_NS, begins[-1] * MINUTE_NS, *parameters, begins[:-1]],
+        f"""select {PLACE}, step, sum(calls)::bigint as calls, sum(unserved)::bigint as unserved,
+              sum(cancelled)::bigint as cancelled, count(*) as minutes,
+              count(*) filter (where unserved = calls) as minutes_down
+            from (select *, {step_of(begins)} as step from ({per_minute}) as told) as stepped
+            group by {PLACE}, step order by {PLACE}, step""",
+        [*parameters, begins[0], begins[-1]],
     )
     return [
         Served(
             (row["client"], row["system"], row["environment"]),
-            clock.from_ns(row["begins"] * MINUTE_NS),
-            bounds[begins.index(row["begins"]) + 1],
+            clock.from_ns(begins[row["step"]] * MINUTE_NS),
+            bounds[row["step"] + 1],
             *(row[name] for name in ("calls", "unserved", "cancelled", "minutes", "minutes_down")),
         )
         for row in rows
@@ -74,17 +86,17 @@ def faults(
     start: datetime, end: datetime, clients: Clients = None, **equals: str | None
 ) -> dict[Place, Mapping[str, int]]:
     """How many failed calls of each place were whose fault (telemetry conventions), the most frequent first."""
-    where, parameters = narrowed(clients, equals)
-    rows = current().query(
-        f"""select {PLACE}, coalesce(fault, 'unknown') as fault, count(*) as calls from calls
-            where {IS_CALL} and failed and start_ns >= ? and start_ns < ? and {where}
-            group by all order by calls desc, fault""",
-        [clock.to_ns(start), clock.to_ns(end), *parameters],
-    )
-    out: dict[Place, dict[str, int]] = {}
-    for row in rows:
-        out.setdefault((row["client"], row["system"], row["environment"]), {})[row["fault"]] = row["calls"]
-    return dict(out)
+    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()))
+    out: dict[Place, Mapping[str, int]] = {}
+    for (client, system, environment), measured in rollups.profile(
+        ["client", "system", "environment"], [profiles.ERROR]
+    ).items():
+        counted: dict[str, int] = {}
+        for code, calls in measured[profiles.ERROR]:
+            _, fault = profiles.error_of(code)
+            counted[fault] = counted.get(fault, 0) + calls
+        out[client, system, environment] = dict(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
+    return out
 
 
 def silences(
@@ -92,16 +104,15 @@ def silences(
 ) -> dict[Place, list[Silence]]:
     """The stretches without a call over [start, end) of each place that had one, in order; those before the first
     call and after the last one are counted from `start` and to `end`."""
-    where, parameters = narrowed(clients, equals)
+    per_minute, parameters = _minutes(clients, equals)
     first, last = minute_of(start), minute_of(end)
     rows = current().query(
-        f"""with held as (select distinct {PLACE}, minute from calls
-                          where {IS_CALL} and start_ns >= ? and start_ns < ? and {where}),
+        f"""with held as ({per_minute}),
             edges as (select {PLACE}, minute, lead(minute, 1, {last}) over place as following,
                              row_number() over place = 1 as is_first
                       from held window place as (partition by {PLACE} order by minute))
             select * from edges where is_first or following - minute > ? order by {PLACE}, minute""",
-        [first * MINUTE_NS, last * MINUTE_NS, *parameters, QUIET.total_seconds() // 60],
+        [*parameters, first, last, int(QUIET.total_seconds() // 60)],
     )
     out: dict[Place, list[Silence]] = {}
     for row in rows:
@@ -118,7 +129,11 @@ def silences(
 def extent(clients: Clients = None) -> tuple[datetime, datetime] | None:
     """The first and the last minute that hold a call; None when none does."""
     where, parameters = narrowed(clients, {})
-    (row,) = current().query(f"select min(minute) as first, max(minute) as last from rollup where {where}", parameters)
+    (row,) = current().query(
+        "select min(minute) as first, max(minute) as last from sums_minute"
+        f" where series in (select id from series where {where})",
+        parameters,
+    )
     if row["first"] is None:
         return None
     return clock.from_ns(row["first"] * MINUTE_NS), clock.from_ns(row["last"] * MINUTE_NS)

@@ -1,203 +1,199 @@
-"""The embedded telemetry store: one DuckDB file, owned by one process.
+"""The telemetry store: what a commit does, on whichever engine keeps it.
 
-A commit takes any number of normalised tables and, in one transaction: 1. drops spans already stored (resends);
-2. appends the new spans; 3. turns those that are calls into rows of `calls`, merged with what other instrumentations
-said of the same call; 4. adds the rollup increments, and negative ones for calls that a merge replaced.
+A commit takes any number of normalised tables and 1. drops spans already stored (resends); 2. turns those that are
+calls into rows of `calls`, merged with what other instrumentations said of the same call; 3. adds what they add to the
+rollups, and negative increments for calls that a merge replaced; 4. writes all of it as one change.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
-from afterlaunch.telemetry import aggregates, merging, schema
-from afterlaunch.telemetry.calls import Row, group
+from afterlaunch.telemetry import aggregates, callrows, merging, rollups
+from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
-from afterlaunch.telemetry.seen import Processes, Seen, keys
+from afterlaunch.telemetry.engines import Changes, Engine
+from afterlaunch.telemetry.engines.duck import Duck
+from afterlaunch.telemetry.remembered import Remembered, of_ids
+from afterlaunch.telemetry.rollups import Increments, SeriesIds, together
+from afterlaunch.telemetry.suspects import Suspects
+from afterlaunch.telemetry.tables import DEAD_LETTERS, TABLES, Table
 
-MEMORY = "256MB"
-NOT_YET_STORED = """create or replace temp table incoming as
-    select * from batch b where not exists (
-        select 1 from spans s where s.span_id = b.span_id and s.trace_id = b.trace_id and s.client = b.client
-        and s.start_ns between (select min(start_ns) from batch) and (select max(start_ns) from batch))
-    qualify row_number() over (partition by client, trace_id, span_id) = 1"""
-
-
-def column_type(field: Any) -> str:
-    """The DuckDB type that keeps an Arrow field."""
-    if pa.types.is_fixed_size_binary(field.type) or pa.types.is_binary(field.type):
-        return "blob"
-    if pa.types.is_map(field.type):
-        return "map(varchar, varchar)"
-    if pa.types.is_list(field.type):
-        return column_type(field.type.value_field) + "[]"
-    if pa.types.is_float64(field.type):
-        return "double"
-    names = {pa.string(): "varchar", pa.bool_(): "boolean", pa.int8(): "tinyint", pa.int16(): "smallint"}
-    return names.get(field.type, "bigint")
+READ_AT_START = 200_000
+"""So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
 
 
 class Store:
-    """Reads run on cursors of their own, beside the one writer. `read_only`: nothing but `query` works."""
+    """`read_only`: nothing but questions works."""
 
-    def __init__(self, file: Path, read_only: bool = False) -> None:
-        self.file = file
-        if not read_only:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            self._connection = duckdb.connect(
-                str(file), read_only=read_only, config={"memory_limit": MEMORY, "threads": 2}
-            )
-        except duckdb.IOException as problem:
-            raise Unavailable(
-                f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
-            ) from None
+    def __init__(self, engine: Engine, read_only: bool = False) -> None:
+        self.engine = engine
         self._write = threading.Lock()
-        self._local = threading.local()
+        self._ids = SeriesIds()
+        self._spans = Remembered()
+        self._suspects = Suspects(always=engine.shared)
         if not read_only:
-            self._prepare()
+            engine.prepare(TABLES)
+            if not engine.shared:
+                self._remember()
 
-    def _prepare(self) -> None:
-        columns = ", ".join(f'"{field.name}" {column_type(field)}' for field in SPANS)
-        for statement in (
-            f"create table if not exists spans ({columns})",
-            schema.CALLS,
-            schema.ROLLUP,
-            schema.DEAD_LETTER,
-            *schema.UPGRADES,
-        ):
-            self._connection.execute(statement)
-        self._processes = Processes(
-            self._connection.execute(
-                "select distinct client, instance, unnest(scopes) from calls where instance is not null"
-                " and minute > (select max(minute) from calls) - ?",
-                [merging.near_minutes()],
-            ).fetchall()
+    def _remember(self) -> None:
+        """Note what the store holds: the newest spans one by one, of the rest only between which starts they lie."""
+        columns = "span_id, trace_id, response_id, scope, start_ns, cost_confidence is not null as call"
+        newest = self.engine.arrow(
+            f"select {columns}, client, instance, model_requested, null::varchar as stream_key from spans"
+            " where seq >= (select max(seq) from spans) - ? order by seq",
+            [READ_AT_START],
         )
-        self._seen = Seen()
-        for batch in self._connection.sql("select span_id from spans").to_arrow_reader(100_000):
-            self._seen.add(keys(batch.column(0)))
+        (rest,) = self.engine.query(
+            "select min(start_ns) as lowest, max(start_ns) as highest from spans"
+            " where seq < (select max(seq) from spans) - ?",
+            [READ_AT_START],
+        )
+        if not newest.num_rows:
+            return
+        scopes = [row["scope"] for row in self.engine.query("select distinct coalesce(scope, '') as scope from calls")]
+        if rest["lowest"] is not None:
+            self._spans.unread(rest["lowest"], rest["highest"])
+            self._suspects.unread(rest["lowest"], rest["highest"], scopes)
+        ids = {"span_id": pa.binary(8), "trace_id": pa.binary(16)}
+        for name, kind in ids.items():
+            newest = newest.set_column(newest.column_names.index(name), name, newest[name].cast(kind))
+        self._spans.add(newest["start_ns"].to_numpy(), of_ids(newest["span_id"]))
+        calls = newest.filter(newest["call"])
+        if calls.num_rows:
+            self._suspects.remember(calls)
+            self._suspects.among(calls)
+
+    @property
+    def unwritable(self) -> tuple[type[Exception], ...]:
+        """What `commit` raises for rows that can never be stored."""
+        return (pa.ArrowInvalid, *self.engine.unwritable)
 
     def close(self) -> None:
         with self._write:
-            self._connection.close()
+            self.engine.close()
 
-    def query(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
-        """Rows as dicts, on a cursor of the calling thread."""
-        cursor = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
-        found = cursor.execute(sql, parameters or [])
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        return self.engine.query(sql, parameters)
 
     def commit(self, tables: list[Any]) -> tuple[int, int]:
         """Returns (stored, duplicates). When it returns, the spans are durable."""
-        batch = pa.concat_tables(tables)
+        batch = pa.concat_tables(tables).combine_chunks()
+        if batch.schema != SPANS:
+            batch = batch.cast(SPANS)
         if not batch.num_rows:
             return 0, 0
-        ids = keys(batch["span_id"])
-        with self.transaction() as cursor:
-            cursor.register("batch", batch)
-            stored = self._store(cursor, self._seen.may_repeat(ids))
-        self._seen.add(ids)
-        return stored, batch.num_rows - stored
+        with self._write:
+            told = batch.num_rows
+            batch = self._not_yet_stored(batch)
+            if batch.num_rows:
+                self._commit(batch)
+            return batch.num_rows, told - batch.num_rows
+
+    def _commit(self, batch: Any) -> None:
+        rows = callrows.of_spans(batch)
+        merged = self._merged(rows, batch) if rows.num_rows else merging.Merged(rows, rows)
+        increments = together(
+            rollups.of_calls(merged.added, 1, self._ids),
+            rollups.of_calls(merged.gone, -1, self._ids),
+            rollups.of_operations(batch, self._ids),
+        )
+        self._write_down(_token(batch), increments, merged, spans=batch)
+        self._spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
+        if rows.num_rows:
+            self._suspects.remember(rows)
+
+    def _write_down(self, token: str, more: Increments, merged: merging.Merged, **added: Any) -> None:
+        tables = {**added, "calls": merged.added, "series": more.series}
+        tables |= {"sums_minute": more.sums, "profile_minute": more.profile}
+        self.engine.write(Changes(token, tables, merging.as_gone(merged.gone)))
+
+    def _not_yet_stored(self, batch: Any) -> Any:
+        """The spans that no earlier commit stored, each once."""
+        keys, starts = of_ids(batch["span_id"]), batch["start_ns"].to_numpy()
+        suspicious = np.ones(len(keys), bool)
+        if not self.engine.shared:
+            suspicious = self._spans.may_hold(starts, starts, keys)
+        if len(np.unique(keys)) == len(keys) and not suspicious.any():
+            return batch
+        looked = batch.filter(pa.array(suspicious))
+        stored = self._stored(looked) if looked.num_rows else set()
+        kept, seen = [], stored
+        columns = zip(*(batch[name].to_pylist() for name in ("client", "trace_id", "span_id")), strict=True)
+        for place, key in enumerate(columns):
+            if key not in seen:
+                seen.add(key)
+                kept.append(place)
+        return batch.take(pa.array(kept, pa.int64())).combine_chunks()
+
+    def _stored(self, batch: Any) -> set[tuple[str, bytes, bytes]]:
+        starts = batch["start_ns"].to_numpy()
+        found = self.engine.query(
+            "select client, trace_id, span_id from spans where start_ns between ? and ?"
+            " and span_id in (select unhex(unnest(?)))",
+            [int(starts.min()), int(starts.max()), callrows.hex_of(batch["span_id"]).to_pylist()],
+        )
+        return {(row["client"], row["trace_id"], row["span_id"]) for row in found}
+
+    def _merged(self, rows: Any, batch: Any) -> merging.Merged:
+        """The new rows with what is stored already of the same calls."""
+        meant = self._suspects.among(rows)
+        ask = self._suspects.ask(rows, apart_ns())
+        near = []
+        if ask.any():
+            mixed = self._suspects.in_mixed_processes(rows)[ask]
+            near = merging.neighbours(self.engine, rows.filter(pa.array(ask)), mixed)
+        return merging.merged(self.engine, rows, meant, near, batch)
 
     def settle(self, now_ns: int) -> int:
         """Count usage that was told in sum only (`aggregates`); returns how many rows changed."""
-        with self.transaction() as cursor:
-            return aggregates.settle(cursor, now_ns)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        """A cursor of the one writer; all or nothing."""
         with self._write:
-            cursor = self._connection.cursor()
-            cursor.execute(f"set variable near_minutes = {merging.near_minutes()}")
-            cursor.execute("begin")
-            try:
-                yield cursor
-                cursor.execute("commit")
-            except BaseException:
-                cursor.execute("rollback")
-                raise
-            finally:
-                cursor.close()
+            changed = aggregates.settle(self.engine, now_ns)
+            if changed.number:
+                increments = together(
+                    rollups.of_calls(changed.added, 1, self._ids), rollups.of_calls(changed.gone, -1, self._ids)
+                )
+                self._write_down(f"settle-{now_ns}", increments, changed)
+            return changed.number
 
-    def _store(self, cursor: Any, may_repeat: bool) -> int:
-        source = "batch"
-        if may_repeat:
-            source = "incoming"
-            cursor.execute(NOT_YET_STORED)
-        stored: int = cursor.execute(f"insert into spans select * from {source}").fetchone()[0]
-        cursor.execute(f"create or replace temp table fresh as {schema.calls_from(source)}")
-        self._merge(cursor)
-        cursor.execute("insert into calls by name select * from fresh")
-        cursor.execute(schema.roll_up("fresh", 1))
-        return stored
+    def upkeep(self, now_ns: int) -> None:
+        """Whatever makes later questions cheaper; safe to repeat."""
+        with self._write:
+            self.engine.upkeep(now_ns)
 
-    def _merge(self, cursor: Any) -> None:
-        """Regroup what may be told twice."""
-        told = cursor.execute(
-            "select distinct client, instance, scope from fresh where instance is not null"
-        ).fetchall()
-        mixed = self._processes.with_two_scopes(told)
-        if mixed:
-            cursor.execute("create or replace temp table two_scopes (client varchar, instance varchar)")
-            cursor.executemany("insert into two_scopes values (?, ?)", mixed)
-        for statement in merging.look_around(mixed):
-            cursor.execute(statement)
-        if cursor.execute("select count(*) from suspect").fetchone()[0]:
-            self._regroup(cursor)
-
-    def _regroup(self, cursor: Any) -> None:
-        """Take the suspects apart into one row per span, and group them anew: so late members find their place."""
-        for statement in merging.TAKE_APART:
-            cursor.execute(statement)
-        merged = group(self._with_ancestors(cursor, _rows(cursor, "select * from atom")))
-        cursor.execute(schema.roll_up("replaced", -1))
-        cursor.execute(
-            "delete from calls where rowid in (select place from near where (client, span_id) in (from suspect))"
-        )
-        cursor.execute("delete from fresh where (client, span_id) in (from suspect)")
-        names = [column[0] for column in cursor.execute("select * from fresh limit 0").description]
-        marks = ", ".join("?" for _ in names)
-        cursor.executemany(f"insert into fresh values ({marks})", [[row[name] for name in names] for row in merged])
-
-    def _with_ancestors(self, cursor: Any, rows: list[Row]) -> list[Row]:
-        """Each row's ancestors' span ids, from the stored spans of its trace."""
-        parents: dict[tuple[str, bytes, bytes], bytes] = {}
-        for client, trace, span, parent in cursor.execute(
-            "select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null"
-            " and trace_id in (select trace_id from atom)"
-        ).fetchall():
-            parents[client, trace, span] = parent
-        for row in rows:
-            chain: set[bytes] = set()
-            span = row["span_id"]
-            while (above := parents.get((row["client"], row["trace_id"], span))) is not None and above not in chain:
-                chain.add(above)
-                span = above
-            row["ancestors"] = chain
-        return rows
+    def land(self, table: Table, rows: Any) -> int:
+        """Add the rows whose keys are not stored yet; how many these were."""
+        with self._write:
+            return self.engine.land(table, rows, _token_of(rows, table.keys))
 
     def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None:
         """Keep what could not be stored, with the reason."""
+        row = pa.table([pa.array([value]) for value in (at_ns, client, why, body)], schema=DEAD_LETTERS)
         with self._write:
-            self._connection.cursor().execute("insert into dead_letter values (?, ?, ?, ?)", [at_ns, client, why, body])
+            self.engine.write(Changes(f"dead-{at_ns}-{client}", {"dead_letter": row}))
 
 
-def _rows(cursor: Any, sql: str) -> list[Row]:
-    found = cursor.execute(sql)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def _token(batch: Any) -> str:
+    return _token_of(batch, ("client", "trace_id", "span_id"))
+
+
+def _token_of(rows: Any, keys: Sequence[str]) -> str:
+    """The same for the same rows in the same order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in keys:
+        for buffer in rows[name].combine_chunks().buffers():
+            if buffer is not None:
+                digest.update(buffer)
+    return digest.hexdigest()
 
 
 _stores: dict[str, Store] = {}
@@ -205,7 +201,7 @@ _stores: dict[str, Store] = {}
 
 def open_store(file: Path, read_only: bool = False) -> Store:
     """Open the process's store; `current` gives it to everybody else. Raises Unavailable while another has it."""
-    _stores["current"] = Store(file, read_only)
+    _stores["current"] = Store(Duck(file, read_only), read_only)
     return _stores["current"]
 
 

@@ -20,7 +20,6 @@ class Window:
     end: datetime
     key: dict[str, str | None]
     calls: int = 0
-    minutes: int = 0  # from the first to the last minute that holds a call
     failed: int = 0
     timeouts: int = 0
     provider_faults: int = 0
@@ -34,11 +33,14 @@ class Window:
     cost_nano: int = 0
     calls_unknown_cost: int = 0
     calls_unknown_model: int = 0  # that tell no model at all
-    top_cost_nano: int = 0  # the costliest row of the rollup: at least as much as the costliest call
-    top_cost_calls: int = 0  # and the calls that it holds
+    top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most
+    top_cost_calls: int = 0  # 1 when that is known
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
     p95_low_ms: float | None = None  # lower confidence bound of the true p95, see `quantiles`
     p99_low_ms: float | None = None
+    ttft_p50_ms: float | None = None  # to the first token, of the streamed calls that tell it
+    ttft_p95_ms: float | None = None
+    ttft_calls: int = 0
     buckets: dict[str, int] = field(default_factory=dict)  # the eight token buckets, known part

@@ -14,6 +14,7 @@ from tests.real_input import real
 
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.store import Store
 
 FOLDER = "data/otlp-from-instrumentations"
@@ -44,7 +45,7 @@ Told = dict[str, dict[str, Any]]
 
 def _played(name: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
     """wire id -> the calls that stand in the store after all payloads came in, and came in again."""
-    store = Store(folder / f"{name}.duckdb")
+    store = Store(Duck(folder / f"{name}.duckdb"))
     wire_of: dict[str, str] = {}
     tables = []
     with gzip.open(real(f"{FOLDER}/{name}.jsonl.gz")) as lines:
@@ -58,7 +59,7 @@ def _played(name: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
     assert sum(store.commit(tables[n : n + 25])[0] for n in range(0, len(tables), 25)) == spans
     assert store.commit(tables) == (0, spans)
     calls = store.query("select * from calls")
-    (total,) = store.query("select sum(calls)::bigint as calls, sum(cost_nano)::bigint as cost from rollup")
+    (total,) = store.query("select sum(calls)::bigint as calls, sum(cost_nano)::bigint as cost from sums_minute")
     assert total == {"calls": len(calls), "cost": sum(call["cost_nano"] or 0 for call in calls)}
     store.close()
     out: dict[str, list[dict[str, Any]]] = {wire: [] for wire in wire_of.values()}

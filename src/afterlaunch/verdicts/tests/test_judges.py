@@ -55,9 +55,7 @@ def week(calls: int = 200, night: int | None = None, days: int = 7, cost: float 
 
 
 GOOD = window(calls=200, p95_ms=800, p99_ms=900, cost_nano=10**9, cache_known_calls=200, cache_known_input=100)
-PAST = window(
-    23, calls=4600, minutes=23 * 60, p95_ms=780, p99_ms=900, cost_nano=23 * 10**9, cache_read=50, cache_known_input=100
-)
+PAST = window(23, calls=4600, p95_ms=780, p99_ms=900, cost_nano=23 * 10**9, cache_read=50, cache_known_input=100)
 
 CASES: list[tuple[Judge, View, Status, str]] = [
     (ErrorRate(), view(replace(GOOD, failed=0)), Status.OK, "share_within_limit"),

@@ -1,0 +1,85 @@
+"""What a telemetry engine must do. Two do it: DuckDB, embedded, and ClickHouse, scaled out.
+
+Questions are written once, in DuckDB's SQL, over the tables of `telemetry.tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from afterlaunch.telemetry.tables import Table
+from afterlaunch.telemetry.tiers import Stretch
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A row of `calls` that a better one replaces."""
+
+    client: str
+    start_ns: int
+    span_id: bytes
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One commit: rows to add by table name, and calls to take out. `token` is the same whenever the same commit is
+    tried again."""
+
+    token: str
+    added: Mapping[str, Any] = field(default_factory=dict)
+    gone: Sequence[Gone] = ()
+
+
+class Engine(Protocol):
+    """Several threads may ask at once; one at a time writes."""
+
+    shared: bool
+    """Other processes write to it as well."""
+    unwritable: tuple[type[Exception], ...]
+    """What a write raises for rows that can never be stored; anything else may pass."""
+
+    def prepare(self, tables: Sequence[Table]) -> None:
+        """Make the tables where they are missing, and bring old ones up to date."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows as dicts. Parameters stand for `?` in order: text, numbers, instants in ns, lists of them; ids as hex
+        text inside unhex()."""
+        ...
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The same as an Arrow table."""
+        ...
+
+    def write(self, changes: Changes) -> None:
+        """All or nothing, durable when it returns; the same token twice changes nothing more."""
+        ...
+
+    def land(self, table: Table, rows: Any, token: str) -> int:
+        """Add the rows whose keys are not stored yet, each once; how many these were."""
+        ...
+
+    def delete(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
+        """Take rows out for good; how many these were."""
+        ...
+
+    def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
+        """Which tier of the rollups answers for which of the minutes [first, last), in order; none coarser than
+        `grain` minutes."""
+        ...
+
+    def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:
+        """SQL, with parameters, that narrows `spans` to where this trace may be."""
+        ...
+
+    def upkeep(self, now_ns: int) -> None:
+        """Whatever makes later questions cheaper; safe to repeat."""
+        ...
+
+    def bytes_used(self) -> int:
+        """On disk."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,231 @@
+"""DuckDB: one file, owned by one process; every commit is one transaction.
+
+Beside the tables it keeps 1. `seq`, the order in which spans came, and for every block of spans a Bloom filter of its
+traces, so that a trace is found without reading the whole table; 2. hours and days of the rollups that are added up
+(`rolled`): a commit that touches one makes it stale, `upkeep` adds it up anew.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from afterlaunch.ground.errors import Unavailable
+from afterlaunch.telemetry.engines import Changes
+from afterlaunch.telemetry.engines.blocks import Blocks
+from afterlaunch.telemetry.tables import TIERS, Table
+from afterlaunch.telemetry.tiers import Stretch, plan
+
+MEMORY = "256MB"
+WAL = "32MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
+ROWS_A_GROUP = 32_768  # a checkpoint writes the last group anew, and a narrow question reads whole groups
+_TYPES = {
+    pa.string(): "varchar",
+    pa.bool_(): "boolean",
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.binary(): "blob",
+}
+_COARSE = [tier for tier in TIERS if tier != "minute"]
+
+
+def column_type(kind: Any) -> str:
+    """The DuckDB type that keeps an Arrow type. Raises KeyError."""
+    if pa.types.is_fixed_size_binary(kind):
+        return "blob"
+    if pa.types.is_map(kind):
+        return "map(varchar, varchar)"
+    if pa.types.is_list(kind):
+        return column_type(kind.value_type) + "[]"
+    return _TYPES[kind]
+
+
+class Duck:
+    """`threads`: half of the cores by default, so that ingest keeps the others."""
+
+    shared = False
+    unwritable: tuple[type[Exception], ...] = (duckdb.DataError,)
+
+    def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:
+        self.file, self._read_only = file, read_only
+        if not read_only:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        threads = threads or max(1, (os.cpu_count() or 2) // 2)
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY,
+            "threads": threads,
+            "checkpoint_threshold": WAL,
+        }
+        how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
+        self._connection = duckdb.connect(":memory:", config=config)
+        try:
+            self._connection.execute(f"attach '{str(file).replace(chr(39), chr(39) * 2)}' as kept ({how})")
+        except duckdb.IOException as problem:
+            raise Unavailable(
+                f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
+            ) from None
+        self._connection.execute("use kept")
+        self._write = threading.Lock()
+        self._local = threading.local()
+        self._blocks = Blocks()
+        self._rolled: dict[str, set[int]] = {tier: set() for tier in _COARSE}
+        if read_only:
+            self._read_rolled()
+
+    def prepare(self, tables: Sequence[Table]) -> None:
+        from afterlaunch.telemetry.engines.duck_upgrades import upgrade
+
+        with self.transaction() as cursor:
+            upgrade(cursor)
+            for table in tables:
+                columns = ", ".join(f'"{field.name}" {column_type(field.type)}' for field in table.schema)
+                more = ", seq bigint" if table.name == "spans" else ""
+                cursor.execute(f"create table if not exists {table.name} ({columns}{more})")
+                held = {row[0] for row in cursor.execute(f"describe {table.name}").fetchall()}
+                for field in table.schema:
+                    if field.name not in held:
+                        kind = column_type(field.type)
+                        cursor.execute(f'alter table {table.name} add column "{field.name}" {kind}')
+            cursor.execute("create table if not exists rolled (tier varchar, minute integer)")
+            cursor.execute("create table if not exists trace_blocks (first bigint, last bigint, bits blob)")
+            self._blocks = Blocks.read(cursor)
+        self._names = {table.name: [field.name for field in table.schema] for table in tables}
+        self._read_rolled()
+
+    def _read_rolled(self) -> None:
+        cursor = self._cursor()
+        if cursor.execute("select 1 from duckdb_tables() where table_name = 'rolled'").fetchall():
+            for tier, minute in cursor.execute("select tier, minute from rolled").fetchall():
+                self._rolled[tier].add(minute)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        found = self._cursor().execute(sql, list(parameters))
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+
+    def _cursor(self) -> Any:
+        """A cursor of the calling thread: reads run beside the one writer."""
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+            cursor.execute("use kept")
+        return cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """A cursor of the one writer; all or nothing."""
+        with self._write:
+            cursor = self._connection.cursor()
+            cursor.execute("use kept")
+            cursor.execute("begin")
+            try:
+                yield cursor
+                cursor.execute("commit")
+            except BaseException:
+                cursor.execute("rollback")
+                raise
+            finally:
+                cursor.close()
+
+    def write(self, changes: Changes) -> None:
+        stale = self._touched(changes)
+        with self.transaction() as cursor:
+            if changes.gone:
+                keys = {
+                    "client": pa.array([one.client for one in changes.gone]),
+                    "start_ns": pa.array([one.start_ns for one in changes.gone], pa.int64()),
+                    "span_id": pa.array([one.span_id for one in changes.gone], pa.binary()),
+                }
+                cursor.register("gone", pa.table(keys))
+                bounds = [min(one.start_ns for one in changes.gone), max(one.start_ns for one in changes.gone)]
+                cursor.execute(
+                    "delete from calls where start_ns between ? and ?"
+                    " and (client, start_ns, span_id) in (select client, start_ns, span_id from gone)",
+                    bounds,
+                )
+            block = self._blocks
+            for name, rows in changes.added.items():
+                if not rows.num_rows:
+                    continue
+                if name == "spans":
+                    numbers = np.arange(block.next, block.next + rows.num_rows, dtype=np.int64)
+                    cursor.register("batch", rows.append_column("seq", pa.array(numbers)))
+                    block = block.with_traces(rows["trace_id"])
+                    cursor.execute("insert into spans by name select * from batch")
+                elif name == "series":
+                    cursor.register("batch", rows)
+                    cursor.execute("insert into series select * from batch where id not in (select id from series)")
+                else:
+                    cursor.register("batch", rows)
+                    cursor.execute(f"insert into {name} by name select * from batch")
+            block = block.written(cursor)
+            for tier, minute in stale:
+                cursor.execute("delete from rolled where tier = ? and minute = ?", [tier, minute])
+        self._blocks = block
+        for tier, minute in stale:
+            self._rolled[tier].discard(minute)
+
+    def _touched(self, changes: Changes) -> list[tuple[str, int]]:
+        """Hours and days whose sums a commit makes stale."""
+        rows = changes.added.get("sums_minute")
+        if rows is None or not rows.num_rows or not any(self._rolled.values()):
+            return []
+        minutes = np.unique(rows["minute"].to_numpy())
+        out: list[tuple[str, int]] = []
+        for tier in _COARSE:
+            starts = set((np.unique(minutes // TIERS[tier]) * TIERS[tier]).tolist())
+            out += [(tier, start) for start in starts & self._rolled[tier]]
+        return out
+
+    def land(self, table: Table, rows: Any, token: str) -> int:
+        same = " and ".join(f"s.{key} = b.{key}" for key in table.keys)
+        with self.transaction() as cursor:
+            cursor.register("batch", rows)
+            new = f"""insert into {table.name} by name select * from batch b where not exists (
+                select 1 from {table.name} s where {same} and s.{table.instant} between
+                    (select min({table.instant}) from batch) and (select max({table.instant}) from batch))
+                qualify row_number() over (partition by {", ".join(table.keys)}) = 1"""
+            return int(cursor.execute(new).fetchone()[0])
+
+    def delete(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
+        with self.transaction() as cursor:
+            return int(cursor.execute(f"delete from {table.name} where {condition}", list(parameters)).fetchone()[0])
+
+    def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
+        return plan(first, last, grain, self._rolled["hour"], self._rolled["day"])
+
+    def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:
+        return self._blocks.holding(self._cursor(), trace_id)
+
+    def upkeep(self, now_ns: int) -> None:
+        """Add up the hours and days that are over."""
+        from afterlaunch.telemetry.engines.duck_rolling import due, roll
+
+        while stale := due(self._cursor(), self._rolled, now_ns):
+            with self.transaction() as cursor:
+                roll(cursor, stale)
+            for tier, minutes in stale.items():
+                self._rolled[tier] |= set(minutes)
+
+    def bytes_used(self) -> int:
+        return sum(
+            one.stat().st_size for one in (self.file, self.file.with_name(self.file.name + ".wal")) if one.exists()
+        )
+
+    def close(self) -> None:
+        with self._write:
+            self._connection.close()

@@ -1,0 +1,106 @@
+"""The tables of a telemetry store, as data: what both engines keep, and under which keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS, SPANS
+
+
+@dataclass(frozen=True)
+class Table:
+    """`keys`: what makes a row unique, in the order in which a sorted engine keeps it; `instant`: the column that
+    tells its age, of so many nanoseconds a unit (0: it does not age)."""
+
+    name: str
+    schema: Any
+    keys: tuple[str, ...]
+    instant: str
+    unit_ns: int
+
+
+MINUTE_NS = 60_000_000_000
+CALL_TEXTS = (
+    *DIMENSIONS,
+    "session",
+    "user",
+    "release",
+    "gateway_call",
+    "response_id",
+    "cost_confidence",
+    "price",
+    "finish_reason",
+    "error_kind",
+    "fault",
+    "scope",
+    "instance",
+    "model_requested",
+    "stream_key",
+    "part",
+)
+ORPHAN, NO_LEAF = "orphan_usage", "no_leaf"
+"""`part` of a row of `calls`: NULL for a call; the usage record of a stream whose request is not known: its tokens
+count, a call it is not; an aggregate (an agent's run, say) under which no call was told: counted once."""
+CALLS = pa.schema(
+    [
+        *((name, pa.string()) for name in CALL_TEXTS),
+        ("trace_id", pa.binary(16)),
+        ("span_id", pa.binary(8)),
+        ("parent_span_id", pa.binary(8)),
+        ("minute", pa.int32()),  # of the start, since 1970
+        ("start_ns", pa.int64()),
+        ("duration_ns", pa.int64()),
+        ("ttft_ns", pa.int64()),
+        *((name, pa.bool_()) for name in ("failed", "timeout", "provider_fault", "refused", "truncated", "gateway")),
+        ("rank", pa.int8()),
+        ("conflict", pa.bool_()),
+        *((name, pa.list_(pa.string())) for name in ("members", "scopes", "flags")),
+        *((name, pa.int64()) for name in BUCKETS),
+        ("cost_nano", pa.int64()),
+    ]
+)
+MEASURES = (
+    "calls",
+    "failed",
+    "timeouts",
+    "provider_faults",
+    "cancelled",
+    "refused",
+    "truncated",
+    "cache_known_calls",
+    "cache_known_input",
+    "calls_unknown_cost",
+    "cost_nano",
+    *BUCKETS,
+)
+"""What is summed; every one is additive over time and series, and a correction is a negative increment."""
+SERIES = pa.schema([("id", pa.int64()), *((name, pa.string()) for name in DIMENSIONS)])
+"""One row per combination of the dimensions that was ever told."""
+SUMS = pa.schema([("minute", pa.int32()), ("series", pa.int64()), *((name, pa.int64()) for name in MEASURES)])
+PROFILE = pa.schema(
+    [
+        ("minute", pa.int32()),
+        ("series", pa.int64()),
+        ("measure", pa.int8()),
+        ("bucket", pa.int16()),
+        ("calls", pa.int64()),
+    ]
+)
+"""Exponential histograms, one row per bucket, so that adding them up is merging them (`profiles`)."""
+DEAD_LETTERS = pa.schema([("at_ns", pa.int64()), ("client", pa.string()), ("why", pa.string()), ("body", pa.binary())])
+
+TIERS = {"minute": 1, "hour": 60, "day": 1440}
+"""Rollups are kept by the minute and added up by the hour and the day (UTC): name -> minutes."""
+SPAN_TABLE = Table("spans", SPANS, ("client", "trace_id", "span_id"), "start_ns", 1)
+CALL_TABLE = Table("calls", CALLS, ("client", "start_ns", "span_id"), "start_ns", 1)
+SERIES_TABLE = Table("series", SERIES, ("id",), "", 0)
+SUM_TABLES = {tier: Table(f"sums_{tier}", SUMS, ("minute", "series"), "minute", MINUTE_NS) for tier in TIERS}
+PROFILE_TABLES = {
+    tier: Table(f"profile_{tier}", PROFILE, ("minute", "series", "measure", "bucket"), "minute", MINUTE_NS)
+    for tier in TIERS
+}
+DEAD_TABLE = Table("dead_letter", DEAD_LETTERS, ("at_ns", "client"), "at_ns", 1)
+TABLES = (SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values(), DEAD_TABLE)

@@ -1,0 +1,123 @@
+"""Hours and days give what the minutes give, before and after late spans; and every minute is answered once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from afterlaunch.ground import clock
+from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.tables import TIERS
+from afterlaunch.telemetry.tests.test_queries import pairs
+from afterlaunch.telemetry.tiers import plan
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+DAYS = 3
+
+
+@given(
+    first=st.integers(0, 6000),
+    length=st.integers(1, 6000),
+    grain=st.sampled_from((1, 30, 60, 120, 1440)),
+    hours=st.sets(st.integers(0, 200)),
+    days=st.sets(st.integers(0, 8)),
+)
+def test_every_minute_is_answered_once(first: int, length: int, grain: int, hours: set[int], days: set[int]) -> None:
+    last = first + length
+    found = plan(first, last, grain, {hour * 60 for hour in hours}, {day * 1440 for day in days})
+    assert [minute for one in found for minute in range(one.first, one.last)] == list(range(first, last))
+    for one in found:
+        size = TIERS[one.tier]
+        assert one.first % size == 0 == one.last % size and grain % size == 0
+
+
+def spans(seed: int, count: int) -> Any:
+    draw = random.Random(seed)
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.extend(pairs({"afterlaunch.client": "acme", "afterlaunch.system": "desk"}))
+    for _ in range(count):
+        start = clock.to_ns(START) + draw.randrange(DAYS * 86_400) * 10**9
+        told: dict[str, Any] = {
+            "gen_ai.operation.name": draw.choice(("chat", "chat", "execute_tool")),
+            "gen_ai.provider.name": "openai",
+            "gen_ai.response.model": draw.choice(("gpt-4o", "gpt-4o-mini")),
+            "gen_ai.usage.input_tokens": draw.randrange(10, 5000),
+            "gen_ai.usage.output_tokens": draw.randrange(1, 500),
+        }
+        if draw.random() < 0.2:
+            told["error.type"] = "timeout"
+        span = group.scope_spans.add(scope={"name": "app"}).spans.add(
+            trace_id=draw.randbytes(16), span_id=draw.randbytes(8), name="x", start_time_unix_nano=start
+        )
+        span.end_time_unix_nano = start + draw.randrange(1, 10**10)
+        span.attributes.extend(pairs(told))
+    return normalise(request.SerializeToString(), "application/x-protobuf", None, 0).table
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[store.Store]:
+    yield store.open_store(tmp_path / "t.duckdb")
+    store.close_store()
+
+
+def answers() -> list[Any]:
+    end = START + timedelta(days=DAYS)
+    asked: list[Any] = [
+        queries.windows(START, end, ["model"]),
+        queries.operations(START, end, ["op_kind", "tool"]),
+        queries.windows(START + timedelta(minutes=7), end - timedelta(hours=5, minutes=3), [], model="gpt-4o"),
+        queries.series(START, end, 180),
+        queries.series(START, end, 45),
+        queries.stretches([START, START + timedelta(hours=5), START + timedelta(days=2), end], ["model"]),
+    ]
+    return [sorted(rows, key=repr) for rows in asked]
+
+
+def test_what_is_added_up_answers_like_the_minutes(opened: store.Store) -> None:
+    opened.commit([spans(1, 800)])
+    over = clock.to_ns(START + timedelta(days=DAYS + 1))
+    for late in (None, spans(2, 5), spans(3, 300)):
+        if late is not None:
+            opened.commit([late])
+        by_minutes = answers()
+        opened.upkeep(over)
+        tiers = {one.tier for one in opened.engine.stretches(*_minutes(), 1440)}
+        assert tiers == {"day"}, "everything is added up"
+        assert answers() == by_minutes
+
+
+def _minutes() -> tuple[int, int]:
+    return queries.minute_of(START), queries.minute_of(START + timedelta(days=DAYS))
+
+
+def test_a_trace_is_found_wherever_it_lies_and_nowhere_else(tmp_path: Path) -> None:
+    store.open_store(tmp_path / "t.duckdb")
+    tables = [spans(seed, 400) for seed in range(10, 13)]
+    try:
+        for number in range(90):
+            store.current().commit([spans(100 + number, 400)])
+            if number in (0, 40, 80):
+                store.current().commit([tables[number // 40]])
+        for _ in range(2):
+            for table in tables:
+                wanted = table["trace_id"][7].as_py()
+                found, _ = queries.trace(wanted.hex())
+                assert [row["span_id"] for row in found] == [table["span_id"][7].as_py().hex()]
+                inside, parameters = store.current().engine.holding(wanted)
+                (held,) = store.current().query(f"select count(*) as spans from spans where {inside}", parameters)
+                assert held["spans"] < 40_000 + 9_000
+            assert queries.trace("ff" * 16) == ([], [])
+            store.close_store()
+            store.open_store(tmp_path / "t.duckdb")
+    finally:
+        store.close_store()
