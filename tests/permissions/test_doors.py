@@ -90,6 +90,10 @@ def test_without_signing_in_a_page_leads_to_the_door_and_the_api_says_401(door: 
         assert wrong.status_code == 401
 
 
+CHANCE = re.compile(r"(?<=[\"'])[A-Za-z0-9]{64}(?=[\"'])")
+"""Tokens against forged requests: letters of chance, which may spell anything."""
+
+
 @pytest.mark.parametrize("door", [door for door in DOORS if door.method == GET], ids=str)
 @pytest.mark.parametrize("stranger", ["viewer of south", "admin of south"])
 def test_a_stranger_never_reads_a_word_of_another_client(door: Door, stranger: str, world: World) -> None:
@@ -98,7 +102,8 @@ def test_a_stranger_never_reads_a_word_of_another_client(door: Door, stranger: s
     plain = ask(browser, door, world, "south")
     part = ask(browser, door, world, "south", **{"HX-Request": "true"})
     for answer in (plain, part):
-        found = [mark for mark in MARKS if mark in answer.content.decode(errors="replace").lower()]
+        text = CHANCE.sub("", answer.content.decode(errors="replace")).lower()
+        found = [mark for mark in MARKS if mark in text]
         assert not found, f"{stranger} reads {found}: {around(answer, found[0])}"
     for query in door.filters:
         address = world.fill(door.address, "south").partition("?")[0]
