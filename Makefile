@@ -38,8 +38,8 @@ endef
 
 check: .venv/dev.stamp
 	@mkdir -p "$(AFTERLAUNCH_DATA)/static"
-	$(BIN)/ruff format --check --quiet src tests benchmarks
-	$(BIN)/ruff check --quiet src tests benchmarks
+	$(BIN)/ruff format --check --quiet src tests benchmarks sdk
+	$(BIN)/ruff check --quiet src tests benchmarks sdk
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	DJANGO_SETTINGS_MODULE=afterlaunch.app.django_settings $(BIN)/python -m django makemigrations --check --dry-run

@@ -1,28 +1,26 @@
 """The small application under watch: agents of a support desk that call models through the gateway.
 
-It uses the real SDKs under a real instrumentation. It knows Afterlaunch by two things only: the gateway's base URL,
-and the question which prompt version to use.
+It uses the real SDKs under a real instrumentation, and Afterlaunch's own: telemetry, whose call it is, and the question
+which prompt version to use.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import anthropic
 import openai
-from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry import trace
 from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
 from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from afterlaunch import sdk
+import afterlaunch
 from afterlaunch.demo.provider import BAD_PROMPT
 from afterlaunch.ground import clock
 
@@ -32,38 +30,36 @@ AGENTS = ("answers", "answers", "triage")
 WAYS = (6, 2, 2)  # of ten calls: whole answers, streams, streams that ask for their usage
 
 
-class DemoClockExporter(OTLPSpanExporter):
-    """Puts spans on the demo's clock: they begin at its time and last as long as they really did."""
+class DemoClock(SpanProcessor):
+    """Puts spans on the demo's clock as they end: they begin at its time and last as long as they really did."""
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        for span in spans:
-            if span.start_time is not None and span.end_time is not None:
-                length, age = span.end_time - span.start_time, clock.real_ns() - span.start_time
-                began = clock.now_ns() - int(age * clock.lease(1).total_seconds())
-                span._start_time, span._end_time = began, began + length
-        return super().export(spans)
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.start_time is not None and span.end_time is not None:
+            length, age = span.end_time - span.start_time, clock.real_ns() - span.start_time
+            began = clock.now_ns() - int(age * clock.lease(1).total_seconds())
+            span._start_time, span._end_time = began, began + length
 
 
 class SupportDesk:
     """`rate` calls a real second at the pace the clock has now, over a few threads, until stopped."""
 
     def __init__(self, server: str, gateway: str, keys: dict[str, str], seed: int, rate: float, threads: int) -> None:
-        resource = Resource.create(
-            {
-                "service.name": "support-desk",
-                "service.version": "2.4.1",
-                "afterlaunch.system": "support",
-                "deployment.environment.name": "production",
-            }
+        provider = TracerProvider(resource=Resource.create({"service.name": "support-desk"}))
+        provider.add_span_processor(DemoClock())
+        trace.set_tracer_provider(provider)
+        os.environ.setdefault("OTEL_BSP_SCHEDULE_DELAY", "200")
+        # Metrics and logs would be on the real clock.
+        afterlaunch.init(
+            server,
+            keys["telemetry"],
+            system="support",
+            environment="production",
+            release="2.4.1",
+            metrics=False,
+            logs=False,
         )
-        self._provider = TracerProvider(resource=resource)
-        exporter = DemoClockExporter(
-            endpoint=f"{server}/v1/traces", headers={"Authorization": f"Bearer {keys['telemetry']}"}
-        )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=200))
-        trace.set_tracer_provider(self._provider)
-        OpenAIInstrumentor().instrument(tracer_provider=self._provider)
-        AnthropicInstrumentor().instrument(tracer_provider=self._provider)
+        OpenAIInstrumentor().instrument()
+        AnthropicInstrumentor().instrument()
         self._gateway, self._keys = gateway, keys
         self._openai = openai.OpenAI(base_url=f"{gateway}/v1", api_key=keys["openai"], max_retries=0)
         self._anthropic = anthropic.Anthropic(base_url=gateway, api_key=keys["anthropic"], max_retries=0)
@@ -85,22 +81,18 @@ class SupportDesk:
         self._stop.set()
         for worker in self._workers:
             worker.join(timeout=20)
-        self._provider.force_flush(10_000)
+        afterlaunch.flush()
 
     def _work(self, chance: random.Random) -> None:
-        tracer = trace.get_tracer("support-desk")
         while not self._stop.is_set():
             began = time.perf_counter()
             user, tenant, agent = f"user-{chance.randrange(200)}", chance.choice(TENANTS), chance.choice(AGENTS)
-            with tracer.start_as_current_span(f"agent {agent}") as span:
-                span.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent})
-                span.set_attributes({"tenant.id": tenant, "user.id": user})
-                self._ask(agent, user, tenant, chance)
+            with afterlaunch.context(tenant=tenant, user=user), afterlaunch.agent(agent):
+                self._ask(agent, user, chance)
             self._stop.wait(max(0.0, clock.real_seconds(self._pause) - (time.perf_counter() - began)))
 
-    def _ask(self, agent: str, user: str, tenant: str, chance: random.Random) -> None:
-        headers: dict[str, str] = sdk.headers(user=user, tenant=tenant, agent=agent)
-        propagate.inject(headers)
+    def _ask(self, agent: str, user: str, chance: random.Random) -> None:
+        headers = afterlaunch.headers()
         self.calls += 1
         way = chance.choices(("whole", "stream", "stream with usage"), WAYS)[0]
         try:
@@ -112,7 +104,7 @@ class SupportDesk:
             self.failed += 1
 
     def _answer(self, user: str, headers: dict[str, str], way: str) -> None:
-        told = sdk.assignment("answers", user, self._gateway, self._keys["openai"])
+        told = afterlaunch.assignment("answers", user, self._gateway, self._keys["openai"])
         prompt = PROMPTS[told.prompt_version or "v1"]
         messages: list[Any] = [{"role": "system", "content": prompt}, {"role": "user", "content": "Where is my order?"}]
         asked: dict[str, Any] = {"model": "gpt-4o-mini", "messages": messages, "extra_headers": headers}

@@ -133,7 +133,8 @@ def read_headers(asked: Asked, headers: list[tuple[bytes, bytes]]) -> None:
             elif name == b"tracestate":
                 asked.tracestate = value.decode("latin-1").strip()[:512]
         elif name.startswith(b"afterlaunch-"):
-            asked.said[name[12:].decode("latin-1")] = value.decode("utf-8", "replace").strip()[:256]
+            text = value.decode("utf-8", "replace").strip()
+            asked.said[name[12:].decode("latin-1")] = (unquote(text) if "%" in text else text)[:256]
         else:
             asked.forward.append(pair)
     if size > LARGEST_HEAD:

@@ -1,63 +1,30 @@
-"""A tiny client for applications: which arm a unit gets, and the headers that make a call countable.
+"""What an application imports: where its telemetry goes, whose call it is, what was looked up, what people thought.
 
-Standard library only; nothing of the server is imported.
+Of the standard library and OpenTelemetry only, nothing of the server. These files are installed under two names, inside
+the server as `afterlaunch.sdk` and alone as `afterlaunch_sdk` (docs/decisions/sdk-names.md); so they import each other
+relatively, and keep no state but OpenTelemetry's.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.parse
-import urllib.request
-from dataclasses import dataclass
+from .evaluations import feedback, reference
+from .gateway import Assignment, assignment, headers
+from .spans import Retrieval, agent, retrieval, tool
+from .stamps import context
+from .start import flush, init
 
-
-@dataclass(frozen=True)
-class Assignment:
-    """`prompt_version` and `model` are None where the arm leaves them to the application."""
-
-    arm: str
-    prompt_version: str | None
-    model: str | None
-    epoch: int
-
-
-def headers(
-    session: str | None = None,
-    user: str | None = None,
-    tenant: str | None = None,
-    transaction: str | None = None,
-    agent: str | None = None,
-    route: str | None = None,
-) -> dict[str, str]:
-    """For `extra_headers` (or `default_headers`) of the provider's SDK. Absent values are left out."""
-    given = {
-        "session": session,
-        "user": user,
-        "tenant": tenant,
-        "transaction": transaction,
-        "agent": agent,
-        "route": route,
-    }
-    return {f"afterlaunch-{name}": value for name, value in given.items() if value}
-
-
-def assignment(
-    route: str, unit: str, gateway: str | None = None, key: str | None = None, timeout: float = 2.0
-) -> Assignment:
-    """The arm that a call with this unit gets now: the value of the first of the route's units that the call carries.
-
-    Gateway and key default to AFTERLAUNCH_GATEWAY_URL and AFTERLAUNCH_KEY. Raises OSError when the gateway cannot be
-    reached or refuses: keep the prompt you have.
-    """
-    base = (gateway or os.environ.get("AFTERLAUNCH_GATEWAY_URL", "http://127.0.0.1:8701")).rstrip("/")
-    if not base.startswith(("http://", "https://")):
-        raise ValueError(f"the gateway's address must be http or https, not {base!r}")
-    query = urllib.parse.urlencode({"route": route, "unit": unit})
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{base}/afterlaunch/v1/assignment?{query}",
-        headers={"afterlaunch-key": key or os.environ.get("AFTERLAUNCH_KEY", "")},
-    )
-    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-        told = json.load(answer)
-    return Assignment(told["arm"], told["prompt_version"], told["model"], told["epoch"])
+__version__ = "0.1.0"
+__all__ = [
+    "Assignment",
+    "Retrieval",
+    "agent",
+    "assignment",
+    "context",
+    "feedback",
+    "flush",
+    "headers",
+    "init",
+    "reference",
+    "retrieval",
+    "tool",
+]

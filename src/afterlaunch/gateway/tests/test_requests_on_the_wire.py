@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afterlaunch import sdk
 from afterlaunch.gateway import callers
 from afterlaunch.gateway.answer import Answer, Reply
 from afterlaunch.gateway.callers import Caller
 from afterlaunch.gateway.protocols import Refusal
-from afterlaunch.gateway.request import LARGEST_HEAD, RequestHead
+from afterlaunch.gateway.request import LARGEST_HEAD, RequestHead, read_request
 
 
 class Line(asyncio.Transport):
@@ -272,3 +273,11 @@ def test_no_bytes_at_all_bring_the_reader_down(noise: bytes, cuts: list[int]) ->
     line, door, _ = converse(*pieces(HEAD + noise + b"\r\n\r\n" + noise, cuts))
     assert door.inside <= 1 and len(door.refusals) <= 1
     assert not door.refusals or line.sent.rstrip().endswith(door.refusals[0].encode())
+
+
+def test_what_the_sdk_says_of_a_call_arrives_whatever_its_letters() -> None:
+    said = {"tenant": "Bäckerei 50%", "user": "a%41", "session": "s-1"}
+    head = RequestHead()
+    head.method, head.target = "POST", b"/v1/chat/completions"
+    head.headers = [(name.encode(), value.encode("ascii")) for name, value in sdk.headers(**said).items()]
+    assert read_request(head).said == said

@@ -1,0 +1,16 @@
+"""Writes on every span, as it starts, what `context` says of it."""
+
+from __future__ import annotations
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
+
+from .stamps import held
+
+
+class Stamp(SpanProcessor):
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        told = held(parent_context)
+        if told:
+            own = span.attributes or {}
+            span.set_attributes({key: value for key, value in told.items() if key not in own})
