@@ -157,6 +157,27 @@ class House:
             if number == 1:
                 contain(someone, incident, "The greeting is to blame.")
 
+    def targets(self) -> None:
+        """One that answers (the server's own metrics), two that do not, one that is paused."""
+        from afterlaunch.accounts.models import Client
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.scraping.actions import Values, put_target
+        from afterlaunch.scraping.models import Target
+
+        someone, client = automation("Ada Nguyen"), Client.objects.get(slug="house")
+        for name, url, more in (
+            ("afterlaunch", f"{self.address}/metrics", {"interval": 5}),
+            ("gpu-1", "http://127.0.0.1:9/metrics", {"labels": {"rack": "r1"}}),
+            ("vllm", f"{self.address}/nothing", {}),
+            ("node-2", "https://node-2.example.org:9100/metrics", {"paused": True}),
+        ):
+            put_target(someone, client, name, Values("support-assistant", url, **more))  # type: ignore[arg-type]
+        deadline = time.monotonic() + 40
+        while Target.objects.filter(last_at=None, paused=False).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError("a target was not scraped")
+            time.sleep(0.2)
+
     def session(self) -> str:
         from django.conf import settings
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -192,6 +213,7 @@ PAGES = {
     "contacts": "/settings/contacts",
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
+    "targets": "/targets",
     "spend": "/spend",
     "reports": "/reports",
     "report": f"/reports/monthly/{time.strftime('%Y-%m', time.gmtime())}",

@@ -26,6 +26,7 @@ from afterlaunch.notify import links
 from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
+from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.signals import points, records, tables
@@ -110,6 +111,8 @@ class World:
             judge="errors.rate", client=slug, system=system.key, environment="quiet", severity="P2",
             status="not_assessed", reason="no data", explanation=f"{said} quiet", since=now, assessed_at=now,
         )  # fmt: skip
+        declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
+        things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
         alert = Alert.objects.create(verdict=ended, explanation=f"{said} alert", severity="P2", fired_at=now)
         things["alert"] = alert.pk
         things["sign_in"] = sign_in_link(person)

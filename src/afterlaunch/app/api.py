@@ -18,6 +18,7 @@ from afterlaunch.incidents.api import router as incidents
 from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
+from afterlaunch.scraping.api import router as scraping
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.telemetry.signals.api import router as signals
 from afterlaunch.verdicts.api import router as verdicts
@@ -32,6 +33,7 @@ api.add_router("", incidents)
 api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", signals)
+api.add_router("", scraping)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)

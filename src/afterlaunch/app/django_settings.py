@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "afterlaunch.accounts",
     "afterlaunch.estate",
     "afterlaunch.telemetry",
+    "afterlaunch.scraping",
     "afterlaunch.routes",
     "afterlaunch.verdicts",
     "afterlaunch.notify",

@@ -12,6 +12,7 @@ from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.duties import audit_paging, stamp_breaches
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.oncall.duties import escalate
+from afterlaunch.scraping.duties import scrape
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
 from afterlaunch.verdicts import watch
 
@@ -25,6 +26,7 @@ def raise_alerts(now: datetime) -> None:
 
 
 DUTIES: tuple[Duty, ...] = (
+    Duty("scraping.scrape", 5, scrape, apart=True),
     Duty("telemetry.notice_systems", 15, notice_systems),
     Duty("telemetry.settle_aggregates", 60, settle_aggregates),
     Duty("telemetry.add_up", 300, add_up),

@@ -14,6 +14,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Changes", "/changes", "change"),
     ("Systems", "/systems", "system"),
     ("Calls", "/calls", "call"),
+    ("Targets", "/targets", "target"),
     ("Spend", "/spend", "spend"),
     ("Reports", "/reports", "report"),
     ("On-call", "/oncall", "oncall"),

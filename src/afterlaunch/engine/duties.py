@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import close_old_connections, transaction
 from django.db.models import F, Q
@@ -24,12 +25,14 @@ LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
 @dataclass(frozen=True)
 class Duty:
     """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash. A duty that `follows`
-    another one (listed before it) also runs in every cycle in which that one ran, without waiting for its period."""
+    another one (listed before it) also runs in every cycle in which that one ran, without waiting for its period. One
+    that is `apart` waits for strangers' answers: it has a thread of its own and holds up no cycle."""
 
     name: str
     period: float
     run: Callable[[datetime], None]
     follows: str = ""
+    apart: bool = False
 
 
 def claim(duty: Duty, holder: str, now: datetime, at_once: bool = False) -> bool:
@@ -80,9 +83,11 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
 
 
 def cycle(duties: Sequence[Duty], holder: str) -> int:
-    """Run all that is due, once, in order; then prove it. Returns how many ran."""
+    """Run all that is due and not apart, once, in order; then prove it. Returns how many ran."""
     ran: set[str] = set()
     for duty in duties:
+        if duty.apart:
+            continue
         now = clock.now()
         if claim(duty, holder, now, at_once=duty.follows in ran):
             perform(duty, holder, now)
@@ -121,31 +126,46 @@ def _lives(pid: int) -> bool:
 
 
 class Engine:
-    """Cycles for ever in a thread of its own, until stopped."""
+    """Cycles for ever in a thread of its own, and each duty apart in another, until stopped."""
 
     def __init__(self, duties: Sequence[Duty], holder: str, period: float) -> None:
         self._duties, self._holder, self._period = duties, holder, period
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+        self._threads = [threading.Thread(target=self._loop, args=(self._cycle, period), name="engine", daemon=True)]
+        for duty in duties:
+            if duty.apart:
+                run = partial(self._alone, duty)
+                again = threading.Thread(target=self._loop, args=(run, duty.period), name=duty.name, daemon=True)
+                self._threads.append(again)
 
     def start(self) -> None:
         if freed := free_locks_of_the_dead(self._holder):
             log.warning("%d duties were held by a process of this host that is no more", freed)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=30)
+        for thread in self._threads:
+            thread.join(timeout=30)
 
-    def _loop(self) -> None:
+    def _cycle(self) -> None:
+        cycle(self._duties, self._holder)
+
+    def _alone(self, duty: Duty) -> None:
+        now = clock.now()
+        if claim(duty, self._holder, now):
+            perform(duty, self._holder, now)
+
+    def _loop(self, run: Callable[[], None], period: float) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             try:
                 close_old_connections()
-                cycle(self._duties, self._holder)
+                run()
             except Exception:
                 log.exception("the engine's cycle failed; trying again")
-            rest = max(clock.real_seconds(self._period), 0.2) - (time.monotonic() - began)
+            rest = max(clock.real_seconds(period), 0.2) - (time.monotonic() - began)
             self._stop.wait(max(rest, 0.02))
 
 

@@ -44,6 +44,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Document:
+    """An answer as it came. `body` is cut one byte behind the limit that was asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Place:
     """A checked destination. `address` is the one to connect to."""
 
@@ -87,8 +96,9 @@ def _is_public(address: Address) -> bool:
     return inner.is_global and not inner.is_multicast
 
 
-def check_address(url: str) -> Place:
-    """Resolve and judge. Raises Refused, or Unreachable when the name does not resolve."""
+def check_address(url: str, private: bool = True) -> Place:
+    """Resolve and judge. `private` False: the allow-list is not for whoever named this address. Raises Refused, or
+    Unreachable when the name does not resolve."""
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -97,7 +107,7 @@ def check_address(url: str) -> Place:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise Refused("This is no web address that can be called.", "Use https://host/path, without a user name.")
     candidates = _resolve(parts.hostname, port)
-    allowed = [_is_allowed(one) for one in candidates]
+    allowed = [private and _is_allowed(one) for one in candidates]
     if not all(ok or _is_public(one) for one, ok in zip(candidates, allowed, strict=True)):
         raise Refused(
             f"{parts.hostname} leads to a private address.",
@@ -135,7 +145,18 @@ class _Pinned(http.client.HTTPSConnection):
 
 def post(url: str, body: bytes, headers: Sequence[tuple[str, str]], total: float = TOTAL_SECONDS) -> Answer:
     """Send one request. Raises Refused or Unreachable; any status is an answer."""
-    place = check_address(url)
+    found = _exchange("POST", check_address(url), body, headers, total, BODY_LIMIT)
+    return Answer(found.status, found.headers, found.body[:BODY_LIMIT].decode("utf-8", "replace"))
+
+
+def get(url: str, headers: Sequence[tuple[str, str]], total: float, limit: int, private: bool = True) -> Document:
+    """Fetch one document of up to `limit` bytes. Raises Refused or Unreachable; any status is an answer."""
+    return _exchange("GET", check_address(url, private), None, headers, total, limit)
+
+
+def _exchange(
+    method: str, place: Place, body: bytes | None, headers: Sequence[tuple[str, str]], total: float, limit: int
+) -> Document:
     connection = _Pinned(place, total)
     late = threading.Event()
 
@@ -151,10 +172,12 @@ def post(url: str, body: bytes, headers: Sequence[tuple[str, str]], total: float
     timer.daemon = True
     timer.start()
     try:
-        connection.request("POST", place.path, body, dict(headers))
+        connection.request(method, place.path, body, dict(headers))
         answer = connection.getresponse()
-        text = answer.read(BODY_LIMIT).decode("utf-8", "replace")
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, text)
+        read = answer.read(limit + 1)
+        if late.is_set():
+            raise TimeoutError
+        return Document(answer.status, {name.lower(): value for name, value in answer.getheaders()}, read)
     except (OSError, http.client.HTTPException) as problem:
         why = f"no answer within {total:g} s" if late.is_set() else f"{type(problem).__name__}: {problem}"
         raise Unreachable(f"{place.host}: {why}") from problem

@@ -131,7 +131,8 @@ SETTINGS: tuple[Setting, ...] = (
         "AFTERLAUNCH_OUTBOUND_ALLOW",
         "list",
         "",
-        "Private addresses or networks that notifications may be sent to, comma-separated.",
+        "Private addresses or networks that may be called: by notifications, and for metrics of targets that an"
+        " administrator of the house declared. Comma-separated.",
     ),
     Setting(
         "AFTERLAUNCH_SMTP_URL",

@@ -6,14 +6,11 @@ sentence "spec.X must be …".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+")
 
 
 @dataclass(frozen=True)
@@ -133,6 +130,19 @@ def mapping(fields: Mapping[str, Field], needed: bool = False) -> Field:
         return take_all(fields, value)
 
     return Field("{" + _members(fields) + "}", take, needed)
+
+
+def texts() -> Field:
+    """A mapping of names of the writer's own choice to text."""
+
+    def take(value: Any) -> dict[str, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise ValueError(value)
+        return {name: _some_text(value[name]) for name in sorted(value)}
+
+    return Field("a mapping of names to text", take)
 
 
 def list_of(inner: Field, least: int = 0) -> Field:

@@ -9,7 +9,6 @@ from afterlaunch.app.configuration.document import Metadata, Spec
 from afterlaunch.app.configuration.fields import (
     INSTANT_OR_NONE,
     NEEDED_TEXT,
-    REFERENCE,
     TEXT,
     Field,
     instant,
@@ -23,6 +22,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.references import REFERENCE
 from afterlaunch.routes.actions import ArmValues, alter_key, create_key, put_route, put_upstream, route_by_name
 from afterlaunch.routes.models import Arm, CallerKey, Route, Upstream
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.accounts.people import put_client, put_person
 from afterlaunch.app.configuration.document import Metadata, Spec
-from afterlaunch.app.configuration.fields import REFERENCE, TEXT, ZONE, Field, list_of, mapping, one_of
+from afterlaunch.app.configuration.fields import TEXT, ZONE, Field, list_of, mapping, one_of
 from afterlaunch.ground.actors import Actor, Held, Role
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.references import REFERENCE, dereferenced
 from afterlaunch.notify.actions import add_contact, remove_contact
 from afterlaunch.notify.kinds import kinds
 from afterlaunch.notify.models import ContactMethod
@@ -137,19 +136,6 @@ def put_contacts(actor: Actor, metadata: Metadata, spec: Spec) -> None:
                 f"methods[{position}].address: the address of a {one['kind']} is a secret.",
                 "Use env:NAME or file:/path.",
             )
-        row = add_contact(actor, user, one["kind"], dereferenced(given) if secret else given, one["verified"])
+        row = add_contact(actor, user, one["kind"], dereferenced(given, "apply") if secret else given, one["verified"])
         row.position, row.reference = position, given if secret else ""
         row.save(update_fields=["position", "reference"])
-
-
-def dereferenced(reference: str) -> str:
-    """The secret behind env:NAME or file:/path. Raises Invalid."""
-    way, _, where = reference.partition(":")
-    if way == "env":
-        if not os.environ.get(where):
-            raise Invalid(f"The environment variable {where} is not set.", "Set it where apply runs.")
-        return os.environ[where].strip()
-    try:
-        return Path(where).read_text().strip()
-    except OSError as problem:
-        raise Invalid(f"{where} cannot be read: {problem.strerror}.") from None

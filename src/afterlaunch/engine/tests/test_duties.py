@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from afterlaunch.engine.duties import Duty, claim, cycle, free_locks_of_the_dead
+from afterlaunch.engine.duties import Duty, Engine, claim, cycle, free_locks_of_the_dead
 from afterlaunch.engine.models import Cycle, DutyState
 from afterlaunch.ground import clock
 
@@ -70,3 +70,17 @@ def test_two_engines_never_hold_the_same_duty_and_a_dead_holder_is_replaced() ->
         assert not claim(duty, "engine-2", clock.now())
         fixed.advance(121)
         assert claim(duty, "engine-2", clock.now())
+
+
+def test_a_duty_apart_holds_up_no_cycle_and_is_seen_when_it_fails() -> None:
+    def waits(now: datetime) -> None:
+        raise OSError("nobody answers")
+
+    apart = Duty("far", 1, waits, apart=True)
+    assert cycle([apart, Duty("near", 1, lambda now: None)], "engine-1") == 1
+    assert not DutyState.objects.filter(name="far").exists()
+    engine = Engine([apart], "engine-1", 1)
+    with clock.frozen(AT):
+        engine._alone(apart)
+    assert "nobody answers" in DutyState.objects.get(name="far").error
+    assert len(engine._threads) == 2

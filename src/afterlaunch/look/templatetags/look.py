@@ -25,6 +25,8 @@ TONES = {
     "complete": "ok",
     "approved": "ok",
     "failed": "breach",
+    "up": "ok",
+    "down": "breach",
 }
 
 
