@@ -24,7 +24,7 @@ from afterlaunch.look.requests import Request
 from afterlaunch.oncall.schedule import who_is_on_call
 from afterlaunch.overview.health import begins, healths, total
 from afterlaunch.telemetry import queries
-from afterlaunch.telemetry.pages import RANGES, chosen_range
+from afterlaunch.telemetry.views.asked import RANGES, chosen_range
 from afterlaunch.verdicts.models import Verdict
 
 

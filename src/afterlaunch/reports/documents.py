@@ -18,7 +18,8 @@ from afterlaunch.reports.contents import ClockFacts, IncidentFacts, JudgeFacts, 
 from afterlaunch.reports.rules import advice, missing, verdict_on
 from afterlaunch.reports.sections import story
 from afterlaunch.reports.summary import summary
-from afterlaunch.telemetry.api import spend_row, usd
+from afterlaunch.telemetry.api import spend_row
+from afterlaunch.telemetry.views.grids import usd
 
 TYPES = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "json": "application/json"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -16,12 +15,15 @@ from afterlaunch.telemetry import queries
 from afterlaunch.telemetry import served as service
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.intake import FORWARDED, LOOPBACK
+from afterlaunch.telemetry.views import exports
+from afterlaunch.telemetry.views.finding import find
+from afterlaunch.telemetry.views.grids import usd
+from afterlaunch.telemetry.views.search import Search, of_dimensions, parse
 from afterlaunch.telemetry.windows import Window
 
 router = Router(tags=["telemetry"])
 From = Annotated[datetime | None, Query(alias="from")]
 To = Annotated[datetime | None, Query(alias="to")]
-NANO = Decimal(1_000_000_000)
 
 
 class Filters(Schema):
@@ -48,11 +50,6 @@ class Filters(Schema):
 Narrow = Annotated[Filters, Query()]
 
 
-def usd(nano: int) -> str:
-    """nano-USD as a plain decimal string."""
-    return format((Decimal(nano) / NANO).normalize(), "f")
-
-
 def period(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     """[start, end), by default the last 24 hours. Times without a zone are refused."""
     for instant in (start, end):
@@ -74,33 +71,67 @@ def list_spans(
     request: Request,
     system: str | None = None,
     trace_id: str | None = None,
+    q: str = "",
     start: From = None,
     end: To = None,
     limit: int = 100,
     cursor: str | None = None,
-) -> dict[str, Any]:
-    """Spans, newest first; `cursor` of one answer is the next one's."""
+    format: str = "json",
+    content: bool = False,
+) -> Any:
+    """Spans, newest first; `cursor` of one answer is the next one's. `q` as for calls; `format` csv or parquet gives a
+    file of up to 100,000 rows, with `content` what was said too."""
     limit = max(1, min(limit, 1000))
-    rows = queries.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
-    more = rows[limit - 1]["cursor"] if len(rows) > limit else None
-    return {"spans": rows[:limit], "cursor": more}
+    if not q and format == "json":
+        rows = queries.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
+        more = rows[limit - 1]["cursor"] if len(rows) > limit else None
+        return {"spans": rows[:limit], "cursor": more}
+    search = parse(q)
+    for name, value in (("system", system), ("trace", trace_id)):
+        search = search.also(name, value) if value else search
+    return _searched(request, "spans", search, start, end, limit, cursor, format, content)
 
 
 @router.get("/calls")
 def list_calls(
     request: Request,
     filters: Narrow,
+    q: str = "",
     start: From = None,
     end: To = None,
     failed: bool | None = None,
     limit: int = 100,
     cursor: str | None = None,
-) -> dict[str, Any]:
-    """Model calls, each once, newest first."""
-    limit = max(1, min(limit, 1000))
+    format: str = "json",
+) -> Any:
+    """Model calls, each once, newest first. `q` searches as the page of calls does: `model:gpt-4o cost>0.01
+    duration>2s attribute:plan=pro "refund policy"`. A search through content stops after a while: `searched_to` then
+    says how far it came, and `cursor` goes on. `format` csv or parquet gives a file of up to 100,000 rows."""
+    search = parse(q)
+    for term in of_dimensions(filters.equals()).terms:
+        search = search.also(term.field, term.values[0])
+    if failed is not None:
+        search = search.also("failed", "yes" if failed else "no")
+    return _searched(request, "calls", search, start, end, max(1, min(limit, 1000)), cursor, format, False)
+
+
+def _searched(
+    request: Request,
+    table: str,
+    search: Search,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    cursor: str | None,
+    kind: str,
+    content: bool,
+) -> Any:
     since, until = period(start, end)
-    rows = queries.calls(since, until, request.actor.sees(), limit + 1, cursor, failed, **filters.equals())
-    return {"calls": rows[:limit], "cursor": rows[limit - 1]["cursor"] if len(rows) > limit else None}
+    seen = request.actor.sees()
+    if kind != "json":
+        return exports.of_search(kind, search, since, until, seen, table, content)
+    found = find(search, since, until, seen, limit, cursor, table)
+    return {table: found.rows, "cursor": found.cursor, "searched_to": found.searched_to}
 
 
 @router.get("/spend")

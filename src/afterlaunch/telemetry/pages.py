@@ -2,64 +2,54 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
+from afterlaunch.telemetry.views.fields import FIELDS
+from afterlaunch.telemetry.views.finding import find, snippets
+from afterlaunch.telemetry.views.search import HELP
 
-RANGES = {"1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
-FILTERS = ("client", "system", "environment", "route", "arm", "model", "agent", "tenant", "version", "provider")
 SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
+PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment", "provider", "error", "fault", "tool",
+         "session", "user", "finish", "client", "arm")  # fmt: skip
 PAGE = 50
-
-
-def chosen_range(request: Request, default: str = "24h") -> tuple[str, datetime, datetime]:
-    """The named stretch that ends now; the running minute is in it."""
-    name = request.GET.get("range", default)
-    if name not in RANGES:
-        raise Invalid(f"{name!r} is no time range.", "Ranges: " + ", ".join(RANGES))
-    end = clock.now() + timedelta(minutes=1)
-    return name, end - timedelta(seconds=RANGES[name]), end
-
-
-def _chosen(request: Request) -> dict[str, str | None]:
-    return {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
 
 
 @require_safe
 def calls(request: Request) -> HttpResponse:
-    """Newest first; filters narrow, `before` pages on."""
-    name, start, end = chosen_range(request)
-    equals = _chosen(request)
-    failed = True if request.GET.get("errors") else None
-    found = queries.calls(
-        start, end, request.actor.sees(), PAGE + 1, request.GET.get("before") or None, failed, **equals
-    )
-    rows = found[:PAGE]
-    more = None
-    if len(found) > PAGE:
-        kept = {key: value for key, value in request.GET.items() if key != "before"}
-        more = urlencode({**kept, "before": rows[-1]["cursor"]})
-    for row in rows:
+    """Newest first; the search narrows, `before` pages on."""
+    ask = asked(request, "of")
+    table = request.GET.get("of", "calls")
+    found = find(ask.search, ask.start, ask.end, ask.clients, PAGE, request.GET.get("before") or None, table)
+    around = snippets(found.rows, ask.search.texts, ask.clients)
+    for row in found.rows:
         row["input"], row["output"] = _tokens(row)
         row["milliseconds"] = _milliseconds(row)
+        row["snippet"] = around.get(row["span_id"])
+        if table == "spans":
+            row["model"] = row["model_answered"] or row["model_requested"]
+            row["version"] = row["prompt_version"] or row["release"]
+    fixed = {} if not ask.range else {"from": "", "to": ""}
     context = {
-        "rows": rows,
-        "more": more,
-        "ranges": RANGES,
-        "range": name,
-        "errors": failed,
-        "filters": [(key, equals.get(key) or "") for key in FILTERS],
+        **ask.context(f"/api/v1/{table}"),
+        "rows": found.rows,
+        "searched_to": found.searched_to,
+        "more": ask.link(before=found.cursor, **fixed) if found.cursor else None,
+        "of": table,
+        "tabs": [("Calls", ask.link("/calls")), ("All spans", ask.link("/calls", of="spans"))],
+        "tab": "Calls" if table == "calls" else "All spans",
+        "picks": PICKS,
+        "fields": FIELDS.values(),
+        "help": HELP,
     }
     return render(request, "telemetry/calls.html", context)
 

@@ -266,13 +266,13 @@ def calls(
         parameters.append(failed)
     if before is not None:
         where += AFTER_CURSOR
-        parameters += _place(before)
+        parameters += place(before)
     found = current().query(
         f"select * from calls where start_ns >= ? and start_ns < ? and {where}"
         f" order by start_ns desc, span_id desc limit {int(limit)}",
         [clock.to_ns(start), clock.to_ns(end), *parameters],
     )
-    return [_readable(row) for row in found]
+    return [readable(row) for row in found]
 
 
 def spans(
@@ -300,10 +300,10 @@ def spans(
             parameters.append(value)
     if before is not None:
         where += AFTER_CURSOR
-        parameters += _place(before)
+        parameters += place(before)
     order = f"order by start_ns desc, span_id desc limit {int(limit)}"
     found = current().query(f"select * from spans where {where} {order}", parameters)
-    return [_readable(row) for row in found]
+    return [readable(row) for row in found]
 
 
 def trace(
@@ -323,7 +323,7 @@ def trace(
         f"select * from calls where start_ns between ? and ? and trace_id = unhex(?) and {where}",
         [*bounds, trace_id, *parameters],
     )
-    return [_readable(row) for row in found], [_readable(row) for row in counted]
+    return [readable(row) for row in found], [readable(row) for row in counted]
 
 
 def total_spans() -> int:
@@ -349,7 +349,7 @@ def _trace(text: str) -> bytes:
     return raw
 
 
-def _place(cursor: str) -> list[Any]:
+def place(cursor: str) -> list[Any]:
     """A row's place in the order: its start, and its id among those that start at the same time."""
     start, _, span = cursor.partition("-")
     try:
@@ -358,7 +358,7 @@ def _place(cursor: str) -> list[Any]:
         raise Invalid(f"{cursor!r} is no cursor.", "Take it from the answer before.") from None
 
 
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
+def readable(row: dict[str, Any]) -> dict[str, Any]:
     """Ids as hex, the start as an instant, and the cursor that continues after the row."""
     for name in ("trace_id", "span_id", "parent_span_id"):
         row[name] = row[name].hex() if row[name] is not None else None

@@ -22,4 +22,20 @@
       button.setAttribute("aria-expanded", String(open));
     }
   });
+  // Keys: an element's own (`data-key`), and j, k, Enter in the rows of a table (`data-rows`).
+  const rows = () => [...document.querySelectorAll("table[data-rows] tbody tr:not(.snippet)")];
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const own = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (own) {
+      event.preventDefault();
+      return own.matches("input") ? own.focus() : own.click();
+    }
+    if (event.key !== "j" && event.key !== "k") return;
+    const all = rows();
+    const at = all.findIndex((row) => row.contains(document.activeElement));
+    const next = all[Math.max(0, Math.min(all.length - 1, at + (event.key === "j" ? 1 : -1)))];
+    const link = next && next.querySelector("a[href]");
+    if (link) link.focus();
+  });
 })();

@@ -1,0 +1,106 @@
+"""A table of an answer: rows with named, typed columns, which a page shows, the API says and a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from afterlaunch.look import formats
+
+TEXT, COUNT, MS, USD, SHARE, INSTANT, NUMBER = "text", "count", "ms", "usd", "share", "instant", "number"
+NANO = Decimal(1_000_000_000)
+_ARROW = {
+    TEXT: pa.string(),
+    COUNT: pa.int64(),
+    MS: pa.float64(),
+    USD: pa.decimal128(38, 9),
+    SHARE: pa.float64(),
+    INSTANT: pa.timestamp("us", tz="UTC"),
+    NUMBER: pa.float64(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """`kind`: text; count; ms; usd (values in nano-USD); share (0 to 1); instant; number. A None is unknown."""
+
+    name: str
+    kind: str
+    label: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    number: bool = False
+    told: bool = True
+    href: str = ""
+    at: datetime | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`links`: column -> row -> address."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+    links: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """For the API: money as decimal strings, the rest as it is."""
+        return [{column.name: _said(column, row[column.name]) for column in self.columns} for row in self.rows]
+
+    def arrow(self) -> Any:
+        values = {
+            column.name: pa.array([_kept(column, row[column.name]) for row in self.rows], _ARROW[column.kind])
+            for column in self.columns
+        }
+        return pa.table(values)
+
+    def cells(self) -> list[list[Cell]]:
+        return [[self._cell(column, row) for column in self.columns] for row in self.rows]
+
+    def _cell(self, column: Column, row: Mapping[str, Any]) -> Cell:
+        value = row[column.name]
+        link = self.links.get(column.name)
+        href = link(row) if link else ""
+        if value is None:
+            word = "not told" if column.kind == TEXT else "unknown" if column.kind == USD else formats.UNKNOWN
+            return Cell(word, column.kind not in (TEXT, INSTANT), False, href, title="not told")
+        if column.kind == INSTANT:
+            return Cell("", at=value, href=href)
+        return Cell(_for_people(column.kind, value), column.kind != TEXT, True, href)
+
+
+def usd(nano: int) -> str:
+    """nano-USD as a plain decimal string."""
+    return format((Decimal(nano) / NANO).normalize(), "f")
+
+
+def _said(column: Column, value: Any) -> Any:
+    if value is not None and column.kind == USD:
+        return usd(value)
+    return value
+
+
+def _kept(column: Column, value: Any) -> Any:
+    return Decimal(int(value)).scaleb(-9) if value is not None and column.kind == USD else value
+
+
+def _for_people(kind: str, value: Any) -> str:
+    if kind == USD:
+        return formats.money(value)
+    if kind == MS:
+        return formats.duration_ms(value)
+    if kind == SHARE:
+        return formats.percent(value)
+    if kind == NUMBER:
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return formats.count(value) if kind == COUNT else str(value)
