@@ -21,6 +21,7 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS, ORPHAN, PROFILE, SERIES, SUMS
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 INPUTS, OUTPUTS = BUCKETS[:6], BUCKETS[6:]
 _PLACE = {name: place for place, name in enumerate(MEASURES)}
 _BOOLS = {
@@ -52,22 +53,22 @@ class SeriesIds:
     def of(self, rows: Any) -> tuple[Ints, Any]:
         """(each row's series, the distinct combinations with their ids as a SERIES table)."""
         values, codes = [], []
-        key = np.zeros(rows.num_rows, np.int64)
+        key, combinations = np.zeros(rows.num_rows, np.int64), 1
         for name in DIMENSIONS:
-            column = rows[name].combine_chunks()
-            encoded = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-            values.append([*encoded.dictionary.to_pylist(), None])
-            code = encoded.indices.fill_null(len(values[-1]) - 1).to_numpy().astype(np.int64)
+            encoded = rows[name].combine_chunks().dictionary_encode()
+            known = encoded.dictionary.to_pylist()
+            code = encoded.indices.fill_null(len(known)).to_numpy()
+            values.append([*known, None])
             codes.append(code)
-            if len(values[-1]) > 1:
-                key = np.unique(key * len(values[-1]) + code, return_inverse=True)[1]
+            if len(known) + (encoded.null_count > 0) > 1:
+                combinations *= len(known) + 1
+                if combinations >= 2**62:
+                    key, combinations = np.unique(key, return_inverse=True)[1], rows.num_rows * (len(known) + 1)
+                key = key * (len(known) + 1) + code
         _, first, place = np.unique(key, return_index=True, return_inverse=True)
-        chosen = [code[first].tolist() for code in codes]
-        told = [[known[one] for one in code] for known, code in zip(values, chosen, strict=True)]
-        combinations = list(zip(*told, strict=True))
-        ids = np.array([self._id(one) for one in combinations], np.int64)
-        columns = [pa.array(ids), *(pa.array(column, pa.string()) for column in told)]
-        return ids[place], pa.table(columns, schema=SERIES) if len(ids) else SERIES.empty_table()
+        told = [[known[one] for one in code[first].tolist()] for known, code in zip(values, codes, strict=True)]
+        ids = np.array([self._id(one) for one in zip(*told, strict=True)], np.int64)
+        return ids[place], pa.table([pa.array(ids), *(pa.array(one, pa.string()) for one in told)], schema=SERIES)
 
     def _id(self, combination: tuple[str | None, ...]) -> int:
         if (known := self._known.get(combination)) is not None:
@@ -80,27 +81,57 @@ class SeriesIds:
         return number
 
 
-def _ints(rows: Any, name: str) -> tuple[Ints, npt.NDArray[Any]]:
+@dataclass(frozen=True)
+class _Facts:
+    """Of each row: its dimensions and minute, what it adds to the sums, and (measure, value, whether known)."""
+
+    rows: Any
+    sums: Ints
+    told: tuple[tuple[int, Ints, Bools], ...]
+    sign: int
+
+
+def _ints(rows: Any, name: str) -> tuple[Ints, Bools]:
     """(values, 0 where unknown; which are known)."""
     column = rows[name].combine_chunks()
+    if column.null_count == len(column):
+        return np.zeros(len(column), np.int64), np.zeros(len(column), bool)
+    if not column.null_count:
+        return column.to_numpy(zero_copy_only=False), np.ones(len(column), bool)
     known = column.is_valid().to_numpy(zero_copy_only=False)
-    return column.fill_null(pa.scalar(0).cast(column.type)).to_numpy(zero_copy_only=False).astype(
-        np.int64, copy=False
-    ), known
+    return column.fill_null(0).to_numpy(), known
 
 
-def of_calls(rows: Any, sign: int, ids: SeriesIds) -> Increments:
-    """Rows of `calls` (schema CALLS), added or, with `sign` -1, taken out again."""
+def _bools(rows: Any, name: str) -> Bools:
+    column = rows[name].combine_chunks()
+    return (column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False)
+
+
+def _equals(rows: Any, name: str, value: str) -> Bools:
+    column = rows[name].combine_chunks()
+    if column.null_count == len(column):
+        return np.zeros(len(column), bool)
+    return pc.fill_null(pc.equal(column, value), False).to_numpy(zero_copy_only=False)
+
+
+def of_commit(added: Any, gone: Any, spans: Any, ids: SeriesIds) -> Increments:
+    """`added` and `gone`: rows of `calls` (schema CALLS) that come, and that are taken out again; `spans` (schema
+    SPANS): those of them that are operations."""
+    parts = [*_of_calls(added, 1), *_of_calls(gone, -1), *_of_operations(spans)]
+    if not parts:
+        return Increments(SUMS.empty_table(), PROFILE.empty_table(), SERIES.empty_table())
+    return _grouped(parts, ids)
+
+
+def _of_calls(rows: Any, sign: int) -> list[_Facts]:
     if not rows.num_rows:
-        return _nothing()
-    call = pc.fill_null(pc.not_equal(rows["part"], ORPHAN), True).to_numpy().astype(bool)
+        return []
+    call = ~_equals(rows, "part", ORPHAN)
     sums = np.zeros((rows.num_rows, len(MEASURES)), np.int64)
     sums[:, _PLACE["calls"]] = call
     for measure, name in _BOOLS.items():
-        sums[:, _PLACE[measure]] = _ints(rows, name)[0]
-    failed = sums[:, _PLACE["failed"]].astype(bool)
-    cancelled = pc.fill_null(pc.equal(rows["fault"], "user"), False).to_numpy().astype(bool) & failed
-    sums[:, _PLACE["cancelled"]] = cancelled
+        sums[:, _PLACE[measure]] = _bools(rows, name)
+    sums[:, _PLACE["cancelled"]] = _equals(rows, "fault", "user") & _bools(rows, "failed")
     buckets = {name: _ints(rows, name) for name in BUCKETS}
     for name, (values, _) in buckets.items():
         sums[:, _PLACE[name]] = values
@@ -114,42 +145,43 @@ def of_calls(rows: Any, sign: int, ids: SeriesIds) -> Increments:
     sums[:, _PLACE["cost_nano"]] = cost
     duration, timed = _ints(rows, "duration_ns")
     ttft, first_told = _ints(rows, "ttft_ns")
-    told = [
+    told = (
         (profiles.LATENCY, duration // 1000, timed & call),
         (profiles.TTFT, ttft // 1000, first_told & call),
         (profiles.INPUT, inputs, buckets["in_uncached"][1]),
         (profiles.OUTPUT, outputs, buckets["out_visible"][1]),
         (profiles.COST, cost, cost_known),
-    ]
-    return _grouped(rows, sums, told, _errors(rows, failed), sign, ids)
+    )
+    return [_Facts(rows.select(_DIMENSIONED), sums, told, sign)]
 
 
-def of_operations(spans: Any, ids: SeriesIds) -> Increments:
-    """Those spans (schema SPANS) that are operations."""
+def _of_operations(spans: Any) -> list[_Facts]:
     kinds = pc.and_(pc.is_null(spans["cost_confidence"]), pc.not_equal(spans["op_kind"], "other"))
-    chosen = spans.filter(pc.fill_null(kinds, False))
+    chosen = spans.select(_OF_SPANS).filter(pc.fill_null(kinds, False))
     if not chosen.num_rows:
-        return _nothing()
-    columns = {name: chosen[name] for name in (*DIMENSIONS, "start_ns") if name not in ("model", "version")}
+        return []
+    columns = {name: chosen[name] for name in _DIMENSIONED if name in chosen.column_names}
     columns["model"] = pc.coalesce(chosen["model_answered"], chosen["model_requested"])
     columns["version"] = pc.coalesce(chosen["prompt_version"], chosen["release"])
-    columns |= {name: chosen[name] for name in ("error_kind", "fault")}
-    rows = pa.table(columns)
-    rows = rows.append_column("minute", _minutes(rows["start_ns"]))
+    columns["minute"] = pa.array((chosen["start_ns"].to_numpy() // MINUTE_NS).astype(np.int32))
+    rows = pa.table({name: columns[name] for name in _DIMENSIONED})
     sums = np.zeros((rows.num_rows, len(MEASURES)), np.int64)
-    failed = _ints(chosen, "failed")[0].astype(bool)
     sums[:, _PLACE["calls"]] = 1
-    sums[:, _PLACE["failed"]] = failed
-    sums[:, _PLACE["timeouts"]] = pc.fill_null(pc.equal(rows["error_kind"], "timeout"), False).to_numpy()
+    sums[:, _PLACE["failed"]] = _bools(chosen, "failed")
+    sums[:, _PLACE["timeouts"]] = _equals(rows, "error_kind", "timeout")
     duration, timed = _ints(chosen, "duration_ns")
-    return _grouped(rows, sums, [(profiles.LATENCY, duration // 1000, timed)], _errors(rows, failed), 1, ids)
+    return [_Facts(rows, sums, ((profiles.LATENCY, duration // 1000, timed),), 1)]
 
 
-def _minutes(start_ns: Any) -> Any:
-    return pa.array((start_ns.to_numpy() // MINUTE_NS).astype(np.int32))
+_DIMENSIONED = [*DIMENSIONS, "minute", "error_kind", "fault"]
+_OF_SPANS = [
+    *(name for name in DIMENSIONS if name not in ("model", "version")),
+    *("model_answered", "model_requested", "prompt_version", "release"),
+    *("start_ns", "duration_ns", "failed", "error_kind", "fault"),
+]
 
 
-def _errors(rows: Any, failed: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+def _errors(rows: Any, failed: Bools) -> tuple[Ints, Ints]:
     """(places of the failed rows, their codes)."""
     places = np.flatnonzero(failed)
     if not len(places):
@@ -159,46 +191,46 @@ def _errors(rows: Any, failed: npt.NDArray[Any]) -> tuple[Ints, Ints]:
     return places, np.array(codes, np.int64)
 
 
-def _nothing() -> Increments:
-    return Increments(SUMS.empty_table(), PROFILE.empty_table(), SERIES.empty_table())
-
-
-def _grouped(
-    rows: Any,
-    sums: Ints,
-    told: list[tuple[int, Ints, npt.NDArray[Any]]],
-    errors: tuple[Ints, Ints],
-    sign: int,
-    ids: SeriesIds,
-) -> Increments:
+def _grouped(facts: list[_Facts], ids: SeriesIds) -> Increments:
+    rows = pa.concat_tables([one.rows for one in facts])
     series, combinations = ids.of(rows)
     minute = rows["minute"].to_numpy().astype(np.int64)
+    sums = np.concatenate([one.sums * one.sign for one in facts])
     order = np.lexsort((series, minute))
     starts = _starts(minute[order], series[order])
-    added = np.add.reduceat(sums[order], starts, axis=0) * sign
+    added = np.add.reduceat(sums[order], starts, axis=0)
     at = order[starts]
     columns = [pa.array(minute[at], pa.int32()), pa.array(series[at]), *(pa.array(column) for column in added.T)]
-    parts = [(np.flatnonzero(known), measure, profiles.buckets(values[known])) for measure, values, known in told]
-    parts.append((errors[0], profiles.ERROR, errors[1].astype(np.int16)))
-    row = np.concatenate([places for places, _, _ in parts])
-    measure = np.concatenate([np.full(len(places), number, np.int8) for places, number, _ in parts])
-    step = np.concatenate([steps for _, _, steps in parts])
-    return Increments(
-        pa.table(columns, schema=SUMS), _counted(minute[row], series[row], measure, step, sign), combinations
-    )
+    places, measures, steps, counts = [], [], [], []
+    first = 0
+    for one in facts:
+        for measure, values, known in one.told:
+            row = np.flatnonzero(known)
+            places.append(row + first)
+            measures.append(np.full(len(row), measure, np.int8))
+            steps.append(profiles.buckets(values[row]))
+            counts.append(np.full(len(row), one.sign, np.int64))
+        failed, codes = _errors(one.rows, one.sums[:, _PLACE["failed"]] != 0)
+        places.append(failed + first)
+        measures.append(np.full(len(failed), profiles.ERROR, np.int8))
+        steps.append(codes.astype(np.int16))
+        counts.append(np.full(len(failed), one.sign, np.int64))
+        first += one.rows.num_rows
+    row = np.concatenate(places)
+    counted = _counted(minute[row], series[row], *map(np.concatenate, (measures, steps, counts)))
+    return Increments(pa.table(columns, schema=SUMS), counted, combinations)
 
 
-def _counted(minute: Ints, series: Ints, measure: Any, step: Any, sign: int) -> Any:
+def _counted(minute: Ints, series: Ints, measure: Any, step: Any, count: Ints) -> Any:
     if not len(minute):
         return PROFILE.empty_table()
     order = np.lexsort((step, measure, series, minute))
     columns = [column[order] for column in (minute, series, measure, step)]
     starts = _starts(*columns)
-    counts = np.diff(np.append(starts, len(order))) * sign
     kept = [column[starts] for column in columns]
-    return pa.table(
-        [pa.array(kept[0], pa.int32()), *(pa.array(one) for one in kept[1:]), pa.array(counts)], schema=PROFILE
-    )
+    counts = np.add.reduceat(count[order], starts)
+    arrays = [pa.array(kept[0], pa.int32()), *(pa.array(one) for one in kept[1:]), pa.array(counts)]
+    return pa.table(arrays, schema=PROFILE)
 
 
 def _starts(*columns: Any) -> Ints:
@@ -208,14 +240,3 @@ def _starts(*columns: Any) -> Ints:
     for column in columns:
         changed[1:] |= column[1:] != column[:-1]
     return np.flatnonzero(changed)
-
-
-def together(*parts: Increments) -> Increments:
-    """Increments of one commit: what is added and what is taken out."""
-    series = pa.concat_tables([part.series for part in parts])
-    if series.num_rows:
-        first = np.unique(series["id"].to_numpy(), return_index=True)[1]
-        series = series.take(pa.array(first))
-    return Increments(
-        pa.concat_tables([part.sums for part in parts]), pa.concat_tables([part.profile for part in parts]), series
-    )

@@ -23,7 +23,7 @@ from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.engines import Changes, Engine
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.remembered import Remembered, of_ids
-from afterlaunch.telemetry.rollups import Increments, SeriesIds, together
+from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
 from afterlaunch.telemetry.tables import DEAD_LETTERS, TABLES, Table
 
@@ -102,11 +102,7 @@ class Store:
     def _commit(self, batch: Any) -> None:
         rows = callrows.of_spans(batch)
         merged = self._merged(rows, batch) if rows.num_rows else merging.Merged(rows, rows)
-        increments = together(
-            rollups.of_calls(merged.added, 1, self._ids),
-            rollups.of_calls(merged.gone, -1, self._ids),
-            rollups.of_operations(batch, self._ids),
-        )
+        increments = rollups.of_commit(merged.added, merged.gone, batch, self._ids)
         self._write_down(_token(batch), increments, merged, spans=batch)
         self._spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
         if rows.num_rows:
@@ -159,9 +155,7 @@ class Store:
         with self._write:
             changed = aggregates.settle(self.engine, now_ns)
             if changed.number:
-                increments = together(
-                    rollups.of_calls(changed.added, 1, self._ids), rollups.of_calls(changed.gone, -1, self._ids)
-                )
+                increments = rollups.of_commit(changed.added, changed.gone, SPANS.empty_table(), self._ids)
                 self._write_down(f"settle-{now_ns}", increments, changed)
             return changed.number
 

@@ -25,7 +25,8 @@ from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan
 
 MEMORY = "256MB"
-WAL = "32MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
+WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
+MOST_SERIES = 200_000  # remembered; others are looked up
 ROWS_A_GROUP = 32_768  # a checkpoint writes the last group anew, and a narrow question reads whole groups
 _TYPES = {
     pa.string(): "varchar",
@@ -77,7 +78,10 @@ class Duck:
             ) from None
         self._connection.execute("use kept")
         self._write = threading.Lock()
+        self._writer = self._connection.cursor()
+        self._writer.execute("use kept")
         self._local = threading.local()
+        self._series: set[int] = set()
         self._blocks = Blocks()
         self._rolled: dict[str, set[int]] = {tier: set() for tier in _COARSE}
         if read_only:
@@ -129,17 +133,13 @@ class Duck:
     def transaction(self) -> Iterator[Any]:
         """A cursor of the one writer; all or nothing."""
         with self._write:
-            cursor = self._connection.cursor()
-            cursor.execute("use kept")
-            cursor.execute("begin")
+            self._writer.execute("begin")
             try:
-                yield cursor
-                cursor.execute("commit")
+                yield self._writer
+                self._writer.execute("commit")
             except BaseException:
-                cursor.execute("rollback")
+                self._writer.execute("rollback")
                 raise
-            finally:
-                cursor.close()
 
     def write(self, changes: Changes) -> None:
         stale = self._touched(changes)
@@ -157,7 +157,7 @@ class Duck:
                     " and (client, start_ns, span_id) in (select client, start_ns, span_id from gone)",
                     bounds,
                 )
-            block = self._blocks
+            block, known = self._blocks, list[int]()
             for name, rows in changes.added.items():
                 if not rows.num_rows:
                     continue
@@ -167,8 +167,11 @@ class Duck:
                     block = block.with_traces(rows["trace_id"])
                     cursor.execute("insert into spans by name select * from batch")
                 elif name == "series":
+                    rows = self._unknown(rows)
                     cursor.register("batch", rows)
-                    cursor.execute("insert into series select * from batch where id not in (select id from series)")
+                    if rows.num_rows:
+                        cursor.execute("insert into series select * from batch where id not in (select id from series)")
+                        known += rows["id"].to_pylist()
                 else:
                     cursor.register("batch", rows)
                     cursor.execute(f"insert into {name} by name select * from batch")
@@ -176,8 +179,15 @@ class Duck:
             for tier, minute in stale:
                 cursor.execute("delete from rolled where tier = ? and minute = ?", [tier, minute])
         self._blocks = block
+        self._series.update(known)
         for tier, minute in stale:
             self._rolled[tier].discard(minute)
+
+    def _unknown(self, rows: Any) -> Any:
+        """Those series that are not known to be stored."""
+        if len(self._series) > MOST_SERIES:
+            self._series.clear()
+        return rows.filter(pa.array([one not in self._series for one in rows["id"].to_pylist()], pa.bool_()))
 
     def _touched(self, changes: Changes) -> list[tuple[str, int]]:
         """Hours and days whose sums a commit makes stale."""
