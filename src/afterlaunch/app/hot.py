@@ -12,6 +12,7 @@ from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
 from afterlaunch.telemetry.ingest import Ingest, NotTaken
 from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
+from afterlaunch.telemetry.journal import Journal
 from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
 from afterlaunch.telemetry.store import close_store, open_store
@@ -41,11 +42,14 @@ def open_stores(host: str) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
     chosen = settings()
     store = open_store(chosen.data / "telemetry.duckdb")
-    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20))
+    journals = chosen.data / "journal"
+    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20), Journal(journals / "spans"))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
     door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]), int(chosen["INGEST_AT_ONCE"]))
     tables.prepare(store)
-    metrics, logs = (Buffer(tables.Lander(store, one), buffer.max_bytes) for one in tables.TABLES)
+    metrics, logs = (
+        Buffer(tables.Lander(store, one), buffer.max_bytes, Journal(journals / one.name)) for one in tables.TABLES
+    )
     intakes = {
         "traces": Intake(buffer, max_body, door, TRACES),
         "metrics": Intake(metrics, max_body, door, receivers.METRICS),

@@ -1,4 +1,4 @@
-"""Group commit: requests wait together for one transaction, and are answered after it."""
+"""Group commit: requests wait together for one transaction, and are answered when they are durable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,11 +16,13 @@ import pyarrow as pa
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid, Overloaded
 from afterlaunch.telemetry.conventions import HOUSE
+from afterlaunch.telemetry.journal import Journal, Position
 
 log = logging.getLogger(__name__)
 COMPANY_SECONDS = 0.05
 LINGER_SECONDS = 0.003
 MAX_ROWS = 16_384
+AGAIN_SECONDS = 1.0
 
 
 class Lander(Protocol):
@@ -48,6 +51,7 @@ class Counts:
     rejected: int = 0
     refused_full: int = 0
     commits: int = 0
+    journaled: int = 0
     failed_commits: int = 0
     buried: int = 0
     commit_seconds: float = 0.0
@@ -59,25 +63,41 @@ class Counts:
                 setattr(self, name, getattr(self, name) + value)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Waiting:
+    """`position`: where the journal has it; its sender is answered already then."""
+
     table: Any
     size: int
     done: Future[None]
+    position: Position | None = None
 
 
 class Buffer:
-    """A bounded queue in front of the one writer."""
+    """A bounded queue in front of the one writer.
 
-    def __init__(self, store: Lander, max_bytes: int) -> None:
-        self._store, self.max_bytes = store, max_bytes
+    While the writer is free, a sender is answered after the commit. While it is busy, what comes in is put down in the
+    journal, its senders are answered, and the next commit takes all of it: the busier, the larger and cheaper.
+    """
+
+    def __init__(self, store: Lander, max_bytes: int, journal: Journal | None = None) -> None:
+        self._store, self.max_bytes, self._journal = store, max_bytes, journal
         # Not SimpleQueue: CPython 3.11's get(timeout) waits for ever when the time is up between two of its steps.
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._held = self._decoding = 0
         self._lock = threading.Lock()
+        self._turn = threading.Condition()
+        self._backlog: deque[_Waiting] = deque()
+        self._committing = self._closing = False
         self.counts = Counts()
-        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-        self._thread.start()
+        if journal:
+            self._recover(journal)
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for run, name in ((self._gather, "telemetry-gather"), (self._write, "telemetry-commit"))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def held_bytes(self) -> int:
@@ -110,22 +130,42 @@ class Buffer:
         return waiting.done
 
     def close(self) -> None:
-        """Commit what waits, then end."""
+        """Commit what waits, then end. What cannot be committed stays in the journal."""
         self._queue.put(None)
-        self._thread.join(timeout=30)
+        for thread in self._threads:
+            thread.join(timeout=30)
+        if self._journal:
+            self._journal.close()
 
-    def _run(self) -> None:
+    def _recover(self, journal: Journal) -> None:
+        """Commit what an earlier process had answered for. Raises what the store raises."""
+        group: list[_Waiting] = []
+        for table in journal.kept():
+            group.append(_Waiting(table, 0, Future(), (-1, 0)))
+            if sum(one.table.num_rows for one in group) >= MAX_ROWS:
+                self._commit(group)
+                group = []
+        if group:
+            self._commit(group)
+        journal.clear()
+
+    def _gather(self) -> None:
         while (first := self._queue.get()) is not None:
             group, last = self._company(first)
-            self._commit(group)
+            self._pass_on(group)
             if last:
-                return
+                break
+        with self._turn:
+            self._closing = True
+            self._turn.notify_all()
 
     def _company(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
         """Who comes along: those that are being decoded now, for a while; a lone sender hardly waits."""
         group, rows = [first], first.table.num_rows
         until = time.monotonic() + COMPANY_SECONDS
         while rows < MAX_ROWS and (left := until - time.monotonic()) > 0:
+            if self._committing and self._queue.empty():
+                break  # the journal costs little: nobody needs to wait for company
             try:
                 another = self._queue.get(timeout=min(left, LINGER_SECONDS))
             except queue.Empty:
@@ -138,39 +178,109 @@ class Buffer:
             rows += another.table.num_rows
         return group, False
 
-    def _commit(self, group: list[_Waiting]) -> None:
-        """One transaction for all; when it fails, each alone, so that one bad body harms no other."""
+    def _pass_on(self, group: list[_Waiting]) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: sum(one.table.num_rows for one in self._backlog) < MAX_ROWS)
+            busy = self._committing or self._backlog
+        if busy and self._journal and not self._put_down(group, self._journal):
+            return
+        with self._turn:
+            self._backlog.extend(group)
+            self._turn.notify_all()
+
+    def _put_down(self, group: list[_Waiting], journal: Journal) -> bool:
+        """Answer the senders before the commit."""
+        try:
+            position = journal.append([one.table for one in group])
+        except OSError as problem:
+            log.error("the journal cannot be written: %s", problem)
+            for one in group:
+                one.done.set_exception(problem)
+            return False
+        with self._lock:
+            self._held += sum(one.size for one in group)  # the room is given back when they are committed
+        self.counts.add(journaled=len(group))
+        for one in group:
+            one.position = position
+            one.done.set_result(None)
+        return True
+
+    def _write(self) -> None:
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._backlog or self._closing)
+                if not self._backlog:
+                    return
+                group: list[_Waiting] = []
+                rows = 0
+                while self._backlog and (not group or rows + self._backlog[0].table.num_rows <= MAX_ROWS):
+                    group.append(self._backlog.popleft())
+                    rows += group[-1].table.num_rows
+                self._committing = True
+                self._turn.notify_all()
+            left = self._commit(group)
+            with self._turn:
+                self._committing = False
+                self._backlog.extendleft(reversed(left))
+                if left and self._closing:
+                    log.error("%d bodies stay in the journal until the next start", len(self._backlog))
+                    return
+            if left:
+                time.sleep(AGAIN_SECONDS)
+
+    def _commit(self, group: list[_Waiting]) -> list[_Waiting]:
+        """One transaction for all; when it fails, each alone, so that one bad body harms no other. Returns what was
+        answered for and must be tried again."""
         began = time.perf_counter()
         try:
-            stored, duplicates = self._store.commit([waiting.table for waiting in group])
+            stored, duplicates = self._store.commit([one.table for one in group])
         except Exception as problem:  # noqa: BLE001 - whatever it is, the senders are told
-            if len(group) > 1:
+            if len(group) > 1 and isinstance(problem, self._store.unwritable):
                 log.warning("a commit of %d bodies failed, each is tried alone: %s", len(group), problem)
-                for waiting in group:
-                    self._commit([waiting])
-                return
-            self._failed(group[0], problem)
-            return
+                return [left for one in group for left in self._commit([one])]
+            return [one for one in group if not self._failed(one, problem)]
         self.counts.add(stored=stored, duplicates=duplicates, commits=1, commit_seconds=time.perf_counter() - began)
-        for waiting in group:
-            waiting.done.set_result(None)
+        self._finished(group)
+        return []
 
-    def _failed(self, waiting: _Waiting, problem: Exception) -> None:
-        """What can never be stored goes to the dead letters and is refused for good; anything else may pass."""
+    def _finished(self, group: list[_Waiting]) -> None:
+        places = [one.position for one in group if one.position is not None]
+        for one in group:
+            if one.position is None:
+                one.done.set_result(None)
+            else:
+                self.release(one.size)
+        if places and self._journal and places[-1][0] >= 0:
+            self._journal.done(places[-1])
+
+    def _failed(self, waiting: _Waiting, problem: Exception) -> bool:
+        """Whether it is done with: what can never be stored goes to the dead letters and is refused for good; anything
+        else may pass."""
         self.counts.add(failed_commits=1)
         if not isinstance(problem, self._store.unwritable):
             log.error("a commit of telemetry failed", exc_info=problem)
-            waiting.done.set_exception(problem)
-            return
+            return self._told(waiting, problem)
         client = waiting.table["client"][0].as_py() if "client" in waiting.table.column_names else HOUSE
         try:
             self._store.bury(clock.now_ns(), client, str(problem)[:2000], _as_bytes(waiting.table))
         except Exception as deeper:
             log.exception("a dead letter could not be kept")
-            waiting.done.set_exception(deeper)
-            return
+            return self._told(waiting, deeper)
         self.counts.add(buried=waiting.table.num_rows)
-        waiting.done.set_exception(Invalid("The items cannot be stored; they are kept as a dead letter."))
+        if waiting.position is not None:
+            self._finished([waiting])
+        else:
+            waiting.done.set_exception(Invalid("The items cannot be stored; they are kept as a dead letter."))
+        return True
+
+    @staticmethod
+    def _told(waiting: _Waiting, problem: Exception) -> bool:
+        """Tell the sender that waits; one that was answered is not told: the rows are tried again."""
+        if waiting.position is None:
+            waiting.done.set_exception(problem)
+        elif waiting.position[0] < 0:
+            raise problem
+        return waiting.position is None
 
 
 def _as_bytes(table: Any) -> bytes:

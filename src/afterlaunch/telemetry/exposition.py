@@ -19,6 +19,7 @@ COUNTERS = {
     "buried": "Items kept as dead letters.",
     "refused_full": "Requests refused because the buffer was full.",
     "commits": "Group commits done.",
+    "journaled": "Requests answered from the journal, before their commit.",
     "failed_commits": "Bodies whose commit failed.",
     "commit_seconds": "Time spent in commits, in seconds.",
 }

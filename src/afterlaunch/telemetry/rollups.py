@@ -104,14 +104,16 @@ def _ints(rows: Any, name: str) -> tuple[Ints, Bools]:
 
 def _bools(rows: Any, name: str) -> Bools:
     column = rows[name].combine_chunks()
-    return (column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False)
+    values: Bools = (column.fill_null(False) if column.null_count else column).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _equals(rows: Any, name: str, value: str) -> Bools:
     column = rows[name].combine_chunks()
     if column.null_count == len(column):
         return np.zeros(len(column), bool)
-    return pc.fill_null(pc.equal(column, value), False).to_numpy(zero_copy_only=False)
+    same: Bools = pc.fill_null(pc.equal(column, value), False).to_numpy(zero_copy_only=False)
+    return same
 
 
 def of_commit(added: Any, gone: Any, spans: Any, ids: SeriesIds) -> Increments:
@@ -201,7 +203,10 @@ def _grouped(facts: list[_Facts], ids: SeriesIds) -> Increments:
     added = np.add.reduceat(sums[order], starts, axis=0)
     at = order[starts]
     columns = [pa.array(minute[at], pa.int32()), pa.array(series[at]), *(pa.array(column) for column in added.T)]
-    places, measures, steps, counts = [], [], [], []
+    places: list[Ints] = []
+    measures: list[Any] = []
+    steps: list[Any] = []
+    counts: list[Any] = []
     first = 0
     for one in facts:
         for measure, values, known in one.told:
@@ -217,11 +222,12 @@ def _grouped(facts: list[_Facts], ids: SeriesIds) -> Increments:
         counts.append(np.full(len(failed), one.sign, np.int64))
         first += one.rows.num_rows
     row = np.concatenate(places)
-    counted = _counted(minute[row], series[row], *map(np.concatenate, (measures, steps, counts)))
+    told = [np.concatenate(parts) for parts in (measures, steps, counts)]
+    counted = _counted(minute[row], series[row], *told)
     return Increments(pa.table(columns, schema=SUMS), counted, combinations)
 
 
-def _counted(minute: Ints, series: Ints, measure: Any, step: Any, count: Ints) -> Any:
+def _counted(minute: Ints, series: Ints, measure: Any, step: Any, count: Any) -> Any:
     if not len(minute):
         return PROFILE.empty_table()
     order = np.lexsort((step, measure, series, minute))

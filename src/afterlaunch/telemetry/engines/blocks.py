@@ -1,4 +1,4 @@
-"""In which block of the spans table a trace may be: one Bloom filter of trace ids for every 32,768 spans.
+"""In which block of the spans table a trace may be: one Bloom filter of trace ids for every 16,384 spans.
 
 A value: `written` and `with_traces` give a new one, so that a commit that fails leaves the old.
 """
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from afterlaunch.telemetry.remembered import Keys, of_ids
 
-SPANS_A_BLOCK = 32_768
+SPANS_A_BLOCK = 16_384
 BITS_A_TRACE, PROBES = 12, 6
 _MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 

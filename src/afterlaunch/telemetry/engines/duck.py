@@ -27,7 +27,7 @@ from afterlaunch.telemetry.tiers import Stretch, plan
 MEMORY = "256MB"
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
-ROWS_A_GROUP = 32_768  # a checkpoint writes the last group anew, and a narrow question reads whole groups
+ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
 _TYPES = {
     pa.string(): "varchar",
     pa.bool_(): "boolean",

@@ -1,0 +1,176 @@
+"""What was answered for is committed, whatever happens between: crashes, torn writes, a store that refuses."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from afterlaunch.telemetry import buffer as buffers
+from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.journal import Journal
+
+
+def table(*numbers: int) -> Any:
+    return pa.table({"number": pa.array(numbers, pa.int64())})
+
+
+class Shelf:
+    """A store that can be held up, and that refuses what it is told to."""
+
+    unwritable: tuple[type[Exception], ...] = (pa.ArrowInvalid,)
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.buried: list[str] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.entered = threading.Event()
+        self.refuse: Callable[[list[int]], Exception | None] = lambda numbers: None
+
+    def commit(self, tables: list[Any]) -> tuple[int, int]:
+        self.entered.set()
+        assert self.free.wait(10)
+        numbers = pa.concat_tables(tables)["number"].to_pylist()
+        if problem := self.refuse(numbers):
+            raise problem
+        self.numbers += [number for number in numbers if number not in self.numbers]
+        return len(numbers), 0
+
+    def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None:
+        self.buried.append(why)
+
+
+def busy(shelf: Shelf, buffer: Buffer) -> None:
+    """One commit is under way and will not end before the shelf is free."""
+    shelf.free.clear()
+    shelf.entered.clear()
+    buffer.put(table(0), 1)
+    assert shelf.entered.wait(5)
+
+
+def test_while_the_writer_is_busy_senders_are_answered_from_the_journal(tmp_path: Path) -> None:
+    shelf = Shelf()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    for number in (1, 2):
+        buffer.reserve(10)
+        buffer.decoded()
+        buffer.put(table(number), 10).result(5)
+    assert shelf.numbers == [] and buffer.held_bytes == 40, "room is held until the commit"
+    left = list(Journal(tmp_path / "j").kept())
+    assert [one["number"].to_pylist() for one in left] == [[1], [2]]
+    shelf.free.set()
+    buffer.close()
+    assert shelf.numbers == [0, 1, 2] and list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_in_the_journal_is_committed_at_the_next_start(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.append([table(1), table(2, 3)])
+    journal.append([table(4)])
+    shelf = Shelf()
+    Buffer(shelf, 1000, Journal(tmp_path / "j")).close()
+    assert shelf.numbers == [1, 2, 3, 4] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", range(0, 40, 3))
+def test_a_torn_record_was_never_answered_for(tmp_path: Path, kept: int) -> None:
+    journal = Journal(tmp_path / "j")
+    _, whole = journal.append([table(1)])
+    _, end = journal.append([table(2)])
+    file = tmp_path / "j.0"
+    file.write_bytes(file.read_bytes()[: whole + kept * (end - whole) // 40])
+    assert [one["number"].to_pylist() for one in Journal(tmp_path / "j").kept()] == [[1]]
+
+
+def test_a_damaged_record_ends_the_file_and_harms_no_other_file(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "j")
+    first.append([table(1)])
+    _, end = first.append([table(2)])
+    Journal(tmp_path / "j").append([table(3)])
+    data = bytearray((tmp_path / "j.0").read_bytes())
+    data[end - 9] ^= 255
+    (tmp_path / "j.0").write_bytes(data)
+    assert [one["number"].to_pylist() for one in Journal(tmp_path / "j").kept()] == [[1], [3]]
+
+
+def test_a_store_that_refuses_for_a_while_gets_everything_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, "AGAIN_SECONDS", 0.01)
+    shelf = Shelf()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    buffer.put(table(1), 1).result(5)
+    times = iter([OSError("the disk is full")] * 3)
+    shelf.refuse = lambda numbers: next(times, None) if 1 in numbers else None
+    shelf.free.set()
+    buffer.put(table(2), 1).result(5)
+    until = time.monotonic() + 5
+    while len(shelf.numbers) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    buffer.close()
+    assert sorted(shelf.numbers) == [0, 1, 2] and buffer.counts.failed_commits >= 3
+
+
+def test_who_was_not_answered_yet_is_told_that_it_failed(tmp_path: Path) -> None:
+    shelf = Shelf()
+    shelf.refuse = lambda numbers: OSError("the disk is full")
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    with pytest.raises(OSError, match="full"):
+        buffer.put(table(1), 1).result(5)
+    shelf.refuse = lambda numbers: None
+    buffer.put(table(2), 1).result(5)
+    buffer.close()
+    assert shelf.numbers == [2]
+
+
+def test_a_journal_that_cannot_be_written_answers_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, journal = Shelf(), Journal(tmp_path / "j")
+    buffer = Buffer(shelf, 1000, journal)
+    busy(shelf, buffer)
+
+    def full(_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fdatasync", full)
+    with pytest.raises(OSError, match="No space"):
+        buffer.put(table(1), 1).result(5)
+    monkeypatch.undo()
+    buffer.put(table(2), 1).result(5)
+    shelf.free.set()
+    buffer.close()
+    assert shelf.numbers == [0, 2]
+
+
+def test_what_can_never_be_stored_is_buried_and_its_neighbours_are_kept(tmp_path: Path) -> None:
+    shelf = Shelf()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    shelf.refuse = lambda numbers: pa.ArrowInvalid("poison") if 1 in numbers else None
+    for number in (1, 2):
+        buffer.put(table(number), 1).result(5)
+    shelf.free.set()
+    buffer.close()
+    assert sorted(shelf.numbers) == [0, 2] and shelf.buried == ["poison"] and buffer.held_bytes <= 0
+
+
+def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "MAX_ROWS", 2)
+    shelf = Shelf()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    ends = [buffer.put(table(number), 1) for number in range(1, 7)]
+    ends[0].result(5)
+    with pytest.raises(TimeoutError):
+        ends[-1].result(0.2)
+    shelf.free.set()
+    ends[-1].result(5)
+    buffer.close()
+    assert sorted(shelf.numbers) == list(range(7))
