@@ -115,7 +115,7 @@ def _end(alert: Alert, reason: str, now: datetime) -> None:
 
 
 def said_of(verdict: Verdict, titles: Titles) -> str:
-    where = " ".join(part for part in (verdict.route, verdict.arm, verdict.provider) if part)
+    where = " ".join(part for part in (verdict.route, verdict.arm, verdict.provider, verdict.host) if part)
     return f"{titles.get(verdict.judge, verdict.judge)}{f' ({where})' if where else ''}"
 
 

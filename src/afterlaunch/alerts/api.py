@@ -51,7 +51,7 @@ def _silence(row: Silence) -> dict[str, Any]:
 
 def as_document(row: Alert) -> dict[str, Any]:
     verdict = row.verdict
-    scope = {name: getattr(verdict, name) or None for name in ("environment", "route", "arm", "provider")}
+    scope = {name: getattr(verdict, name) or None for name in ("environment", "route", "arm", "provider", "host")}
     return {
         "id": row.pk,
         "judge": verdict.judge,

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from afterlaunch.anomalies.rules import Volume
+from afterlaunch.infrastructure.rules import (
+    Dependency,
+    Throughput,
+    cpu,
+    database,
+    gpu,
+    gpu_memory,
+    inference_queue,
+    queue,
+)
 from afterlaunch.probes.rules import ProviderHealth
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
@@ -30,5 +40,13 @@ JUDGES: tuple[Judge, ...] = (
     CostPerCall(),
     Refusals(per=ARM),
     Truncated(per=ARM),
+    cpu(),
+    gpu(),
+    gpu_memory(),
+    inference_queue(),
+    queue(),
+    database(),
+    Throughput(),
+    Dependency(),
 )
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}

@@ -202,7 +202,17 @@ def _freeze(actor: Actor, change: Change) -> None:
     """What was known and in force at the moment of the decision, as a digest in the log."""
     rows = Verdict.objects.filter(client=change.system.client.slug, system=change.system.key)
     state = [
-        [row.judge, row.environment, row.route, row.arm, row.provider, row.status, row.explanation, str(row.since)]
+        [
+            row.judge,
+            row.environment,
+            row.route,
+            row.arm,
+            row.provider,
+            row.host,
+            row.status,
+            row.explanation,
+            str(row.since),
+        ]
         for row in rows.order_by("pk")
     ]
     frozen = hashlib.sha256(orjson.dumps(state)).hexdigest()

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from afterlaunch.accounts.models import Client, User
+from afterlaunch.estate.limits import checked
 from afterlaunch.estate.models import POSTURES, TIERS, Component, Environment, System, Version
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
@@ -78,7 +79,10 @@ def note_sightings(sightings: Iterable[Sighting], at: datetime) -> list[Version]
     return fresh
 
 
-EDITABLE = ("name", "owner", "tier", "posture", "time_zone", "latency_p95_ms", "latency_p99_ms", "automatic_rollback")
+EDITABLE = (
+    "name", "owner", "tier", "posture", "time_zone", "latency_p95_ms", "latency_p99_ms", "automatic_rollback",
+    "infrastructure",
+)  # fmt: skip
 
 
 @transaction.atomic
@@ -119,6 +123,8 @@ def _check(changes: dict[str, Any]) -> None:
             raise Invalid(f"{changes['time_zone']!r} is no IANA time zone.", "For example: Europe/Berlin") from None
     if "name" in changes and not str(changes["name"]).strip():
         raise Invalid("A system needs a name.")
+    if "infrastructure" in changes:
+        changes["infrastructure"] = checked(changes["infrastructure"])
     owner = changes.get("owner")
     if owner is not None and not isinstance(owner, User):
         raise Invalid("The owner must be a person.")

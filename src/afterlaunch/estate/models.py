@@ -40,6 +40,7 @@ class System(models.Model):
     latency_p95_ms = models.PositiveIntegerField(null=True, blank=True)
     latency_p99_ms = models.PositiveIntegerField(null=True, blank=True)
     automatic_rollback = models.BooleanField(default=False)
+    infrastructure = models.JSONField(default=dict, blank=True)  # declared limits by name, see `limits`
     first_seen_at = models.DateTimeField(null=True)
     last_seen_at = models.DateTimeField(null=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.changes.actions import changes_seen_by
+from afterlaunch.estate import limits
 from afterlaunch.estate.actions import adopt, system_by_id
 from afterlaunch.estate.models import POSTURES, TIERS, System, Version
 from afterlaunch.ground import clock
@@ -121,6 +123,14 @@ def _system(request: Request, found: System) -> dict[str, Any]:
         "owners": _owners(found),
         "tiers": TIERS,
         "postures": POSTURES,
+        "limits": [
+            (
+                one,
+                limits.written(one, found.infrastructure[one.name]) if one.name in found.infrastructure else "",
+                limits.written(one, one.default),
+            )
+            for one in limits.LIMITS
+        ],
         "may_edit": request.actor.may(Role.OPERATOR, found.client.slug),
     }
 
@@ -129,6 +139,10 @@ def _milliseconds(text: str, what: str) -> int | None:
     if text.strip() and not text.strip().isdigit():
         raise Invalid(f"{what} must be whole milliseconds.", "Leave it empty for the learned baseline.")
     return int(text) if text.strip() else None
+
+
+def _limits_in(given: Mapping[str, str]) -> dict[str, str]:
+    return {name: given[name] for name in limits.BY_NAME if name in given}
 
 
 def _edits(request: Request, found: System) -> dict[str, Any]:
@@ -146,4 +160,5 @@ def _edits(request: Request, found: System) -> dict[str, Any]:
         "latency_p95_ms": _milliseconds(given.get("latency_p95_ms", ""), "The p95 target"),
         "latency_p99_ms": _milliseconds(given.get("latency_p99_ms", ""), "The p99 target"),
         "automatic_rollback": bool(given.get("automatic_rollback")),
+        **({"infrastructure": limits.typed(typed)} if (typed := _limits_in(given)) else {}),
     }

@@ -99,8 +99,8 @@ class Trouble:
 
 @dataclass(frozen=True)
 class JudgeFacts:
-    """One judge on one place over all its scopes of one level (system, arm or provider). `seconds` by status, summed
-    over the scopes, from the first verdict on."""
+    """One judge on one place over all its scopes of one level (system, arm, provider or host). `seconds` by status,
+    summed over the scopes, from the first verdict on."""
 
     client: str
     system: str

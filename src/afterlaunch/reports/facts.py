@@ -235,11 +235,13 @@ def _titles() -> Mapping[str, tuple[str, str]]:
 
 
 def _level(verdict: Verdict) -> str:
+    if verdict.host:
+        return "host"
     return "arm" if verdict.arm or verdict.route else "provider" if verdict.provider else "system"
 
 
 def _where(verdict: Verdict) -> str:
-    told = (("route", verdict.route), ("arm", verdict.arm), ("provider", verdict.provider))
+    told = (("route", verdict.route), ("arm", verdict.arm), ("provider", verdict.provider), ("host", verdict.host))
     return ", ".join(f"{name} {value}" for name, value in told if value) or "the whole system"
 
 
@@ -258,6 +260,8 @@ def _judges(asked: _Question, systems: Known, silent: Silent) -> tuple[contents.
         told = [(when.start, row.began)] if row.began else []
         quiet = silent.get((row.client, row.system, row.environment))
         quiet = [Silence(when.start, when.until)] if quiet is None else quiet
+        if row.judge.startswith("infrastructure."):
+            quiet = []  # these live on metrics: that no call came silences none of them
         lasted = history.durations([*told, *steps[row.pk]], when.start, when.until, row.assessed_at, quiet)
         if lasted:
             groups[row.client, row.system, row.environment, row.judge, _level(row)].append((row, lasted))

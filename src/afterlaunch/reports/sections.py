@@ -139,7 +139,7 @@ def _judges(report: Report, at: links.Links) -> Section:
         (
             (
                 "Shares are of the time since the judge's first verdict, summed over the scopes it looked at (the"
-                " system, its arms or its providers).",
+                " system, its arms, its providers or its hosts).",
             ),
             (
                 "A verdict is believed up to one hour after the last call and up to the last assessment. The rest is"

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.signals import questions
 from afterlaunch.telemetry.store import current
 
 LOOK_BACK = timedelta(minutes=10)
+NOBODY = "unknown"  # what told no system makes none
 
 
 def settle_aggregates(now: datetime) -> None:
@@ -23,7 +25,8 @@ def add_up(now: datetime) -> None:
 
 
 def notice_systems(now: datetime) -> None:
-    """Everything that spans of the last minutes tell of; repeating it changes nothing."""
+    """Everything that telemetry of the last minutes tells of; repeating it changes nothing. Metrics and logs make a
+    system known, spans its versions too."""
     found: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
     for row in queries.sightings(clock.to_ns(now - max(LOOK_BACK, clock.lease(5)))):
         key = row["client"], row["system"], row["environment"]
@@ -34,4 +37,7 @@ def notice_systems(now: datetime) -> None:
             ("prompt", row["prompt_name"] or row["agent"] or "prompt", row["prompt_version"]),
         )
         components |= {(kind, name, label) for kind, name, label in named if name and label}
+    for row in questions.places(now - max(LOOK_BACK, clock.lease(5))):
+        if row["system"] != NOBODY:
+            found.setdefault((row["client"], row["system"], row["environment"]), set())
     note_sightings((Sighting(*key, frozenset(components)) for key, components in found.items()), now)

@@ -20,7 +20,7 @@ def verdicts_seen_by(actor: Actor) -> QuerySet[Verdict]:
 
 
 def as_document(verdict: Verdict) -> dict[str, Any]:
-    scope = {name: getattr(verdict, name) or None for name in ("route", "arm", "provider")}
+    scope = {name: getattr(verdict, name) or None for name in ("route", "arm", "provider", "host")}
     return {
         "id": verdict.pk,
         "judge": verdict.judge,
@@ -82,7 +82,7 @@ def verdict_history(
     rows = rows.filter(at__lt=end) if end else rows
     found = list(rows.order_by("pk")[: limit + 1])
     more = found[limit - 1].pk if len(found) > limit else None
-    names = ("judge", "client", "system", "environment", "route", "arm", "provider")
+    names = ("judge", "client", "system", "environment", "route", "arm", "provider", "host")
     return {
         "changes": [
             {name: getattr(row.verdict, name) or None for name in names}

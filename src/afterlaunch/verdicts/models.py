@@ -6,7 +6,7 @@ STATUSES = [(s, s.replace("_", " ")) for s in ("ok", "warning", "breach", "not_a
 
 
 class Verdict(models.Model):
-    """The latest finding of one judge on one scope. Empty route, arm or provider: over all of them."""
+    """The latest finding of one judge on one scope. Empty route, arm, provider or host: over all of them."""
 
     judge = models.CharField(max_length=60)
     client = models.CharField(max_length=60)
@@ -15,6 +15,7 @@ class Verdict(models.Model):
     route = models.CharField(max_length=200, blank=True, default="")
     arm = models.CharField(max_length=20, blank=True, default="")
     provider = models.CharField(max_length=100, blank=True, default="")
+    host = models.CharField(max_length=200, blank=True, default="")
     severity = models.CharField(max_length=2)
     status = models.CharField(max_length=20, choices=STATUSES)
     reason = models.CharField(max_length=60)
@@ -28,10 +29,10 @@ class Verdict(models.Model):
     assessed_at = models.DateTimeField()
 
     class Meta:
-        ordering = ("client", "system", "environment", "judge", "route", "arm", "provider")
+        ordering = ("client", "system", "environment", "judge", "route", "arm", "provider", "host")
         constraints = [
             models.UniqueConstraint(
-                fields=["judge", "client", "system", "environment", "route", "arm", "provider"],
+                fields=["judge", "client", "system", "environment", "route", "arm", "provider", "host"],
                 name="one_verdict_per_scope",
             )
         ]

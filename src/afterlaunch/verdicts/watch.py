@@ -1,29 +1,37 @@
 """Run the judges over the rollups: a fixed number of questions for the whole estate, never one per scope.
 
 1. For each kind of scope ask for the recent minutes (5, 15, 60) and the day before them. 2. For each scope take the
-narrowest recent window with enough calls. 3. Let each judge of that kind of scope assess it. 4. Write what changed.
+narrowest recent window with enough calls. 3. Let each judge of that kind of scope assess it. 4. For hosts ask once for
+the last half hour of everything known of infrastructure, minute by minute. 5. Write what changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from afterlaunch.estate.limits import in_force
 from afterlaunch.estate.models import System
 from afterlaunch.telemetry.queries import stretches, windows
+from afterlaunch.telemetry.signals.questions import by_minute
+from afterlaunch.telemetry.signals.readings import Minute, Place, Reading, readings
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.models import Verdict, VerdictChange
-from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Scope, Targets, View
+from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Scope, Status, Targets, View
 
 RECENT = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 PAST = timedelta(hours=24)
 PLACE = ("client", "system", "environment")
 KINDS: tuple[tuple[str, ...], ...] = ((), ("route", "arm"), ("provider",))
+HOST = ("host",)
+SCOPE = ("client", "system", "environment", "route", "arm", "provider", "host")
+LOOK, ALIVE = timedelta(minutes=30), timedelta(minutes=10)
 HOURS = 7 * 24
 Hourly = Callable[[Sequence[datetime], Sequence[str]], list[Window]]
 Ask = Callable[[datetime, datetime, Sequence[str]], list[Window]]
+Read = Callable[[datetime], list[Minute]]
 Key = tuple[str | None, ...]
 
 
@@ -78,46 +86,85 @@ def _enough(key: Key, recent: list[dict[Key, Window]], now: datetime) -> Window:
     return recent[-1].get(key) or Window(now - RECENT[-1], now, {})
 
 
-def run(judges: Sequence[Judge], now: datetime, ask: Ask = windows, hourly: Hourly = stretches) -> int:
+def infrastructure(now: datetime) -> list[Minute]:
+    """The last half hour of whatever told something in the last ten minutes."""
+    return by_minute(now - LOOK, now + timedelta(minutes=1), alive=ALIVE)
+
+
+def run(
+    judges: Sequence[Judge],
+    now: datetime,
+    ask: Ask = windows,
+    hourly: Hourly = stretches,
+    read: Read = infrastructure,
+) -> int:
     """Assess everything; returns how many statuses changed."""
     targets = _targets()
     findings: list[tuple[Scope, Judge, Finding]] = []
+    whole: list[View] = []
     for per in KINDS:
         mine = [judge for judge in judges if judge.per == per]
         if mine:
             seen = views(now, per, targets, ask, hourly)
+            whole = whole if per else seen
             findings += [(view.scope, judge, judge.assess(view)) for view in seen for judge in mine]
-    return _write(findings, now)
+    hosts = [judge for judge in judges if judge.per == HOST]
+    if hosts:
+        seen = host_views(now, targets, whole, readings(read(now)))
+        findings += [(view.scope, one, one.assess(view)) for view in seen for one in hosts if _concerns(one, view)]
+    return _write(findings, now, hosts)
+
+
+def host_views(
+    now: datetime, targets: Mapping[Key, Targets], whole: Sequence[View], found: Mapping[Place, Mapping[str, Reading]]
+) -> list[View]:
+    """A view for each host, and each system, that told something of its infrastructure lately. Systems with calls have
+    a reading of them; their view holds the window that judges of calls got."""
+    moment = Window(now - timedelta(minutes=1), now, {})
+    places = {place: dict(read) for place, read in found.items()}
+    calls = {(view.scope.client, view.scope.system, view.scope.environment): view.recent for view in whole}
+    for place in calls:
+        places.setdefault((*place, ""), {})["calls"] = Reading("calls")
+    out = []
+    for (client, system, environment, host), read in places.items():
+        key = (client, system, environment)
+        recent = calls[key] if "calls" in read else moment
+        scope = Scope(*key, host=host or None)
+        out.append(View(scope, recent, moment, None, targets.get(key, Targets()), {}, read))
+    return out
+
+
+def _concerns(judge: Judge, view: View) -> bool:
+    """A judge of infrastructure looks where one of its readings is told, and something is declared if it must be."""
+    reads, needs = getattr(judge, "reads", ()), getattr(judge, "needs", ())
+    declared = not needs or any(view.targets.limits[name] is not None for name in needs)
+    return declared and any(name in view.readings for name in reads)
 
 
 def _targets() -> dict[Key, Targets]:
-    rows = System.objects.values_list("client__slug", "key", "environments__name", "latency_p95_ms", "latency_p99_ms")
-    return {(client, key, environment): Targets(p95, p99) for client, key, environment, p95, p99 in rows}
+    rows = System.objects.values_list(
+        "client__slug", "key", "environments__name", "latency_p95_ms", "latency_p99_ms", "infrastructure"
+    )
+    return {
+        (client, key, environment): Targets(p95, p99, in_force(limits))
+        for client, key, environment, p95, p99, limits in rows
+    }
 
 
 @transaction.atomic
-def _write(findings: list[tuple[Scope, Judge, Finding]], now: datetime) -> int:
-    known = {
-        (v.judge, v.client, v.system, v.environment, v.route, v.arm, v.provider): v
-        for v in Verdict.objects.select_for_update()
-    }
+def _write(findings: list[tuple[Scope, Judge, Finding]], now: datetime, silent: Sequence[Judge] = ()) -> int:
+    """`silent`: judges whose verdicts on scopes that told nothing any more are taken back."""
+    known = {(v.judge, *(getattr(v, name) for name in SCOPE)): v for v in Verdict.objects.select_for_update()}
+    findings = [*findings, *_gone(known, findings, silent)]
     fresh: list[Verdict] = []
     touched: list[Verdict] = []
     changes: list[VerdictChange] = []
     for scope, judge, finding in findings:
-        place = (
-            scope.client,
-            scope.system,
-            scope.environment,
-            scope.route or "",
-            scope.arm or "",
-            scope.provider or "",
-        )
+        place = _place(scope)
         verdict = known.get((judge.name, *place))
         before = verdict.status if verdict else ""
         if verdict is None:
-            names = ("client", "system", "environment", "route", "arm", "provider")
-            verdict = Verdict(judge=judge.name, **dict(zip(names, place, strict=True)))
+            verdict = Verdict(judge=judge.name, **dict(zip(SCOPE, place, strict=True)))
             fresh.append(verdict)
         else:
             touched.append(verdict)
@@ -132,6 +179,27 @@ def _write(findings: list[tuple[Scope, Judge, Finding]], now: datetime) -> int:
     Verdict.objects.bulk_update(touched, FILLED, batch_size=200)
     VerdictChange.objects.bulk_create(changes)
     return len(changes)
+
+
+def _place(scope: Scope) -> tuple[str, ...]:
+    return tuple(getattr(scope, name) or "" for name in SCOPE)
+
+
+def _gone(
+    known: Mapping[tuple[str, ...], Verdict], findings: list[tuple[Scope, Judge, Finding]], silent: Sequence[Judge]
+) -> list[tuple[Scope, Judge, Finding]]:
+    """A host that is no more tells nothing: its last word must not stand as the present."""
+    found = {(judge.name, *_place(scope)) for scope, judge, _ in findings}
+    by_name = {judge.name: judge for judge in silent}
+    out = []
+    for key, verdict in known.items():
+        judge = by_name.get(verdict.judge)
+        if judge is not None and key not in found and verdict.status != Status.NOT_ASSESSED.value:
+            narrow = (getattr(verdict, name) or None for name in SCOPE[3:])
+            scope = Scope(verdict.client, verdict.system, verdict.environment, *narrow)
+            said = "Nothing was told for ten minutes."
+            out.append((scope, judge, Finding(judge.name, Status.NOT_ASSESSED, "no_data", said)))
+    return out
 
 
 FILLED = (

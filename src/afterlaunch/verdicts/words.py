@@ -13,6 +13,8 @@ from math import exp, log, log1p
 from statistics import median
 from typing import Protocol
 
+from afterlaunch.estate.limits import DEFAULTS, Limits
+from afterlaunch.telemetry.signals.readings import Reading
 from afterlaunch.telemetry.windows import Window
 
 
@@ -33,28 +35,32 @@ class Scope:
     route: str | None = None
     arm: str | None = None
     provider: str | None = None
+    host: str | None = None
 
     def words(self) -> str:
         parts = [self.system, self.environment]
         parts += [f"route {self.route}"] if self.route else []
         parts += [f"{self.arm} arm"] if self.arm else []
         parts += [f"provider {self.provider}"] if self.provider else []
+        parts += [f"host {self.host}"] if self.host else []
         return ", ".join(parts)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Declared by the owner; None: the learned baseline is used."""
+    """Declared by the owner; None: the learned baseline is used. `limits`: those of infrastructure, in force."""
 
     p95_ms: float | None = None
     p99_ms: float | None = None
+    limits: Limits = field(default_factory=lambda: DEFAULTS)
 
 
 @dataclass(frozen=True)
 class View:
     """`recent`: the last minutes, widened until it holds enough calls. `past`: the learned baseline before it,
     without the recent part. `rival`: the baseline arm over the same minutes, for a candidate. `hours`: the hours of
-    the last week that held calls, by how many hours ago they ended (1: the hour that ended 60 minutes ago)."""
+    the last week that held calls, by how many hours ago they ended (1: the hour that ended 60 minutes ago).
+    `readings`: of a host or of the whole system, for judges of infrastructure; their `recent` ends now."""
 
     scope: Scope
     recent: Window
@@ -62,6 +68,7 @@ class View:
     rival: Window | None = None
     targets: Targets = field(default_factory=Targets)
     hours: Mapping[int, Window] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from afterlaunch.probes.rules import ProviderHealth
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
+from afterlaunch.telemetry.signals.readings import Minute
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict, VerdictChange
@@ -37,7 +38,7 @@ def view(
     past: Window | None = None,
     rival: Window | None = None,
     hours: dict[int, Window] | None = None,
-    **targets: float,
+    **targets: Any,
 ) -> View:
     scope = Scope("acme", "support", "prod")
     return View(scope, recent, past or window(23), rival, Targets(**targets), hours or {})
@@ -165,6 +166,10 @@ def no_hours(bounds: Sequence[datetime], names: Sequence[str]) -> list[Window]:
     return []
 
 
+def no_minutes(now: datetime) -> list[Minute]:
+    return []
+
+
 def _ask(state: dict[str, Any]) -> watch.Ask:
     def ask(start: datetime, end: datetime, names: Sequence[str]) -> list[Window]:
         values = {
@@ -188,12 +193,12 @@ def _ask(state: dict[str, Any]) -> watch.Ask:
 @pytest.mark.django_db
 def test_the_watch_keeps_the_latest_verdict_per_scope_and_every_change() -> None:
     state = {"refused": 0}
-    watch.run(JUDGES, NOW, _ask(state), no_hours)
+    watch.run(JUDGES, NOW, _ask(state), no_hours, no_minutes)
     assert not Verdict.objects.filter(status="breach").exists()
     first = VerdictChange.objects.count()
-    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state), no_hours) == 0
+    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state), no_hours, no_minutes) == 0
     state["refused"] = 40
-    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state), no_hours)
+    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state), no_hours, no_minutes)
     bad = Verdict.objects.filter(status="breach", judge="quality.refusals")
     assert {(v.route, v.arm) for v in bad} == {("", ""), ("answers", "candidate")}
     assert all(v.since == NOW + timedelta(minutes=2) for v in bad)
@@ -210,5 +215,5 @@ def test_the_watch_asks_a_fixed_number_of_questions(django_assert_max_num_querie
         return plain(start, end, names)
 
     with django_assert_max_num_queries(10):
-        watch.run(JUDGES, NOW, counting, no_hours)
+        watch.run(JUDGES, NOW, counting, no_hours, no_minutes)
     assert len(asked) == 12
