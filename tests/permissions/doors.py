@@ -91,6 +91,16 @@ PAGES = (
         name="Desk", tier="standard", posture="pilot", time_zone="UTC",
     ),
     look("/calls", "viewer", "Calls", "client=north", "system=north-desk&range=30d", "tenant=hush-tenant"),
+    *(
+        look(f"/calls/{name}", "viewer", what, "q=tenant:hush-tenant", "client=north&range=30d")
+        for name, what in (
+            ("usage?group_by=tenant", "Tokens, cache and cost"), ("latency?group_by=agent", "Latency"),
+            ("errors", "Errors and throttling"), ("agents", "Agents and tools"), ("retrieval", "Retrieval"),
+            ("sessions", "Sessions"), ("users", "Users"), ("compare", "Two periods or versions"),
+        )
+    ),
+    look("/calls/session?id=one", "viewer", "A session", "id=hush-session", "id=hush-session&of_client=north"),
+    look("/calls/user?id=one", "viewer", "A user", "id=hush-user", "id=hush-user&of_client=north"),
     look("/traces/{trace}", "viewer", "A trace"),
     look("/spend", "viewer", "Spend", "by=client", "by=system", "by=tenant", "by=agent&range=30d"),
     look("/targets", "viewer", "Targets that are scraped", "edit={target}"),
@@ -168,9 +178,23 @@ REST = (
         f"{API}/spans", "viewer", "Spans",
         "system=north-desk", "trace_id={trace}", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z&limit=1000",
     ),
-    look(f"{API}/calls", "viewer", "Calls", "system=north-desk", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z"),
+    look(
+        f"{API}/calls", "viewer", "Calls",
+        "q=tenant:hush-tenant", "system=north-desk", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z",
+    ),
     look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
     look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
+    look(f"{API}/usage", "viewer", "Tokens, cache and cost", f"group_by={MANY}", "tenant=hush-tenant"),
+    *(
+        look(f"{API}/{name}", "viewer", what, "q=tenant:hush-tenant", "client=north&range=30d")
+        for name, what in (
+            ("errors?group_by=agent", "Errors and throttling"), ("agents", "Agents and tools"),
+            ("retrieval", "Retrieval"), ("sessions", "Sessions"), ("users", "Users"),
+            ("compare?by=period", "Two periods or versions"),
+        )
+    ),
+    look(f"{API}/session?id=one", "viewer", "A session", "id=hush-session&q=tenant:hush-tenant"),
+    look(f"{API}/user?id=one", "viewer", "A user", "id=hush-user&q=tenant:hush-tenant"),
     look(f"{API}/metrics", "viewer", "Metrics", "client=north", "system=north-desk"),
     look(f"{API}/metrics/points?name=queue_depth&group_by=client,system,queue", "viewer", "A metric over time"),
     look(f"{API}/logs", "viewer", "Logs", "client=north", "text=line", "trace_id=" + "a" * 32),

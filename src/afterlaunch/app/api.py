@@ -21,6 +21,7 @@ from afterlaunch.routes.api import router as routes
 from afterlaunch.scraping.api import router as scraping
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.telemetry.signals.api import router as signals
+from afterlaunch.telemetry.views.api import router as views
 from afterlaunch.verdicts.api import router as verdicts
 
 api = NinjaAPI(title="Afterlaunch", version=__version__, urls_namespace="api", docs_url=None)
@@ -33,6 +34,7 @@ api.add_router("", incidents)
 api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", signals)
+api.add_router("", views)
 api.add_router("", scraping)
 api.add_router("", verdicts)
 api.add_router("", changes)

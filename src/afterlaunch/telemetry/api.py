@@ -162,28 +162,6 @@ def spend_row(row: Window) -> dict[str, Any]:
     }
 
 
-@router.get("/latency")
-def latency(
-    request: Request,
-    filters: Narrow,
-    group_by: str = "model",
-    start: From = None,
-    end: To = None,
-) -> dict[str, Any]:
-    """p50, p95, p99 in milliseconds, within 4.4 %."""
-    since, until = period(start, end)
-    rows = queries.windows(since, until, _groups(group_by), request.actor.sees(), **filters.equals())
-    return {
-        "from": since,
-        "to": until,
-        "rows": [
-            {**row.key, "count": row.calls, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "p99_ms": row.p99_ms}
-            for row in sorted(rows, key=lambda row: -row.calls)
-            if row.calls
-        ],
-    }
-
-
 @router.get("/availability")
 def availability(request: Request, filters: Narrow, start: From = None, end: To = None) -> dict[str, Any]:
     """Calls served by place. `unserved` failed, but for those that the user cancelled; `minutes_down` are minutes with

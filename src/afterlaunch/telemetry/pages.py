@@ -16,6 +16,7 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
 from afterlaunch.telemetry.views.fields import FIELDS
 from afterlaunch.telemetry.views.finding import find, snippets
+from afterlaunch.telemetry.views.pages import tabs
 from afterlaunch.telemetry.views.search import HELP
 
 SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
@@ -45,8 +46,10 @@ def calls(request: Request) -> HttpResponse:
         "searched_to": found.searched_to,
         "more": ask.link(before=found.cursor, **fixed) if found.cursor else None,
         "of": table,
-        "tabs": [("Calls", ask.link("/calls")), ("All spans", ask.link("/calls", of="spans"))],
-        "tab": "Calls" if table == "calls" else "All spans",
+        "tabs": tabs(ask),
+        "tab": "Calls",
+        "tables": [("calls", ask.link("/calls")), ("all spans", ask.link("/calls", of="spans"))],
+        "table": "all spans" if table == "spans" else "calls",
         "picks": PICKS,
         "fields": FIELDS.values(),
         "help": HELP,

@@ -6,6 +6,7 @@ adding up, over any time and any series.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log2
 from typing import Any
 
@@ -33,6 +34,16 @@ def bucket(value: int) -> int:
 def middle(step: int) -> float:
     """The geometric middle of a bucket, in the measure's unit."""
     return 0.0 if step == ZERO else float(2 ** ((step + 0.5) / PER_DOUBLING))
+
+
+def holding(steps: Sequence[tuple[int, int]], share: float) -> int:
+    """The bucket that holds this quantile, of (bucket, how many) in order; at least one."""
+    wanted, reached = share * sum(count for _, count in steps), 0
+    for step, count in steps:
+        reached += count
+        if reached >= wanted:
+            return step
+    return steps[-1][0]
 
 
 def upper(step: int) -> int:

@@ -13,11 +13,11 @@ from django.utils.http import urlencode
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.look.requests import Request
+from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.queries import Clients
 from afterlaunch.telemetry.views.search import Search, of_dimensions, parse
 
 RANGES = {"1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000}
-FILTERS = ("client", "system", "environment", "route", "arm", "model", "agent", "tenant", "version", "provider")
 
 
 def chosen_range(request: Request, default: str = "24h") -> tuple[str, datetime, datetime]:
@@ -61,15 +61,15 @@ class Asked:
         told = {**self.kept, **self._fixed(), "q": self.q}
         return f"{self.path}?{urlencode({key: value for key, value in told.items() if value})}"
 
-    def file(self, path: str, kind: str, **more: str) -> str:
-        """The API's answer as a file."""
-        told = {**self.kept, **self._fixed(), "q": self.q, **more, "format": kind}
-        return f"{path}?{urlencode({key: value for key, value in told.items() if value})}"
+    def files(self, api: str, section: str = "") -> list[tuple[str, str]]:
+        """(what, address) of the API's answer as a file."""
+        told = {**self.kept, **self._fixed(), "q": self.q, "section": section}
+        words = urlencode({key: value for key, value in told.items() if value})
+        return [(word, f"{api}?{words}&format={kind}") for word, kind in (("CSV", "csv"), ("Parquet", "parquet"))]
 
     def context(self, api: str) -> dict[str, Any]:
         """What the head of every view needs."""
         terms = [(str(term), self.link(q=str(self.search.without(term)))) for term in self.search.terms]
-        files = [(kind.upper() if kind == "csv" else "Parquet", self.file(api, kind)) for kind in ("csv", "parquet")]
         return {
             "asked": self,
             "q": self.q,
@@ -77,7 +77,7 @@ class Asked:
             "ranges": RANGES,
             "terms": terms,
             "cleared": Asked.link(replace(self, search=Search())),
-            "files": files,
+            "files": self.files(api),
             "lasting": self.lasting(),
             "kept": [(key, value) for key, value in self.kept.items()],
         }
@@ -110,7 +110,7 @@ def asked(request: Request, *keep: str, default: str = "24h") -> Asked:
     else:
         name, start, end = chosen_range(request, default)
     search = parse(given.get("q", ""))
-    for term in of_dimensions({one: given[one] for one in FILTERS if given.get(one)}).terms:
+    for term in of_dimensions({one: given[one] for one in DIMENSIONS if given.get(one)}).terms:
         search = search.also(term.field, term.values[0])
     if given.get("errors"):
         search = search.also("failed", "yes")

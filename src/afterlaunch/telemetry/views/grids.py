@@ -33,6 +33,11 @@ class Column:
     kind: str
     label: str
     hint: str = ""
+    shown: bool = True  # on the page; files and the API hold every column
+
+    @property
+    def number(self) -> bool:
+        return self.kind not in (TEXT, INSTANT)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,11 @@ class Grid:
         return pa.table(values)
 
     def cells(self) -> list[list[Cell]]:
-        return [[self._cell(column, row) for column in self.columns] for row in self.rows]
+        return [[self._cell(column, row) for column in self.shown] for row in self.rows]
+
+    @property
+    def shown(self) -> list[Column]:
+        return [column for column in self.columns if column.shown]
 
     def _cell(self, column: Column, row: Mapping[str, Any]) -> Cell:
         value = row[column.name]
@@ -73,10 +82,10 @@ class Grid:
         href = link(row) if link else ""
         if value is None:
             word = "not told" if column.kind == TEXT else "unknown" if column.kind == USD else formats.UNKNOWN
-            return Cell(word, column.kind not in (TEXT, INSTANT), False, href, title="not told")
+            return Cell(word, column.number, False, href, title="not told")
         if column.kind == INSTANT:
             return Cell("", at=value, href=href)
-        return Cell(_for_people(column.kind, value), column.kind != TEXT, True, href)
+        return Cell(_for_people(column.kind, value), column.number, True, href)
 
 
 def usd(nano: int) -> str:

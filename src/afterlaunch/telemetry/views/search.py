@@ -62,6 +62,11 @@ class Search:
         kept = tuple(term for term in self.terms if term.field != field or term.sign != ":")
         return replace(self, terms=(*kept, Term(field, ":", (value,))))
 
+    def lacking(self, field: str) -> Search:
+        """Of what does not tell the field."""
+        kept = tuple(term for term in self.terms if term.field != field or term.sign != ":")
+        return replace(self, terms=(*kept, Term(field, ":", ("*",), turned=True)))
+
     def without(self, term: Term) -> Search:
         return replace(self, terms=tuple(one for one in self.terms if one != term))
 
