@@ -25,7 +25,7 @@ from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.remembered import Remembered, of_ids
 from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
-from afterlaunch.telemetry.tables import DEAD_LETTERS, TABLES, Table
+from afterlaunch.telemetry.tables import CALLS, DEAD_LETTERS, TABLES, Table
 
 READ_AT_START = 200_000
 """So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
@@ -159,6 +159,13 @@ class Store:
                 self._write_down(f"settle-{now_ns}", increments, changed)
             return changed.number
 
+    def adopt(self, calls: Any) -> None:
+        """Add rows of `calls` (schema CALLS) as they are, with what they add to the rollups."""
+        with self._write:
+            merged = merging.Merged(calls, CALLS.empty_table())
+            increments = rollups.of_commit(calls, merged.gone, SPANS.empty_table(), self._ids)
+            self._write_down(_token(calls), increments, merged)
+
     def upkeep(self, now_ns: int) -> None:
         """Whatever makes later questions cheaper; safe to repeat."""
         with self._write:
@@ -195,8 +202,16 @@ _stores: dict[str, Store] = {}
 
 def open_store(file: Path, read_only: bool = False) -> Store:
     """Open the process's store; `current` gives it to everybody else. Raises Unavailable while another has it."""
-    _stores["current"] = Store(Duck(file, read_only), read_only)
-    return _stores["current"]
+    engine = Duck(file, read_only)
+    store = Store(engine, read_only)
+    if engine.to_rebuild:
+        from afterlaunch.telemetry.rebuild import renew
+
+        store.close()
+        renew(file)
+        store = Store(Duck(file))
+    _stores["current"] = store
+    return store
 
 
 def close_store() -> None:

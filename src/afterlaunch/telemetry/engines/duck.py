@@ -41,6 +41,10 @@ _TYPES = {
 _COARSE = [tier for tier in TIERS if tier != "minute"]
 
 
+def _escaped(file: Path) -> str:
+    return str(file).replace("'", "''")
+
+
 def column_type(kind: Any) -> str:
     """The DuckDB type that keeps an Arrow type. Raises KeyError."""
     if pa.types.is_fixed_size_binary(kind):
@@ -71,7 +75,7 @@ class Duck:
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
         try:
-            self._connection.execute(f"attach '{str(file).replace(chr(39), chr(39) * 2)}' as kept ({how})")
+            self._connection.execute(f"attach '{_escaped(file)}' as kept ({how})")
         except duckdb.IOException as problem:
             raise Unavailable(
                 f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
@@ -82,6 +86,7 @@ class Duck:
         self._writer.execute("use kept")
         self._local = threading.local()
         self._series: set[int] = set()
+        self.to_rebuild = False  # an old layout: only its spans can be relied on
         self._blocks = Blocks()
         self._rolled: dict[str, set[int]] = {tier: set() for tier in _COARSE}
         if read_only:
@@ -91,7 +96,7 @@ class Duck:
         from afterlaunch.telemetry.engines.duck_upgrades import upgrade
 
         with self.transaction() as cursor:
-            upgrade(cursor)
+            self.to_rebuild |= upgrade(cursor)
             for table in tables:
                 columns = ", ".join(f'"{field.name}" {column_type(field.type)}' for field in table.schema)
                 more = ", seq bigint" if table.name == "spans" else ""
@@ -235,6 +240,15 @@ class Duck:
         return sum(
             one.stat().st_size for one in (self.file, self.file.with_name(self.file.name + ".wal")) if one.exists()
         )
+
+    @contextmanager
+    def beside(self, file: Path) -> Iterator[str]:
+        """The name under which another store's file can be read meanwhile."""
+        self._connection.execute(f"attach '{_escaped(file)}' as other (read_only)")
+        try:
+            yield "other"
+        finally:
+            self._connection.execute("detach other")
 
     def close(self) -> None:
         with self._write:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 
-def upgrade(cursor: Any) -> None:
-    """Layout 1 kept one rollup and no order of arrival. Its spans are numbered by their start; `rebuild` makes the
-    rest from them, which `store.open_store` does when it finds spans without calls."""
+def upgrade(cursor: Any) -> bool:
+    """Layout 1 kept one rollup and no order of arrival. Its spans are numbered by their start. True: calls and rollups
+    are to be made anew from the spans."""
     tables = {row[0] for row in cursor.execute("select table_name from duckdb_tables()").fetchall()}
     if "rollup" not in tables:
-        return
+        return "to_rebuild" in tables
+    cursor.execute("create table to_rebuild (why varchar)")
     cursor.execute("drop table rollup")
     cursor.execute("drop table if exists calls")
     cursor.execute("create table numbered as select *, row_number() over (order by start_ns) - 1 as seq from spans")
     cursor.execute("drop table spans")
     cursor.execute("alter table numbered rename to spans")
+    return True
