@@ -21,7 +21,7 @@ Clients = frozenset[str] | None
 CALL_KINDS = ("inference", "embedding", "rerank")
 TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < unhex(?)))"
-_PROFILED = (profiles.LATENCY, profiles.TTFT, profiles.COST)
+PROFILED = (profiles.LATENCY, profiles.TTFT)
 
 
 def minute_of(instant: datetime) -> int:
@@ -67,51 +67,45 @@ class Rollups:
     ) -> None:
         where, self._wanted = narrowed(clients, equals)
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
-        self._chosen = f"select id from series where {kinds} and {where}"
+        self._chosen = f"(select * from series where {kinds} and {where})"
         self._stretches = current().engine.stretches(first, last, grain)
 
-    def _rows(self, table: str, columns: str, also: str) -> tuple[str, list[Any]]:
-        parts, parameters = [], []
-        for one in self._stretches:
-            parts.append(
-                f"select minute, series, {columns} from {table}_{one.tier}"
-                f" where minute >= {one.first} and minute < {one.last} and series in ({self._chosen}){also}"
-            )
-            parameters += self._wanted
-        return " union all ".join(parts), parameters
+    def _rows(self, table: str, columns: str, also: str = "") -> str:
+        return " union all ".join(
+            f"select minute, series, {columns} from {table}_{one.tier}"
+            f" where minute >= {one.first} and minute < {one.last}{also}"
+            for one in self._stretches
+        )
 
     def sums(self, group_by: Sequence[str], step: str = "") -> list[dict[str, Any]]:
         """Sums of all measures by dimensions and, if given, by a step: SQL over `minute`."""
         if not self._stretches:
             return []
-        rows, parameters = self._rows("sums", ", ".join(MEASURES), "")
-        stepped = f"{step} as step, " if step else ""
-        inner = f"select {stepped}series, {_SUMMED} from ({rows}) as parts group by {'step, ' if step else ''}series"
-        keys = [*(["step"] if step else []), *(f'"{name}"' for name in group_by)]
+        keys = [*([f"{step} as step"] if step else []), *(f'"{name}"' for name in group_by)]
+        groups = [*(["step"] if step else []), *keys[1 if step else 0 :]]
         return current().query(
             f"select {''.join(key + ', ' for key in keys)}{_SUMMED},"
             " coalesce(sum(calls) filter (where model is null), 0)::bigint as calls_unknown_model"
-            f" from ({inner}) as told join series on series.id = told.series{_grouped(keys)} having {TOLD}",
-            parameters,
+            f" from ({self._rows('sums', ', '.join(MEASURES))}) as told"
+            f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)} having {TOLD}",
+            self._wanted,
         )
 
     def profile(
-        self, group_by: Sequence[str], measures: Sequence[int] = _PROFILED, step: str = ""
+        self, group_by: Sequence[str], measures: Sequence[int] = PROFILED, step: str = ""
     ) -> dict[tuple[Any, ...], dict[int, list[tuple[int, int]]]]:
         """Group -> measure -> (bucket, calls) in order."""
         if not self._stretches:
             return {}
         wanted = ", ".join(str(int(one)) for one in measures)
-        rows, parameters = self._rows("profile", "measure, bucket, calls", f" and measure in ({wanted})")
-        stepped = f"{step} as step, " if step else ""
-        finest = f"{'step, ' if step else ''}series, measure, bucket"
-        inner = f"select {stepped}series, measure, bucket, sum(calls)::bigint as calls from ({rows}) as parts"
-        keys = [*(["step"] if step else []), *(f'"{name}"' for name in group_by)]
-        every = [*keys, "measure", "bucket"]
+        keys = [*([f"{step} as step"] if step else []), *(f'"{name}"' for name in group_by), "measure", "bucket"]
+        groups = [*(["step"] if step else []), *keys[1 if step else 0 :]]
         found = current().query(
-            f"select {', '.join(every)}, sum(calls)::bigint as calls from ({inner} group by {finest}) as told"
-            f" join series on series.id = told.series{_grouped(every)} having sum(calls) > 0 order by bucket",
-            parameters,
+            f"select {', '.join(keys)}, sum(calls)::bigint as calls"
+            f" from ({self._rows('profile', 'measure, bucket, calls', f' and measure in ({wanted})')}) as told"
+            f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)}"
+            " having sum(calls) > 0 order by bucket",
+            self._wanted,
         )
         out: dict[tuple[Any, ...], dict[int, list[tuple[int, int]]]] = {}
         names = [*(["step"] if step else []), *group_by]
@@ -135,6 +129,13 @@ def windows(
     return _windows(start, end, group_by, clients, equals, operations=False)
 
 
+def judged(
+    start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """The same with the costliest call of each combination."""
+    return _windows(start, end, group_by, clients, equals, False, (*PROFILED, profiles.COST))
+
+
 def operations(
     start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
 ) -> list[Window]:
@@ -149,10 +150,11 @@ def _windows(
     clients: Clients,
     equals: Mapping[str, str | None],
     operations: bool,
+    measures: Sequence[int] = PROFILED,
 ) -> list[Window]:
     _check(group_by)
     rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations)
-    found, spread = rollups.sums(group_by), rollups.profile(group_by)
+    found, spread = rollups.sums(group_by), rollups.profile(group_by, measures)
     return [_window(row, start, end, group_by, spread.get(tuple(row[n] for n in group_by), {})) for row in found]
 
 

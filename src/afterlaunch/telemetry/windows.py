@@ -33,7 +33,7 @@ class Window:
     cost_nano: int = 0
     calls_unknown_cost: int = 0
     calls_unknown_model: int = 0  # that tell no model at all
-    top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most
+    top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most; told by `queries.judged` only
     top_cost_calls: int = 0  # 1 when that is known
     p50_ms: float | None = None
     p95_ms: float | None = None

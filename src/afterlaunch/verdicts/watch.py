@@ -14,7 +14,7 @@ from django.db import transaction
 
 from afterlaunch.estate.limits import in_force
 from afterlaunch.estate.models import System
-from afterlaunch.telemetry.queries import stretches, windows
+from afterlaunch.telemetry.queries import judged, stretches
 from afterlaunch.telemetry.signals.questions import by_minute
 from afterlaunch.telemetry.signals.readings import Minute, Place, Reading, readings
 from afterlaunch.telemetry.windows import Window
@@ -49,7 +49,7 @@ def views(
     now: datetime,
     per: tuple[str, ...],
     targets: dict[Key, Targets],
-    ask: Ask = windows,
+    ask: Ask = judged,
     hourly: Hourly = stretches,
 ) -> list[View]:
     """A view for each scope that had calls in the last hour or the day before it."""
@@ -94,7 +94,7 @@ def infrastructure(now: datetime) -> list[Minute]:
 def run(
     judges: Sequence[Judge],
     now: datetime,
-    ask: Ask = windows,
+    ask: Ask = judged,
     hourly: Hourly = stretches,
     read: Read = infrastructure,
 ) -> int:

@@ -44,7 +44,7 @@ def roll(cursor: Any, stale: Mapping[str, list[int]]) -> None:
             cursor.execute(
                 f"insert into {kind}_{tier} by name select (minute // {size} * {size})::integer as minute, {groups},"
                 f" {measures} from {kind}_{finer} where {inside} group by all"
-                + (" having sum(calls) <> 0" if kind == "profile" else "")
+                + (" having sum(calls) <> 0 order by measure, series, minute" if kind == "profile" else "")
             )
         cursor.execute("delete from rolled where tier = ? and list_contains(?, minute)", [tier, starts])
         cursor.executemany("insert into rolled values (?, ?)", [[tier, start] for start in starts])
