@@ -214,6 +214,9 @@ PAGES = {
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
     "targets": "/targets",
+    **{name: f"/calls/{name}" for name in ("usage", "latency", "errors", "agents", "retrieval", "sessions", "users")},
+    "compare": "/calls/compare",
+    "session": "/calls/session?id=none",
     "spend": "/spend",
     "reports": "/reports",
     "report": f"/reports/monthly/{time.strftime('%Y-%m', time.gmtime())}",

@@ -13,7 +13,9 @@ from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.views import people
 from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
+from afterlaunch.telemetry.views.conversation import messages, turns
 from afterlaunch.telemetry.views.fields import FIELDS
 from afterlaunch.telemetry.views.finding import find, snippets
 from afterlaunch.telemetry.views.pages import tabs
@@ -72,13 +74,56 @@ def _milliseconds(row: dict[str, Any]) -> float | None:
 
 @require_safe
 def trace(request: Request, trace_id: str) -> HttpResponse:
-    """A waterfall of the spans; those that were counted as a call carry their cost."""
+    """As a waterfall of its spans, where those that were counted as a call carry their cost; or, with
+    `view=conversation`, as what was said."""
     spans, counted = queries.trace(trace_id, request.actor.sees())
     if not spans:
         raise NotFound("There is no such trace.", "It may be older than what is kept, or not have arrived yet.")
-    by_span = {call["span_id"]: call for call in counted}
     first = min(span["start_ns"] for span in spans)
     length = max(1, max(span["start_ns"] + (span["duration_ns"] or 0) for span in spans) - first)
+    view = "conversation" if request.GET.get("view") == "conversation" else "waterfall"
+    costs = [call["cost_nano"] for call in counted]
+    here = f"/traces/{trace_id}"
+    one: dict[str, Any] = next((call for call in counted if call["session"] or call["user"]), {})
+    context = {
+        "trace_id": trace_id,
+        "calls": len(counted),
+        "count": len(spans),
+        "milliseconds": length / 1e6,
+        "cost": sum(cost for cost in costs if cost is not None) if any(cost is not None for cost in costs) else None,
+        "unknown": sum(cost is None for cost in costs),
+        "failed": sum(bool(call["failed"]) for call in counted),
+        "start": spans[0]["start"],
+        "system": spans[0]["system"],
+        "people": [(kind, one[kind], people.page_of(kind, one[kind])) for kind in ("session", "user") if one.get(kind)],
+        "tabs": [("Waterfall", here), ("Conversation", f"{here}?view=conversation")],
+        "tab": view.capitalize(),
+        "files": [(word, f"/api/v1/spans?trace_id={trace_id}&format={kind}") for word, kind in FILES],
+    }
+    if view == "conversation":
+        context["turns"] = turns(_said(spans, counted))
+    else:
+        context["spans"] = _waterfall(spans, counted, first, length)
+    return render(request, "telemetry/trace.html", context)
+
+
+FILES = (("CSV", "csv"), ("Parquet", "parquet"))
+
+
+def _said(spans: list[dict[str, Any]], counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spans whose content is the conversation's: calls and tools, else whatever has content."""
+    members = {member for call in counted for member in call["members"] or ()}
+    told = [span for span in spans if span["input_text"] or span["output_text"]]
+    chosen = [span for span in told if span["span_id"] in members or span["op_kind"] in ("inference", "tool")]
+    for span in chosen or told:
+        span["model"] = span["model_answered"] or span["model_requested"]
+    return chosen or told
+
+
+def _waterfall(
+    spans: list[dict[str, Any]], counted: list[dict[str, Any]], first: int, length: int
+) -> list[dict[str, Any]]:
+    by_span = {call["span_id"]: call for call in counted}
     depths = _depths(spans)
     for span in spans:
         call = by_span.get(span["span_id"])
@@ -91,24 +136,18 @@ def trace(request: Request, trace_id: str) -> HttpResponse:
         span["input"], span["output"] = _tokens(call or span)
         span["facts"] = [(key, value) for key, value in span.items() if key in FACTS and value not in (None, "", [])]
         span["others"] = sorted(dict(span["attributes"] or {}).items())
-    costs = [call["cost_nano"] for call in counted]
-    context = {
-        "trace_id": trace_id,
-        "spans": spans,
-        "calls": len(counted),
-        "milliseconds": length / 1e6,
-        "cost": sum(cost for cost in costs if cost is not None) if any(cost is not None for cost in costs) else None,
-        "unknown": sum(cost is None for cost in costs),
-        "start": spans[0]["start"],
-        "system": spans[0]["system"],
-    }
-    return render(request, "telemetry/trace.html", context)
+        span["said"] = [
+            (label, messages(span[name], role))
+            for label, name, role in (("In", "input_text", "user"), ("Out", "output_text", "assistant"))
+            if span[name]
+        ]
+    return spans
 
 
 FACTS = (
     "system", "environment", "service", "release", "op_kind", "scope", "http_status", "error_type", "error_kind",
     "fault", "status_message", "finish_reason", "provider", "model_requested", "model_answered", "response_id",
-    "service_tier", "cost_confidence", "price", "session", "tenant", "agent", "workflow", "route", "tool",
+    "service_tier", "cost_confidence", "price", "session", "user", "tenant", "agent", "workflow", "route", "tool",
     "prompt_name", "prompt_version", "arm", "gateway_call", "flags", *BUCKETS,
 )  # fmt: skip
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.look import formats
 from afterlaunch.telemetry import profiles
-from afterlaunch.telemetry.queries import narrowed
-from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.errors import WHOSE
 from afterlaunch.telemetry.views.grids import COUNT, INSTANT, MS, NUMBER, SHARE, TEXT, Column, Grid
-from afterlaunch.telemetry.views.search import conditions
+from afterlaunch.telemetry.views.newest import newest
 from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile, to_calls
 from afterlaunch.telemetry.views.sums import Group, groups_of
 
-NEWEST = 20_000
+NEWEST = 10_000
 LOOP = 3
 """So many times the same tool with the same arguments in one run is a loop."""
 MOST_ROWS, LONGEST = 50, 12
@@ -67,7 +65,7 @@ def runs_of(rows: Iterable[dict[str, Any]]) -> list[Run]:
         if row["agent"]:
             run.agents[row["agent"]] += 1
         if row["op_kind"] == "tool":
-            run.tools.append((row["tool"] or row["name"], reading.arguments(row)))
+            run.tools.append((row["tool"] or row["name"], reading.digest(row["arguments"])))
     return [run for run in found.values() if run.kinds["agent"] or run.tools or run.agents]
 
 
@@ -118,7 +116,7 @@ SEND = "afterlaunch.agent(…) and afterlaunch.tool(…) tell them; so do instru
 
 
 def sheet(ask: Asked) -> Sheet:
-    rows = newest(ask)
+    rows = operations(ask)
     runs = runs_of(rows)
     tools = tool_rows(groups_of(ask, ["tool"], (profiles.LATENCY, profiles.ERROR), True, {"op_kind": "tool"}))
     cut = f"Of the newest {NEWEST:,} operations. " if len(rows) == NEWEST else ""
@@ -145,25 +143,15 @@ def sheet(ask: Asked) -> Sheet:
 
 
 def _tools_only(ask: Asked) -> Asked:
-    from dataclasses import replace
-
     return replace(ask, search=ask.search.also("kind", "tool"))
 
 
-def newest(ask: Asked) -> list[dict[str, Any]]:
+def operations(ask: Asked) -> list[dict[str, Any]]:
     """The newest operations in the time, in order of their start."""
-    own, _ = conditions(ask.search, "spans")
-    seen, mine = narrowed(ask.clients, {})
-    where = f"start_ns >= ? and start_ns < ? and {seen}" + (f" and {own[0]}" if own[0] else "")
-    bounds = [clock.to_ns(ask.start), clock.to_ns(ask.end)]
-    columns = "client, trace_id, start_ns, op_kind, agent, tool, name, failed"
-    told = "case when op_kind = 'tool' then"
-    rows = current().query(
-        f"select {columns}, {told} input_text end as input_text, {told} attributes end as attributes from spans"
-        f" where {where} and op_kind <> 'other' order by start_ns desc limit {NEWEST}",
-        [*bounds, *mine, *own[1]],
-    )
-    return rows[::-1]
+    given = ", ".join(f"attributes['{name}']" for name in reading.ARGUMENTS)
+    arguments = f"case when op_kind = 'tool' then coalesce({given}, input_text) end as arguments"
+    columns = f"client, trace_id, start_ns, op_kind, agent, tool, name, failed, {arguments}"
+    return newest(ask, "op_kind <> 'other'", columns, NEWEST)[::-1]
 
 
 def run_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ COLUMNS = (
     Column("a", TEXT, "A"),
     Column("b", TEXT, "B"),
     Column("change", TEXT, "Change"),
-    Column("p_value", NUMBER, "p"),
+    Column("p_value", NUMBER, "p", shown=False),
+    Column("p", TEXT, "p"),
     Column("verdict", TEXT, "Is it chance?"),
     Column("a_value", NUMBER, "a", shown=False),
     Column("b_value", NUMBER, "b", shown=False),
@@ -68,6 +69,7 @@ class Row:
             "b": _said(self.unit, self.b),
             "change": self.change(),
             "p_value": self.p_value,
+            "p": "" if self.p_value is None else "below 0.001" if self.p_value < CHANCE else f"{self.p_value:.3f}",
             "verdict": self.verdict(),
         }
 
@@ -135,12 +137,16 @@ def _mean(one: Group | None, side: str) -> float | None:
 
 
 def above(a: Group | None, b: Group | None, measure: int, share: float) -> float | None:
-    """The p-value of: as large a share of B as of A lies above the bucket that holds A's quantile."""
+    """The p-value of: as large a share of B as of A lies in or above the bucket that holds A's quantile."""
     if a is None or b is None or not a.known(measure) or not b.known(measure):
         return None
     at = profiles.holding(a.spread[measure], share)
-    hits = [sum(calls for step, calls in one.spread[measure] if step > at) for one in (a, b)]
-    return two_proportions(hits[0], a.known(measure), hits[1], b.known(measure))
+    found = []
+    for least in (at, at + 1):  # many may lie in that very bucket: with it and without, of which the surer one, halved
+        hits = [sum(calls for step, calls in one.spread[measure] if step >= least) for one in (a, b)]
+        found.append(two_proportions(hits[0], a.known(measure), hits[1], b.known(measure)))
+    told = [one for one in found if one is not None]
+    return min(1.0, 2 * min(told)) if told else None
 
 
 def sheet(ask: Asked) -> Sheet:

@@ -13,7 +13,7 @@ from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, INSTANT, NUMBER, SHARE, TEXT, Column, Grid
-from afterlaunch.telemetry.views.search import conditions
+from afterlaunch.telemetry.views.newest import newest
 from afterlaunch.telemetry.views.sheets import (
     Section,
     Sheet,
@@ -46,7 +46,9 @@ WHOSE = {
     "cancelled": "user",
 }
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
-MOST_EVENTS, NEWEST = 200, 2_000
+MOST_EVENTS, NEWEST = 200, 1_000
+CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
+ROOM = "start_ns, provider, model_answered, model_requested, attributes"
 COLUMNS = (
     Column("whose", TEXT, "Whose"),
     Column("error_kind", TEXT, "Kind"),
@@ -79,7 +81,7 @@ HEADROOM = (
     Column("remaining", NUMBER, "Left"),
     Column("limit", NUMBER, "of"),
     Column("headroom", SHARE, "Headroom"),
-    Column("lowest", SHARE, "Lowest in this time"),
+    Column("lowest", SHARE, "Lowest of these"),
 )
 SEND = (
     "Send response headers as http.response.header.x-ratelimit-… on the call's span; instrumentations can capture them."
@@ -104,7 +106,8 @@ def sheet(ask: Asked) -> Sheet:
                     "Nothing failed", "No operation in this time told a failure."),
             Section("throttling", "Throttled", Grid(EVENTS, events, {"trace_id": _trace}), _lost(events),
                     "Nothing was throttled", "No 429, overload or exhausted quota in this time."),
-            Section("headroom", "Before the limit", Grid(HEADROOM, room), "", "No limits are told", SEND),
+            Section("headroom", "Before the limit", Grid(HEADROOM, room), f"Of the newest {NEWEST:,} calls.",
+                    "No limits are told", SEND),
         ],
         _tiles(rows, failed, operations),
         (lambda: _chart(ask)) if failed else None,
@@ -123,19 +126,18 @@ def _trace(row: Any) -> str:
 
 
 def _rows(one: Group) -> list[dict[str, Any]]:
+    whole = one["calls"]
+    return [
+        {**one.key, **row, "share_of_operations": row["failed"] / whole if whole > 0 else None} for row in _counted(one)
+    ]
+
+
+def _counted(one: Group) -> list[dict[str, Any]]:
+    """By kind of failure."""
     out = []
     for code, failed in one.spread.get(profiles.ERROR, ()):
         kind, fault = profiles.error_of(code)
-        out.append(
-            {
-                **one.key,
-                "whose": WHOSE.get(kind, "unknown"),
-                "error_kind": kind,
-                "fault": fault,
-                "failed": failed,
-                "share_of_operations": failed / one["calls"] if one["calls"] > 0 else None,
-            }
-        )
+        out.append({"whose": WHOSE.get(kind, "unknown"), "error_kind": kind, "fault": fault, "failed": failed})
     return out
 
 
@@ -157,31 +159,18 @@ def _tiles(rows: list[dict[str, Any]], failed: int, operations: int) -> list[Til
 
 def _chart(ask: Asked) -> Any:
     points = []
-    for at, held in over_time(ask, step_minutes(ask), (), (profiles.ERROR,), operations=True):
-        points.append((at, by_whose([row for one in held for row in _rows(one)])))
+    for at, one in over_time(ask, step_minutes(ask), (profiles.ERROR,), operations=True):
+        points.append((at, by_whose(_counted(one)) if one else {}))
     names = list(dict.fromkeys(name for _, counts in points for name in counts))
     top = sorted(names, key=lambda name: -sum(counts.get(name, 0) for _, counts in points))[:5]
     filled = [(at, {name: float(counts.get(name, 0)) for name in top}) for at, counts in points]
     return charts.lines(filled, "failures", "bar", width=1_000, height=150)
 
 
-def _where(ask: Asked) -> tuple[str, list[Any]]:
-    """SQL over `spans` with parameters: the time, the clients, the search."""
-    own, _ = conditions(ask.search, "spans")
-    seen, mine = narrowed(ask.clients, {})
-    sql = f"start_ns >= ? and start_ns < ? and {seen}" + (f" and {own[0]}" if own[0] else "")
-    return sql, [clock.to_ns(ask.start), clock.to_ns(ask.end), *mine, *own[1]]
-
-
 def throttled(ask: Asked) -> list[dict[str, Any]]:
     """Throttled attempts, newest first, each with what followed in its trace."""
-    where, parameters = _where(ask)
-    rows = current().query(
-        f"select * from spans where {where} and error_kind in (select unnest(?))"
-        f" and op_kind in ('inference', 'embedding', 'rerank') order by start_ns desc limit {MOST_EVENTS}",
-        [*parameters, list(THROTTLED)],
-    )
-    rows = [readable(row) for row in rows]
+    found = newest(ask, f"error_kind in (select unnest(?)) and {CALLS_ONLY}", "*", MOST_EVENTS, [list(THROTTLED)])
+    rows = [readable(row) for row in found]
     attempts = _attempts(ask, sorted({row["trace_id"] for row in rows}))
     return [_event(row, attempts.get((row["client"], row["trace_id"]), [])) for row in rows]
 
@@ -247,14 +236,8 @@ def _lost(events: list[dict[str, Any]]) -> str:
 
 def headrooms(ask: Asked) -> list[dict[str, Any]]:
     """By provider and model: what the newest calls said of the limits."""
-    where, parameters = _where(ask)
-    told = "limits is not null" if _columns() else "list_has_any(map_keys(attributes), ?)"
-    heads = [] if _columns() else [[reading.HEADER + name for name in KNOWN]]
-    rows = current().query(
-        f"select * from spans where {where} and op_kind in ('inference', 'embedding', 'rerank') and {told}"
-        f" order by start_ns desc limit {NEWEST}",
-        [*parameters, *heads],
-    )
+    recent = newest(ask, CALLS_ONLY, ROOM, NEWEST)
+    rows = [row for row in recent if reading.limits(row)]
     out: dict[tuple[Any, Any], dict[str, Any]] = {}
     for row in rows:
         limits, room = reading.limits(row), reading.headroom(row)
@@ -275,19 +258,3 @@ def headrooms(ask: Asked) -> list[dict[str, Any]]:
         kept = out.setdefault(key, first)
         kept["lowest"] = min(kept["lowest"], room)
     return sorted(out.values(), key=lambda row: row["lowest"])
-
-
-KNOWN = (
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-remaining-tokens",
-    "anthropic-ratelimit-requests-remaining",
-    "anthropic-ratelimit-tokens-remaining",
-    "anthropic-ratelimit-input-tokens-remaining",
-    "ratelimit-remaining",
-)
-
-
-def _columns() -> bool:
-    from afterlaunch.telemetry.columns import SPANS
-
-    return "limits" in SPANS.names

@@ -69,8 +69,9 @@ class Grid:
         }
         return pa.table(values)
 
-    def cells(self) -> list[list[Cell]]:
-        return [[self._cell(column, row) for column in self.shown] for row in self.rows]
+    def cells(self, most: int) -> list[list[Cell]]:
+        """Of the first so many rows."""
+        return [[self._cell(column, row) for column in self.shown] for row in self.rows[:most]]
 
     @property
     def shown(self) -> list[Column]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from afterlaunch.look import charts, formats
 from afterlaunch.telemetry import profiles
+from afterlaunch.telemetry.queries import CALL_KINDS
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, MS, SHARE, Column, Grid
 from afterlaunch.telemetry.views.sheets import (
@@ -17,7 +18,7 @@ from afterlaunch.telemetry.views.sheets import (
     step_minutes,
     to_calls,
 )
-from afterlaunch.telemetry.views.sums import Group, groups_of, over_time
+from afterlaunch.telemetry.views.sums import Group, groups_of, merged, over_time
 
 MEASURES = (profiles.LATENCY, profiles.TTFT)
 COLUMNS = (
@@ -47,16 +48,22 @@ def sheet(ask: Asked) -> Sheet:
     kinds = "op_kind" in equals or "tool" in equals
     return Sheet(
         [Section("rows", "By " + ", ".join(names) if names else "In all", grid, NOTE)],
-        _tiles(groups_of(ask, [], MEASURES, operations=kinds)),
+        _tiles(merged(found if kinds or not every else _calls_only(ask, names, found))),
         (lambda: _chart(ask, kinds)) if found else None,
         "What was asked for, over time" if kinds else "Model calls over time",
     )
 
 
+def _calls_only(ask: Asked, names: list[str], found: list[Group]) -> list[Group]:
+    if "op_kind" in names:
+        return [one for one in found if one.key["op_kind"] in CALL_KINDS]
+    return groups_of(ask, [], MEASURES)
+
+
 def _chart(ask: Asked, operations: bool) -> Any:
     points = []
-    for at, held in over_time(ask, step_minutes(ask), measures=(profiles.LATENCY,), operations=operations):
-        told = held[0].quantiles(profiles.LATENCY) if held else None
+    for at, one in over_time(ask, step_minutes(ask), (profiles.LATENCY,), operations):
+        told = one.quantiles(profiles.LATENCY) if one else None
         points.append((at, {name: getattr(told, name) if told else None for name in ("p50", "p95", "p99")}))
     return charts.lines(points, "ms", width=1_000, height=170)
 
@@ -75,10 +82,10 @@ def _row(one: Group) -> dict[str, Any]:
     return out | {"ttft_count": one.known(profiles.TTFT), "without_duration": max(0, one["calls"] - known)}
 
 
-def _tiles(found: list[Group]) -> list[Tile]:
-    if not found:
+def _tiles(found: Group | None) -> list[Tile]:
+    if found is None:
         return []
-    row = _row(found[0])
+    row = _row(found)
     tiles = [Tile(name, formats.duration_ms(row[f"{name}_ms"])) for name in ("p50", "p95", "p99")]
     first = [Tile(f"First token {name}", formats.duration_ms(row[f"ttft_{name}_ms"])) for name in ("p50", "p95")]
     return [Tile("Count", formats.compact(row["count"])), *tiles, *first]

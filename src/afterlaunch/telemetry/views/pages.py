@@ -21,6 +21,9 @@ PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment"
          "arm", "service")  # fmt: skip
 
 
+MOST_SHOWN = 100
+
+
 @dataclass(frozen=True)
 class View:
     """`groups`: offered as `group_by`; the first is the default. `tab`: under which tab it stands."""
@@ -90,7 +93,10 @@ def page_of(view: View) -> Callable[[Request], HttpResponse]:
             "sheet": sheet,
             "chart": sheet.chart() if sheet.chart else "",
             "heading": ask.kept.get("id") or view.title,
-            "sections": [(one, ask.files(view.api, one.key)) for one in sheet.sections],
+            "sections": [
+                (one, ask.files(view.api, one.key), one.grid.cells(MOST_SHOWN), max(0, len(one.grid.rows) - MOST_SHOWN))
+                for one in sheet.sections
+            ],
             "files": [
                 (f"{one.title}, {word}", address)
                 for one in sheet.sections
@@ -106,6 +112,8 @@ def page_of(view: View) -> Callable[[Request], HttpResponse]:
             "by": ask.kept.get("by", "period"),
             "a": ask.kept.get("a", ""),
             "b": ask.kept.get("b", ""),
+            "turns": people.said(view.name, ask) if view.tab else None,
+            "most_said": people.MOST_SAID,
             "orders": [(name, ask.link(order=name), name == ask.kept.get("order", "cost")) for name in people.ORDERS]
             if view.name in ("sessions", "users")
             else (),

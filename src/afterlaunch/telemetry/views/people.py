@@ -9,9 +9,11 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.look import formats
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.queries import narrowed
+from afterlaunch.telemetry.queries import narrowed, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views.asked import Asked
+from afterlaunch.telemetry.views.conversation import Turn, turns
+from afterlaunch.telemetry.views.finding import APART_NS
 from afterlaunch.telemetry.views.grids import COUNT, INSTANT, MS, TEXT, USD, Column, Grid
 from afterlaunch.telemetry.views.search import conditions
 from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile
@@ -165,6 +167,38 @@ def _sessions_of(ask: Asked, where: str, parameters: list[Any]) -> Section:
     links = {"session": lambda row: ask.link("/calls/session", id=row["session"], of_client=row["client"])}
     grid = Grid([Column("session", TEXT, "Session"), *COLUMNS], rows, links)
     return Section("sessions", "Sessions", grid, "", "No session is told", ADVICE["session"])
+
+
+def said(kind: str, ask: Asked) -> list[Turn]:
+    """The conversation of one session or user: the newest calls whose content is kept, in order of their start."""
+    mine: dict[str, str | None] = {kind: ask.kept.get("id", "")}
+    if ask.kept.get("of_client"):
+        mine["client"] = ask.kept["of_client"]
+    where, parameters = _where(ask, mine)
+    calls = current().query(
+        f"select client, start_ns, members from calls where {where} order by start_ns desc limit {MOST_SAID}",
+        parameters,
+    )
+    if not calls:
+        return []
+    seen, clients = narrowed(ask.clients, {})
+    members = sorted({member for row in calls for member in row["members"]})
+    bounds = [min(row["start_ns"] for row in calls) - APART_NS, max(row["start_ns"] for row in calls) + APART_NS]
+    rows = current().query(
+        f"select {CONTENT} from spans where start_ns >= ? and start_ns <= ? and {seen}"
+        " and span_id in (select unhex(unnest(?))) and (input_text is not null or output_text is not null)"
+        " order by start_ns",
+        [*bounds, *clients, members],
+    )
+    own = {(row["client"], member) for row in calls for member in row["members"]}
+    return turns(readable(row) for row in rows if (row["client"], row["span_id"].hex()) in own)
+
+
+CONTENT = (
+    "client, trace_id, span_id, parent_span_id, start_ns, name, op_kind, agent, tool, failed, error_kind,"
+    " coalesce(model_answered, model_requested) as model, input_text, output_text"
+)
+MOST_SAID = 100
 
 
 def session(ask: Asked) -> Sheet:

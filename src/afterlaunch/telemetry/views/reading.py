@@ -30,7 +30,8 @@ RELEVANT = "afterlaunch.retrieval.relevant_ids"
 
 
 def attributes(row: Row) -> dict[str, str]:
-    return dict(row.get("attributes") or {})
+    told = row.get("attributes")
+    return told if isinstance(told, dict) else dict(told or {})
 
 
 def parsed(text: Any) -> Any:
@@ -190,12 +191,10 @@ def relevant(row: Row) -> dict[str, float] | None:
     return None
 
 
-def arguments(row: Row) -> str | None:
-    """A digest of a tool's arguments, the same for the same ones whatever the order of their keys."""
-    told = attributes(row)
-    text = next((told[key] for key in ARGUMENTS if told.get(key)), None) or row.get("input_text")
+def digest(text: str | None) -> str | None:
+    """Of a tool's arguments: the same for the same ones, whatever the order of their keys."""
     if not text:
         return None
     value = parsed(text)
-    whole = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value is not None else str(text).encode()
+    whole = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value is not None else text.encode()
     return hashlib.blake2b(whole, digest_size=8).hexdigest()

@@ -13,12 +13,13 @@ from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, MS, NUMBER, SHARE, TEXT, Column, Grid
+from afterlaunch.telemetry.views.newest import newest
 from afterlaunch.telemetry.views.ranking import Score, score
-from afterlaunch.telemetry.views.search import conditions
 from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile
 from afterlaunch.telemetry.views.sums import groups_of
 
-NEWEST, K, MOST_DOCUMENTS = 5_000, 10, 50
+NEWEST, K, MOST_DOCUMENTS = 2_000, 10, 50
+COLUMNS = "client, trace_id, span_id, start_ns, failed, attributes"
 DAY = 86_400.0
 SOURCE = "gen_ai.data_source.id"
 SOURCES = (
@@ -28,12 +29,12 @@ SOURCES = (
     Column("empty_share", SHARE, "Empty", "of those that tell their documents"),
     Column("documents_mean", NUMBER, "Documents"),
     Column("cache_hit_rate", SHARE, "Cache hits", "of those that tell it"),
-    Column("cache_told", COUNT, "of", "look-ups that tell whether a cache answered"),
+    Column("cache_told", COUNT, "Cache told", "look-ups that tell whether a cache answered", shown=False),
     Column("index_age_days", NUMBER, "Index age, days", "at the newest look-up"),
     Column("document_age_p50_days", NUMBER, "Documents' age, days", "median of those found, when they were found"),
-    Column("document_age_p95_days", NUMBER, "p95"),
+    Column("document_age_p95_days", NUMBER, "p95", shown=False),
     Column("document_age_max_days", NUMBER, "oldest"),
-    Column("ages_told", SHARE, "of", "found documents that tell when they were updated"),
+    Column("ages_told", SHARE, "Ages told", "found documents that tell when they were updated"),
 )
 QUALITY = (
     Column("source", TEXT, "Index"),
@@ -66,8 +67,10 @@ AGES = "Give documents updated_at, last_modified or indexed_at, and the look-up 
 
 
 def sheet(ask: Asked) -> Sheet:
-    rows = newest(ask)
+    rows = newest(ask, "op_kind = 'retrieval'", COLUMNS, NEWEST)
     judged = _judgements(ask, rows)
+    for row in rows:
+        row["documents"] = reading.documents(row)
     sources: dict[str | None, list[dict[str, Any]]] = {}
     for row in rows:
         sources.setdefault(_source(row), []).append(row)
@@ -89,23 +92,13 @@ def sheet(ask: Asked) -> Sheet:
     )  # fmt: skip
 
 
-def newest(ask: Asked) -> list[dict[str, Any]]:
-    own, _ = conditions(ask.search, "spans")
-    seen, mine = narrowed(ask.clients, {})
-    where = f"start_ns >= ? and start_ns < ? and {seen}" + (f" and {own[0]}" if own[0] else "")
-    return current().query(
-        f"select * from spans where {where} and op_kind = 'retrieval' order by start_ns desc limit {NEWEST}",
-        [clock.to_ns(ask.start), clock.to_ns(ask.end), *mine, *own[1]],
-    )
-
-
 def _source(row: reading.Row) -> str | None:
     return row.get("data_source") or reading.attributes(row).get(SOURCE)
 
 
 def source_row(name: str | None, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """`rows`: newest first."""
-    documents = [reading.documents(row) for row in rows]
+    """`rows`: newest first, each with its `documents`."""
+    documents = [row["documents"] for row in rows]
     told = [found for found in documents if found is not None]
     hits = [hit for hit in map(reading.cache_hit, rows) if hit is not None]
     ages = sorted(_ages(rows, documents))
@@ -172,7 +165,7 @@ def _scores(rows: Sequence[dict[str, Any]], judged: Any) -> list[Score]:
     for row in rows:
         place = (row["client"], row["trace_id"])
         gains = reading.relevant(row) or judged.get((*place, row["span_id"])) or judged.get((*place, None))
-        documents = reading.documents(row)
+        documents = row["documents"]
         if gains and documents is not None and (one := score([found["id"] for found in documents], gains, K)):
             out.append(one)
     return out
@@ -194,20 +187,23 @@ def _quality(name: str | None, scores: Sequence[Score]) -> dict[str, Any]:
 
 def _latency(ask: Asked) -> list[dict[str, Any]]:
     out = []
-    for kind in ("retrieval", "rerank", "embedding"):
-        for one in groups_of(ask, [], (profiles.LATENCY,), True, {"op_kind": kind}):
+    for one in groups_of(ask, ["op_kind"], (profiles.LATENCY,), operations=True):
+        if one.key["op_kind"] in KINDS:
             took = one.quantiles(profiles.LATENCY)
             share = one["failed"] / one["calls"] if one["calls"] else None
-            row = {"op_kind": kind, "count": one["calls"], "failed_share": share}
+            row = {"op_kind": one.key["op_kind"], "count": one["calls"], "failed_share": share}
             out.append(row | {f"{name}_ms": getattr(took, name) if took else None for name in ("p50", "p95", "p99")})
     return out
+
+
+KINDS = ("retrieval", "rerank", "embedding")
 
 
 def _oldest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     out: dict[tuple[Any, str], dict[str, Any]] = {}
     for row in rows:
         at = clock.from_ns(row["start_ns"])
-        for one in reading.documents(row) or ():
+        for one in row["documents"] or ():
             if one["updated"] is not None:
                 age = max(0.0, (at - one["updated"]).total_seconds() / DAY)
                 key = (_source(row), one["id"])

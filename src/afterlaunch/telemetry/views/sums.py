@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.quantiles import Quantiles
 from afterlaunch.telemetry.queries import Rollups, minute_of, quantiles
+from afterlaunch.telemetry.tables import MEASURES as NAMES
 from afterlaunch.telemetry.tables import MINUTE_NS
 from afterlaunch.telemetry.tiers import grain_of
 from afterlaunch.telemetry.views.asked import Asked
@@ -87,17 +87,32 @@ def groups_of(
     ]
 
 
+def merged(groups: Sequence[Group]) -> Group | None:
+    """All of them as one: everything is additive."""
+    if not groups:
+        return None
+    spread: dict[int, dict[int, int]] = {}
+    for one in groups:
+        for measure, steps in one.spread.items():
+            into = spread.setdefault(measure, {})
+            for step, calls in steps:
+                into[step] = into.get(step, 0) + calls
+    sums = {name: sum(one.sums[name] for one in groups) for name in NAMES}
+    return Group({}, sums, {measure: sorted(into.items()) for measure, into in spread.items()})
+
+
 def over_time(
-    ask: Asked, step: int, names: Sequence[str] = (), measures: Sequence[int] = (), operations: bool = False
-) -> list[tuple[datetime, list[Group]]]:
-    """One row per step of so many minutes, empty ones included."""
+    ask: Asked, step: int, measures: Sequence[int] = (), operations: bool = False
+) -> list[tuple[datetime, Group | None]]:
+    """One row per step of so many minutes, empty ones included: of these measures, or, without any, of the sums."""
     first, last = minute_of(ask.start) // step * step, minute_of(ask.end)
     rollups = Rollups(first, last, ask.clients, ask.search.equals(), grain_of((first, step)), operations)
     sql = f"((minute - {first}) // {int(step)})"
-    spread = rollups.profile(names, measures, sql) if measures else {}
-    rows: dict[int, list[Group]] = {}
-    for row in rollups.sums(names, sql):
-        key: tuple[Any, ...] = (row["step"], *(row[name] for name in names))
-        rows.setdefault(row["step"], []).append(Group({name: row[name] for name in names}, row, spread.get(key, {})))
+    rows: dict[int, Group] = {}
+    if measures:
+        for (number,), spread in rollups.profile([], measures, sql).items():
+            rows[number] = Group({}, {}, spread)
+    else:
+        rows = {row["step"]: Group({}, row, {}) for row in rollups.sums([], sql)}
     count = max(0, -(-(last - first) // step))
-    return [(clock.from_ns((first + number * step) * MINUTE_NS), rows.get(number, [])) for number in range(count)]
+    return [(clock.from_ns((first + number * step) * MINUTE_NS), rows.get(number)) for number in range(count)]

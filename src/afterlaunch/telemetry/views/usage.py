@@ -33,7 +33,7 @@ COLUMNS = (
     Column("cost_per_call_usd", USD, "Per call", "mean of the calls whose cost is known"),
     Column("cost_p95_usd", USD, "p95 per call", "within 5 %"),
     Column("calls_with_unknown_cost", COUNT, "Cost unknown", "calls, not in the sum"),
-    Column("calls_with_unknown_tokens", COUNT, "Tokens unknown", "calls, not in the sum"),
+    Column("calls_with_unknown_tokens", COUNT, "Tokens unknown", "calls, not in the sum", shown=False),
     *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
 )
 TRANSACTION = "transaction" if "transaction" in CALLS.names else "trace_id"
@@ -68,7 +68,7 @@ def sheet(ask: Asked) -> Sheet:
 
 def _chart(ask: Asked) -> Any:
     steps = over_time(ask, step_minutes(ask))
-    points = [(at, {"USD": sum(one["cost_nano"] for one in held) / 1e9}) for at, held in steps]
+    points = [(at, {"USD": one["cost_nano"] / 1e9 if one else 0.0}) for at, one in steps]
     return charts.lines(points, "USD", "bar", width=1_000, height=150)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -16,7 +17,9 @@ from afterlaunch.telemetry import store
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.signals import tables
 from afterlaunch.telemetry.tests.test_queries import START
+from afterlaunch.telemetry.views.compare import two_proportions
 from afterlaunch.telemetry.views.pages import VIEWS
+from afterlaunch.telemetry.views.ranking import score
 from afterlaunch.telemetry.views.tests import assistant
 from afterlaunch.telemetry.views.tests.test_search import asker
 
@@ -169,3 +172,33 @@ def test_two_versions_and_two_periods_side_by_side(ask: Any) -> None:
     }
     assert before["Calls"]["a_value"] > 0 < before["Calls"]["b_value"]
     assert {row["verdict"] for row in before.values()} <= {"", "too few to say", "chance may explain it"}
+
+
+def test_a_trace_and_a_session_show_what_was_said_and_not_what_others_said(ask: Any) -> None:
+    trace = f"/traces/{1:032x}"
+    waterfall = browser().get(trace).content.decode()
+    assert "find_order" in waterfall and "session-0" in waterfall and "#span" not in waterfall
+    said = browser().get(trace, {"view": "conversation"}).content.decode()
+    assert "Where is order 0?" in said and "Order 0 is on its way." in said and said.count("You are kind.</div>") == 1
+    times = {"from": START.isoformat(), "to": END.isoformat()}
+    session = browser().get("/calls/session", {**times, "id": "session-0"}).content.decode()
+    assert "Order 3 is on its way." in session and "Order 4 is on its way." not in session
+    nobody = asker("stranger")("/api/v1/session", id="session-0")
+    assert nobody.json()["rows"] == []
+
+
+def test_ranking_measures_have_the_values_of_the_books() -> None:
+    """Järvelin and Kekäläinen's example of graded gains, with the later discount; and the plain ones by hand."""
+    told = score(["a", "b", "c", "d"], {"b": 1, "d": 1, "x": 1}, 10)
+    assert told is not None
+    assert (told.recall, told.precision, told.reciprocal_rank) == (2 / 3, 0.5, 0.5)
+    ideal = 1 + 1 / math.log2(3) + 1 / 2
+    assert told.ndcg == pytest.approx((1 / math.log2(3) + 1 / math.log2(5)) / ideal)
+    assert score(["a"], {}, 10) is None and score([], {"a": 1}, 10) == score(["z"], {"a": 1}, 10)
+
+
+def test_two_proportions_against_a_value_worked_by_hand() -> None:
+    """120 of 1000 against 90 of 1000: pooled share 0.105, z = 2.188."""
+    p_value = two_proportions(120, 1000, 90, 1000)
+    assert p_value == pytest.approx(0.02866, abs=2e-4)
+    assert two_proportions(1, 20, 0, 20) is None
