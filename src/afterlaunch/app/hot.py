@@ -15,7 +15,7 @@ from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
 from afterlaunch.telemetry.journal import Journal
 from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
-from afterlaunch.telemetry.store import close_store, open_store
+from afterlaunch.telemetry.store import Store, close_store, open_store, place
 
 
 @dataclass
@@ -38,17 +38,22 @@ class Stores:
             closer()
 
 
+def _journal(store: Store, name: str) -> Journal | None:
+    """Of the store that this process owns. Where several write to one, a sender waits until it has the rows: a machine
+    that goes away takes nothing with it that was acknowledged."""
+    return None if store.engine.shared else Journal(settings().data / "journal" / name)
+
+
 def open_stores(host: str) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
     chosen = settings()
-    store = open_store(chosen.data / "telemetry.duckdb")
-    journals = chosen.data / "journal"
-    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20), Journal(journals / "spans"))
+    store = open_store(place())
+    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20), _journal(store, "spans"))
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
     door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]), int(chosen["INGEST_AT_ONCE"]))
     tables.prepare(store)
     metrics, logs = (
-        Buffer(tables.Lander(store, one), buffer.max_bytes, Journal(journals / one.name)) for one in tables.TABLES
+        Buffer(tables.Lander(store, one), buffer.max_bytes, _journal(store, one.name)) for one in tables.TABLES
     )
     intakes = {
         "traces": Intake(buffer, max_body, door, TRACES),
@@ -60,7 +65,7 @@ def open_stores(host: str) -> Stores:
         "/v1development/profiles": NotTaken(),
         "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
         "/metrics": Exposition(
-            {"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(chosen.data / "telemetry.duckdb")
+            {"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.engine.bytes_used)
         ),
     }
     port = int(chosen["GRPC_PORT"])

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.db import DatabaseError, close_old_connections
 
 from afterlaunch.ground import clock
+from afterlaunch.ground.errors import AfterlaunchError
 
 log = logging.getLogger(__name__)
 Row = tuple[str, float]  # labels as they are written, value
 Metric = tuple[str, str, str, list[Row]]  # name, kind, help, rows
 
 
-def metrics_of(store: Path) -> str:
-    """Prometheus text format. When the database can't be asked, `afterlaunch_metrics_ok` is 0 and nothing else told."""
+def metrics_of(telemetry_bytes: Callable[[], int]) -> str:
+    """Prometheus text format. When the database can't be asked, `afterlaunch_metrics_ok` is 0 and nothing else told;
+    when the telemetry store can't be, its size is absent."""
     close_old_connections()
     try:
-        metrics = [*_duties(), *_work(), *_stores(store)]
+        metrics = [*_duties(), *_work(), *_stores(telemetry_bytes)]
         ok = 1.0
     except DatabaseError:
         log.exception("metrics could not be read")
@@ -86,19 +88,15 @@ def _work() -> list[Metric]:
     ]
 
 
-def _stores(store: Path) -> list[Metric]:
-    """The file and what waits in its write-ahead log, each."""
+def _stores(telemetry_bytes: Callable[[], int]) -> list[Metric]:
     from django.db import connection
 
-    rows = [_size("telemetry", store), _size("telemetry_wal", store.with_name(store.name + ".wal"))]
-    if connection.vendor == "sqlite":
-        rows.append(_size("control", Path(str(connection.settings_dict["NAME"]))))
-    sizes = [row for row in rows if row is not None]
-    return [("store_bytes", "gauge", "Size of the embedded stores on disk.", sizes)]
-
-
-def _size(name: str, file: Path) -> Row | None:
+    sizes: list[Row] = []
     try:
-        return f'{{store="{name}"}}', float(file.stat().st_size)
-    except FileNotFoundError:
-        return None
+        sizes.append(('{store="telemetry"}', float(telemetry_bytes())))
+    except (AfterlaunchError, OSError):
+        log.exception("the telemetry store does not tell its size")
+    if connection.vendor == "sqlite":
+        file = Path(str(connection.settings_dict["NAME"]))
+        sizes += [('{store="control"}', float(file.stat().st_size))] if file.exists() else []
+    return [("store_bytes", "gauge", "Size of the stores on disk.", sizes)]

@@ -90,17 +90,17 @@ def _local(wanted: _Wanted, data: str | None) -> bytes:
         from afterlaunch.ground.settings import reload
 
         reload()
-    folder = settings().data
-    if not (folder / "telemetry.duckdb").exists():
+    with_data(None)
+    from afterlaunch.telemetry.store import close_store, open_store, place
+
+    where = place()
+    if isinstance(where, Path) and not where.exists():
         fail(
-            f"{folder} holds no telemetry store.",
+            f"{where.parent} holds no telemetry store.",
             "Name the folder with --data, or the server with --to URL and --token. A first start: afterlaunch up",
         )
-    with_data(None)
-    from afterlaunch.telemetry.store import close_store, open_store
-
     try:
-        open_store(folder / "telemetry.duckdb", read_only=True)
+        open_store(where, read_only=True)
     except Unavailable:
         with _passing_token() as secret:
             return _asked(wanted, "", secret, ELSEWHERE)

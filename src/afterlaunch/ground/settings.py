@@ -36,7 +36,12 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
-        "AFTERLAUNCH_TELEMETRY_URL", "text", "", "Telemetry store: empty for DuckDB in the data folder.", secret=True
+        "AFTERLAUNCH_TELEMETRY_URL",
+        "text",
+        "",
+        "Telemetry store: empty for DuckDB in the data folder, clickhouse://user:password@host:8123/database"
+        " (clickhouses:// over TLS, ?cluster=NAME for a cluster), or chdb:///folder for ClickHouse's engine in process.",
+        secret=True,
     ),
     Setting(
         "AFTERLAUNCH_SECRET_KEY",

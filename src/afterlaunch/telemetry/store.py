@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
+from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry import aggregates, callrows, merging, rollups
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
@@ -94,6 +95,7 @@ class Store:
             return 0, 0
         with self._write:
             told = batch.num_rows
+            self.engine.finish(batch["span_id"])
             batch = self._not_yet_stored(batch)
             if batch.num_rows:
                 self._commit(batch)
@@ -156,7 +158,8 @@ class Store:
             changed = aggregates.settle(self.engine, now_ns)
             if changed.number:
                 increments = rollups.of_commit(changed.added, changed.gone, SPANS.empty_table(), self._ids)
-                self._write_down(f"settle-{now_ns}", increments, changed)
+                token = f"settle-{now_ns}-{_token(changed.added)}-{_token(changed.gone)}"
+                self._write_down(token, increments, changed)
             return changed.number
 
     def adopt(self, calls: Any) -> None:
@@ -200,16 +203,31 @@ def _token_of(rows: Any, keys: Sequence[str]) -> str:
 _stores: dict[str, Store] = {}
 
 
-def open_store(file: Path, read_only: bool = False) -> Store:
-    """Open the process's store; `current` gives it to everybody else. Raises Unavailable while another has it."""
-    engine = Duck(file, read_only)
+def place() -> Path | str:
+    """Where the settings put the store: a DuckDB file of the data folder, or a ClickHouse URL."""
+    return settings().text("TELEMETRY_URL") or settings().data / "telemetry.duckdb"
+
+
+def engine_at(where: Path | str, read_only: bool = False) -> Engine:
+    """Raises Unavailable, WrongSetting."""
+    if isinstance(where, Path):
+        return Duck(where, read_only)
+    from afterlaunch.telemetry.engines.clickhouse import ClickHouse
+    from afterlaunch.telemetry.engines.clickhouse_clients import address
+
+    return ClickHouse(address(where))
+
+
+def open_store(where: Path | str, read_only: bool = False) -> Store:
+    """Open the process's store; `current` gives it to everybody else. Raises Unavailable, WrongSetting."""
+    engine = engine_at(where, read_only)
     store = Store(engine, read_only)
-    if engine.to_rebuild:
+    if isinstance(engine, Duck) and engine.to_rebuild:
         from afterlaunch.telemetry.rebuild import renew
 
         store.close()
-        renew(file)
-        store = Store(Duck(file))
+        renew(engine.file)
+        store = Store(Duck(engine.file))
     _stores["current"] = store
     return store
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from django.db import DatabaseError
@@ -16,16 +15,14 @@ pytestmark = pytest.mark.django_db
 AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 
 
-def told(folder: Path) -> dict[str, float]:
-    lines = [line for line in metrics.metrics_of(folder / "t.duckdb").splitlines() if not line.startswith("#")]
+def told(telemetry_bytes: int = 0) -> dict[str, float]:
+    lines = [line for line in metrics.metrics_of(lambda: telemetry_bytes).splitlines() if not line.startswith("#")]
     return {
         name.removeprefix("afterlaunch_"): float(value) for name, _, value in (line.rpartition(" ") for line in lines)
     }
 
 
-def test_the_engine_the_outbox_and_the_stores_are_told(tmp_path: Path) -> None:
-    (tmp_path / "t.duckdb").write_bytes(b"x" * 10)
-
+def test_the_engine_the_outbox_and_the_stores_are_told() -> None:
     def broken(now: datetime) -> None:
         raise ValueError("no disk")
 
@@ -33,7 +30,7 @@ def test_the_engine_the_outbox_and_the_stores_are_told(tmp_path: Path) -> None:
         record(automation("test"), "test.deed", "x/1", None)
         cycle([Duty("sound", 10, lambda now: None), Duty("broken", 10, broken)], "engine:1")
         fixed.advance(30)
-        seen = told(tmp_path)
+        seen = told(10)
     assert seen['duty_runs_total{duty="sound"}'] == seen['duty_runs_total{duty="broken"}'] == 1
     assert (seen['duty_failures_total{duty="sound"}'], seen['duty_failures_total{duty="broken"}']) == (0, 1)
     assert seen['duty_last_success_age_seconds{duty="sound"}'] == 30
@@ -42,9 +39,9 @@ def test_the_engine_the_outbox_and_the_stores_are_told(tmp_path: Path) -> None:
     assert seen['incidents_open{severity="P1"}'] == 0 and seen['store_bytes{store="telemetry"}'] == 10
 
 
-def test_a_database_that_cannot_be_asked_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_cannot_be_asked_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(metrics, "_duties", fail)
-    assert told(tmp_path) == {"metrics_ok": 0}
+    assert told() == {"metrics_ok": 0}

@@ -53,6 +53,11 @@ class Engine(Protocol):
         """The same as an Arrow table."""
         ...
 
+    def finish(self, spans: Any) -> None:
+        """Before anything is asked for a commit of these spans (a column of ids): bring to an end what a crash left
+        half done and may hold one of them."""
+        ...
+
     def write(self, changes: Changes) -> None:
         """All or nothing, durable when it returns; the same token twice changes nothing more."""
         ...

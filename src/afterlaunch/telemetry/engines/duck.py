@@ -146,6 +146,9 @@ class Duck:
                 self._writer.execute("rollback")
                 raise
 
+    def finish(self, spans: Any) -> None:
+        """A transaction leaves nothing half done."""
+
     def write(self, changes: Changes) -> None:
         stale = self._touched(changes)
         with self.transaction() as cursor:

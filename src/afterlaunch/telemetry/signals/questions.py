@@ -225,10 +225,10 @@ def records(
         parameters.append(least_severity)
     if trace_id:
         try:
-            parameters.append(bytes.fromhex(trace_id))
+            parameters.append(bytes.fromhex(trace_id).hex())
         except ValueError:
             raise Invalid("A trace id is 32 hex digits.") from None
-        where += " and trace_id = ?"
+        where += " and trace_id = unhex(?)"
     if cursor is not None:
         where += " and (at_ns, digest) < (?, ?)"
         parameters += _place(cursor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import calls
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.engines.duck import Duck
-from afterlaunch.telemetry.store import Store
+from afterlaunch.telemetry.store import Store, engine_at
+from afterlaunch.telemetry.tests.places import Places
 from afterlaunch.telemetry.tests.test_queries import pairs
 
 AT = 1_772_323_200_000_000_000
@@ -48,9 +47,9 @@ def usage(number: int, at_ms: int, **said: Any) -> Any:
     return span(number, "logfire.openai", at_ms, 0, {**CHAT, **USED, "logfire.span_type": "log", **said})
 
 
-def stored(folder: Path, commits: list[list[Any]]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def stored(places: Places, commits: list[list[Any]]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """(the calls, the sums of the rollup) after these commits."""
-    store = Store(Duck(folder / f"{random.random()}.duckdb"))
+    store = Store(engine_at(places()))
     for tables in commits:
         store.commit(tables)
     calls = store.query("select * exclude (trace_id) from calls order by span_id, part")
@@ -62,19 +61,19 @@ def stored(folder: Path, commits: list[list[Any]]) -> tuple[list[dict[str, Any]]
     return calls, sums
 
 
-def test_a_streams_usage_record_gives_its_numbers_to_the_request(tmp_path: Path) -> None:
-    calls, sums = stored(tmp_path, [[stream(1, 0), usage(2, 500)]])
+def test_a_streams_usage_record_gives_its_numbers_to_the_request(places: Places) -> None:
+    calls, sums = stored(places, [[stream(1, 0), usage(2, 500)]])
     assert len(calls) == 1 and sums == {"calls": 1, "tokens": 100, "cost": 350_000, "unknown": 0}
     assert calls[0]["duration_ns"] == 500 * MS and len(calls[0]["members"]) == 2
 
 
-def test_a_usage_record_without_its_request_counts_tokens_and_no_call(tmp_path: Path) -> None:
-    calls, sums = stored(tmp_path, [[usage(2, 500)]])
+def test_a_usage_record_without_its_request_counts_tokens_and_no_call(places: Places) -> None:
+    calls, sums = stored(places, [[usage(2, 500)]])
     assert sums == {"calls": 0, "tokens": 100, "cost": 350_000, "unknown": 0}
     assert calls[0]["flags"] == ["orphan_usage"]
 
 
-def test_usage_records_go_to_the_nearest_request_in_any_order_of_arrival(tmp_path: Path) -> None:
+def test_usage_records_go_to_the_nearest_request_in_any_order_of_arrival(places: Places) -> None:
     """Three requests, the last of which never ended; their records tell who is meant by time, and by what was asked."""
     spans = [
         stream(1, 0),
@@ -90,7 +89,7 @@ def test_usage_records_go_to_the_nearest_request_in_any_order_of_arrival(tmp_pat
         shuffled = spans[:]
         random.Random(seed).shuffle(shuffled)
         cut = random.Random(seed).randrange(1, len(spans))
-        got = stored(tmp_path, [shuffled[:cut], shuffled[cut:], shuffled[:2]])
+        got = stored(places, [shuffled[:cut], shuffled[cut:], shuffled[:2]])
         expected = expected or got
         assert got == expected, seed
     calls, sums = expected or ([], {})
@@ -98,17 +97,17 @@ def test_usage_records_go_to_the_nearest_request_in_any_order_of_arrival(tmp_pat
     assert tokens == {1: 200, 2: 100, 5: None, 6: 300} and sums["calls"] == 4 and sums["unknown"] == 1
 
 
-def test_two_reports_without_id_that_are_alike_are_one_call(tmp_path: Path) -> None:
+def test_two_reports_without_id_that_are_alike_are_one_call(places: Places) -> None:
     ours = span(1, "app.one", 0, 100, {**CHAT, **USED})
     theirs = span(2, "app.two", 5, 90, CHAT)
     for commits in ([[ours, theirs]], [[ours], [theirs]], [[theirs], [ours]]):
-        calls, sums = stored(tmp_path, commits)
+        calls, sums = stored(places, commits)
         assert sums["calls"] == 1 and sums["tokens"] == 100 and calls[0]["flags"] == ["merged_by_likeness"]
 
 
-def test_with_two_candidates_nothing_is_merged_and_all_are_marked(tmp_path: Path) -> None:
+def test_with_two_candidates_nothing_is_merged_and_all_are_marked(places: Places) -> None:
     spans = [span(n, f"app.{n}", n, 100, {**CHAT, **USED}) for n in (1, 2, 3)]
-    calls, sums = stored(tmp_path, [[one] for one in spans])
+    calls, sums = stored(places, [[one] for one in spans])
     assert sums["calls"] == 3 and {tuple(call["flags"]) for call in calls} == {("possible_duplicate",)}
 
 
@@ -120,23 +119,23 @@ def test_with_two_candidates_nothing_is_merged_and_all_are_marked(tmp_path: Path
         ({"error.type": "timeout"}, "the other one failed"),
     ],
 )
-def test_what_differs_is_never_merged_by_likeness(tmp_path: Path, other: dict[str, Any], why: str) -> None:
+def test_what_differs_is_never_merged_by_likeness(places: Places, other: dict[str, Any], why: str) -> None:
     spans = [span(1, "app.one", 0, 100, {**CHAT, **USED}), span(2, "app.two", 5, 90, {**CHAT, **USED, **other})]
-    assert stored(tmp_path, [spans])[1]["calls"] == 2, why
+    assert stored(places, [spans])[1]["calls"] == 2, why
 
 
-def test_parallel_identical_calls_of_one_instrumentation_are_two_calls(tmp_path: Path) -> None:
+def test_parallel_identical_calls_of_one_instrumentation_are_two_calls(places: Places) -> None:
     spans = [span(n, "app.one", 0, 100, {**CHAT, **USED}) for n in (1, 2)]
-    assert stored(tmp_path, [spans])[1]["calls"] == 2
+    assert stored(places, [spans])[1]["calls"] == 2
 
 
-def test_another_client_with_the_same_ids_changes_nothing(tmp_path: Path) -> None:
+def test_another_client_with_the_same_ids_changes_nothing(places: Places) -> None:
     pair = [stream(1, 0), usage(2, 500)]
     foreign = [
         table.set_column(0, table.field(0), [["globex"] * table.num_rows])
         for table in (stream(1, 0), usage(2, 500), usage(9, 600))
     ]
-    calls, sums = stored(tmp_path, [pair, foreign, pair])
+    calls, sums = stored(places, [pair, foreign, pair])
     assert sums["calls"] == 2 and sums["tokens"] == 300
     assert sorted((call["client"], call["part"] or "call") for call in calls) == [
         ("acme", "call"),
@@ -148,9 +147,9 @@ def test_another_client_with_the_same_ids_changes_nothing(tmp_path: Path) -> Non
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
 
 
-def settled(folder: Path, spans: list[Any], later: list[Any], after_s: int = 120) -> list[dict[str, int]]:
+def settled(places: Places, spans: list[Any], later: list[Any], after_s: int = 120) -> list[dict[str, int]]:
     """The rollup's sums after settling once, and once more after `later` came in."""
-    store = Store(Duck(folder / f"{random.random()}.duckdb"))
+    store = Store(engine_at(places()))
     out = []
     for tables in (spans, later):
         if tables:
@@ -163,17 +162,17 @@ def settled(folder: Path, spans: list[Any], later: list[Any], after_s: int = 120
     return out
 
 
-def test_an_aggregate_without_a_call_below_it_counts_once_until_one_comes(tmp_path: Path) -> None:
+def test_an_aggregate_without_a_call_below_it_counts_once_until_one_comes(places: Places) -> None:
     outer = span(1, "agents", 0, 900, {**AGENT, **USED}, trace=7)
     inner = span(2, "agents", 10, 800, {**AGENT, "gen_ai.usage.input_tokens": 60}, trace=7, parent=1)
     leaf = span(3, "app.one", 20, 100, {**CHAT, **USED, "gen_ai.usage.input_tokens": 90}, trace=7, parent=2)
-    before, after = settled(tmp_path, [outer, inner], [leaf])
+    before, after = settled(places, [outer, inner], [leaf])
     assert before == {"calls": 1, "tokens": 100} and after == {"calls": 1, "tokens": 90}
 
 
-def test_an_aggregate_waits_for_its_calls_before_it_counts(tmp_path: Path) -> None:
+def test_an_aggregate_waits_for_its_calls_before_it_counts(places: Places) -> None:
     outer = span(1, "agents", 0, 900, {**AGENT, **USED}, trace=7)
-    assert settled(tmp_path, [outer], [], after_s=30)[0] == {"calls": 0, "tokens": 0}
+    assert settled(places, [outer], [], after_s=30)[0] == {"calls": 0, "tokens": 0}
 
 
 def test_a_clock_that_runs_fast_leaves_members_as_much_real_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,9 +60,9 @@ def body(seed: int) -> bytes:
     return request.SerializeToString()
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[store.Store]:
-    made = store.open_store(tmp_path / "t.duckdb")
+@pytest.fixture(scope="module")
+def opened(module_place: Path | str) -> Iterator[store.Store]:
+    made = store.open_store(module_place)
     for seed in (1, 2):
         made.commit([normalise(body(seed), "application/x-protobuf", None, 0).table])
     yield made

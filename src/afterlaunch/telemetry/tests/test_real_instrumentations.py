@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,8 +13,8 @@ from tests.real_input import real
 
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.engines.duck import Duck
-from afterlaunch.telemetry.store import Store
+from afterlaunch.telemetry.store import Store, engine_at
+from afterlaunch.telemetry.tests.places import Places
 
 FOLDER = "data/otlp-from-instrumentations"
 OPENAI = ("openllmetry-openai", "openinference-openai", "logfire-openai", "otel-openai-v2")
@@ -43,9 +42,9 @@ COSTS_APART = {OPENAI: 1, ANTHROPIC: 0}
 Told = dict[str, dict[str, Any]]
 
 
-def _played(name: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def _played(name: str, places: Places) -> dict[str, list[dict[str, Any]]]:
     """wire id -> the calls that stand in the store after all payloads came in, and came in again."""
-    store = Store(Duck(folder / f"{name}.duckdb"))
+    store = Store(engine_at(places()))
     wire_of: dict[str, str] = {}
     tables = []
     with gzip.open(real(f"{FOLDER}/{name}.jsonl.gz")) as lines:
@@ -98,12 +97,12 @@ def _class(told: Told, wire: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("names", [OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
-def test_one_call_has_one_cost_and_totals_agree_or_are_marked(names: tuple[str, ...], tmp_path: Path) -> None:
+def test_one_call_has_one_cost_and_totals_agree_or_are_marked(names: tuple[str, ...], places: Places) -> None:
     by_wire: dict[str, Told] = defaultdict(dict)
     wires: dict[str, dict[str, Any]] = {}
     for name in names:
         wires |= _wire(name)
-        for wire, calls in _played(name, tmp_path).items():
+        for wire, calls in _played(name, places).items():
             assert len(calls) == 1, (name, wire, calls)
             assert calls[0]["part"] is None, "every usage record found its request"
             by_wire[wire][name] = calls[0]

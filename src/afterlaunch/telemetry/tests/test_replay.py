@@ -23,8 +23,8 @@ CALLS, CONTEXT, GENERATED = 19_366, 22_361_870, 4_088_665
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[store.Store]:
-    yield store.open_store(tmp_path / "t.duckdb")
+def opened(place: Path | str) -> Iterator[store.Store]:
+    yield store.open_store(place)
     store.close_store()
 
 

@@ -62,16 +62,16 @@ def body() -> bytes:
     return request.SerializeToString()
 
 
-@pytest.fixture(autouse=True)
-def opened(tmp_path: Path) -> Iterator[store.Store]:
-    made = store.open_store(tmp_path / "t.duckdb")
+@pytest.fixture(scope="module", autouse=True)
+def opened(module_place: Path | str) -> Iterator[store.Store]:
+    made = store.open_store(module_place)
     made.commit([normalise(body(), "application/x-protobuf", None, 0).table])
     yield made
     store.close_store()
 
 
 def numbers(q: str, table: str = "calls", clients: frozenset[str] | None = frozenset({"acme"})) -> set[int]:
-    found = finding.find(parse(q), START, END, clients, 500, table=table)
+    found = finding.find(parse(q), START, END, clients, 500, table=table, seconds=60)
     assert found.cursor is None
     return {int(row["span_id"][:8], 16) - 1 for row in found.rows}
 
