@@ -204,6 +204,8 @@ REST = (
         client="{client}", name="another", system="{client}-desk", url="https://example.org/metrics",
     ),
     do(f"{API}/targets/{{target}}/remove", "operator", "Remove a target", (200,)),
+    look(f"{API}/keeping", "viewer", "How content is captured, and how long data is kept", "client=north"),
+    do(f"{API}/keeping", "admin", "Decide what is kept, and for how long", client="{client}", capture="masked"),
     look(f"{API}/availability", "viewer", "Availability", "client=north", "system=north-desk"),
     look(f"{API}/reports/monthly?month={{month}}", "viewer", "A month's report", "month={month}&client=north"),
     look(f"{API}/verdicts", "viewer", "Verdicts", "system=north-desk", "status=breach"),

@@ -29,6 +29,8 @@ from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_ups
 from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.keeping.actions import decide
+from afterlaunch.telemetry.keeping.content import Pattern
 from afterlaunch.telemetry.signals import points, records, tables
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 
@@ -96,6 +98,7 @@ class World:
         later = now + timedelta(hours=1)
         things["override"] = add_override(ENGINE, client, person, now, later).pk
         things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
+        decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
         self._incidents(system, things)
         self._changes(system, things)
         verdict = Verdict.objects.create(

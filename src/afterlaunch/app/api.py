@@ -20,6 +20,7 @@ from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.scraping.api import router as scraping
 from afterlaunch.telemetry.api import router as telemetry
+from afterlaunch.telemetry.keeping.api import router as keeping
 from afterlaunch.telemetry.signals.api import router as signals
 from afterlaunch.telemetry.views.api import router as views
 from afterlaunch.verdicts.api import router as verdicts
@@ -36,6 +37,7 @@ api.add_router("", telemetry)
 api.add_router("", signals)
 api.add_router("", views)
 api.add_router("", scraping)
+api.add_router("", keeping)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)

@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "afterlaunch.estate",
     "afterlaunch.telemetry",
     "afterlaunch.scraping",
+    "afterlaunch.telemetry.keeping",
     "afterlaunch.routes",
     "afterlaunch.verdicts",
     "afterlaunch.notify",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from django.db import close_old_connections
+
 from afterlaunch.app.asgi import Application
 from afterlaunch.app.metrics import metrics_of
 from afterlaunch.ground.settings import settings
@@ -13,6 +15,9 @@ from afterlaunch.telemetry.exposition import Exposition
 from afterlaunch.telemetry.ingest import Ingest, NotTaken
 from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
 from afterlaunch.telemetry.journal import Journal
+from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE
+from afterlaunch.telemetry.keeping.rules import Rules
+from afterlaunch.telemetry.keeping.watch import Watched, guarded
 from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
 from afterlaunch.telemetry.store import Store, close_store, open_store, place
@@ -44,6 +49,17 @@ def _journal(store: Store, name: str) -> Journal | None:
     return None if store.engine.shared else Journal(settings().data / "journal" / name)
 
 
+def rules_now() -> Rules:
+    """What may be kept, read on a thread that serves no page."""
+    from afterlaunch.telemetry.keeping.actions import rules
+
+    close_old_connections()
+    try:
+        return rules()
+    finally:
+        close_old_connections()
+
+
 def open_stores(host: str) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
     chosen = settings()
@@ -55,10 +71,11 @@ def open_stores(host: str) -> Stores:
     metrics, logs = (
         Buffer(tables.Lander(store, one), buffer.max_bytes, _journal(store, one.name)) for one in tables.TABLES
     )
+    watched = Watched(rules_now)
     intakes = {
-        "traces": Intake(buffer, max_body, door, TRACES),
+        "traces": Intake(buffer, max_body, door, guarded(TRACES, SPAN_SHAPE, watched)),
         "metrics": Intake(metrics, max_body, door, receivers.METRICS),
-        "logs": Intake(logs, max_body, door, receivers.LOGS),
+        "logs": Intake(logs, max_body, door, guarded(receivers.LOGS, LOG_SHAPE, watched)),
     }
     hot: dict[str, Application] = {f"/v1/{signal}": Ingest(intake) for signal, intake in intakes.items()}
     hot |= {

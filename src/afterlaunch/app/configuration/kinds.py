@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from afterlaunch.app.configuration import gateway, oncall, people, scraping, systems
+from afterlaunch.app.configuration import gateway, keeping, oncall, people, scraping, systems
 from afterlaunch.app.configuration.document import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -10,6 +10,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("Person", ("name",), people.PERSON_FIELDS, people.read_people, people.put_person_document),
     Kind("Contacts", ("person",), people.CONTACTS_FIELDS, people.read_contacts, people.put_contacts),
     Kind("System", ("client", "name"), systems.SYSTEM_FIELDS, systems.read_systems, systems.put_system),
+    Kind("Keeping", ("client", "system"), keeping.KEEPING_FIELDS, keeping.read_keeping, keeping.put_keeping),
     Kind("Rotation", ("client",), oncall.ROTATION_FIELDS, oncall.read_rotations, oncall.put_rotation),
     Kind("EscalationPolicy", ("client",), oncall.POLICY_FIELDS, oncall.read_policies, oncall.put_policy),
     Kind("Target", ("client", "name"), scraping.TARGET_FIELDS, scraping.read_targets, scraping.put_target_document),
