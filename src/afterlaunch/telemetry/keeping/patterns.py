@@ -125,7 +125,7 @@ _RULES = (
         rf"{_LOCAL}(?:[\w.+'-]|%(?!40))++(?:@|%40)(?:[\w-]{{1,63}}\.){{1,8}}[^\W\d_][\w-]{{1,24}}",
     ),
 )
-_CARDS = re.compile(rf"{_NUMBER}\d(?:[ -]?\d){{12,}}+(?![A-Za-z0-9])")
+_CARDS = re.compile(rf"{_NUMBER}\d(?:[ -]?\d){{12,}}+")
 _PHONES = re.compile(rf"{_after('A-Za-z0-9.+-')}(?:\+\d|00[1-9])[\d ().\-/\xa0]{{5,30}}+")
 _LOCAL_PHONES = re.compile(
     rf"{_after('A-Za-z0-9.+:/-')}(?:\([2-9]\d\d\) ?\d{{3}}[ .-]\d{{4}}|[2-9]\d\d-\d{{3}}-\d{{4}}"
@@ -204,7 +204,9 @@ def _cut(found: re.Match[str], said: str) -> str:
 
 def _cards(found: re.Match[str]) -> str:
     whole, out, at = found.group(), [], 0
-    for begin, end in cards(whole):
+    following = found.string[found.end() : found.end() + 1]
+    glued = following.isascii() and following.isalnum()  # its last digits belong to a word
+    for begin, end in cards(whole.rstrip("0123456789") if glued else whole):
         out += [whole[at:begin], mark("card")]
         at = end
     return "".join([*out, whole[at:]])
