@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, demo, doctor, keys, rebuild, replay, report, up, verify
+from afterlaunch.cli import accounts, configuration, demo, doctor, keys, migrate, rebuild, replay, report, up, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +23,7 @@ app.command("export")(configuration.export)
 app.command("verify")(verify.verify)
 app.add_typer(verify.evidence, name="evidence")
 app.command("replay")(replay.replay)
+app.command("migrate-telemetry")(migrate.migrate)
 app.command("rebuild-telemetry")(rebuild.rebuild)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -1,0 +1,160 @@
+"""Telemetry moved from one engine to another, and proof that all of it arrived.
+
+Table by table and day by day: 1. both sides are summed up; 2. a day that agrees is left alone; 3. one that does not is
+emptied on the new side and copied in pieces; 4. both sides are summed up again. So an interrupted run goes on where it
+stopped, and a second run takes only what came since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from afterlaunch.telemetry.engines import Changes, Engine
+from afterlaunch.telemetry.tables import MINUTE_NS, PROFILE_TABLES, SUM_TABLES, TIERS, Table
+
+PIECE = 50_000
+DAY_NS = TIERS["day"] * MINUTE_NS
+_MODULUS = 1_000_000_007
+"""Every integer counts by its rest, so that the sum of a column of nanoseconds stays an Int64."""
+Day = int | None  # since 1970; None: the table has no instants
+Progress = Callable[[str, int], None]
+"""Told the table and how many rows of it were dealt with since."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One table on one day: what the two sides tell, by count and column."""
+
+    table: str
+    day: Day
+    source: Mapping[str, int]
+    target: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """`rows`: how many each table holds; `copied`: how many of them this run wrote."""
+
+    rows: Mapping[str, int]
+    copied: Mapping[str, int]
+    differences: Sequence[Difference]
+
+
+def meant(tables: Sequence[Table]) -> list[Table]:
+    """What is copied: not the hours and days of the rollups, which every engine makes from the minutes."""
+    coarse = {one[tier].name for one in (SUM_TABLES, PROFILE_TABLES) for tier in TIERS if tier != "minute"}
+    return [table for table in tables if table.name not in coarse]
+
+
+def migrate(source: Engine, target: Engine, tables: Sequence[Table], progress: Progress) -> Moved:
+    """Both sides have their tables. Nothing may write to either meanwhile."""
+    rows: dict[str, int] = {}
+    copied: dict[str, int] = {}
+    differences = []
+    for table in meant(tables):
+        here, there = facts(source, table), facts(target, table)
+        rows[table.name], copied[table.name] = sum(one["rows"] for one in here.values()), 0
+        for day in sorted({*here, *there}, key=lambda one: one or 0):
+            if not _agree(table, here.get(day), there.get(day)):
+                if day in there:
+                    _emptied(target, table, day)
+                copied[table.name] += _copied(source, target, table, day)
+            progress(table.name, here[day]["rows"] if day in here else 0)
+        there = facts(target, table) if copied[table.name] else there
+        differences += [
+            Difference(table.name, day, here.get(day, {}), there.get(day, {}))
+            for day in sorted({*here, *there}, key=lambda one: one or 0)
+            if not _agree(table, here.get(day), there.get(day))
+        ]
+    return Moved(rows, copied, differences)
+
+
+def size_of(engine: Engine, table: Table) -> int:
+    return int(engine.query(f"select count(*) as rows from {table.name}")[0]["rows"])
+
+
+def facts(engine: Engine, table: Table) -> dict[Day, dict[str, int]]:
+    """Day -> how many rows, and the sum of every column of integers."""
+    sums = [f'sum(coalesce("{name}", 0) % {_MODULUS})::bigint as "{name}"' for name in _integers(table)]
+    day = f'"{table.instant}" // {_a_day(table)}' if table.instant else "null"
+    chosen = ", ".join([f"{day} as day", "count(*) as rows", *sums])
+    found = engine.query(f"select {chosen} from {table.name}{' group by day' if table.instant else ''}")
+    return {row.pop("day"): row for row in found if row["rows"]}
+
+
+def _integers(table: Table) -> list[str]:
+    wanted = [field.name for field in table.schema if pa.types.is_integer(field.type)]
+    return wanted if not _summed(table) else [name for name in wanted if name not in table.keys]
+
+
+def _summed(table: Table) -> bool:
+    """Whether rows of one key are the same as their sum."""
+    return table.name.startswith(("sums_", "profile_"))
+
+
+def _agree(table: Table, here: Mapping[str, int] | None, there: Mapping[str, int] | None) -> bool:
+    without = {"rows"} if _summed(table) else set()
+    one, other = ({k: v for k, v in (side or {}).items() if k not in without and v} for side in (here, there))
+    return one == other
+
+
+def _a_day(table: Table) -> int:
+    return DAY_NS // table.unit_ns
+
+
+def _of_day(table: Table, day: Day) -> str:
+    if day is None:
+        return "true"
+    return f'"{table.instant}" >= {day * _a_day(table)} and "{table.instant}" < {(day + 1) * _a_day(table)}'
+
+
+def _emptied(target: Engine, table: Table, day: Day) -> None:
+    target.delete(table, _of_day(table, day))
+    for tiers in (SUM_TABLES, PROFILE_TABLES):
+        if table == tiers["minute"]:
+            for tier in ("hour", "day"):
+                target.delete(tiers[tier], _of_day(tiers[tier], day))
+
+
+def _copied(source: Engine, target: Engine, table: Table, day: Day) -> int:
+    names = ", ".join(f'"{name}"' for name in table.schema.names)
+    count = 0
+    for where in _pieces(source, table, day):
+        rows = source.arrow(f"select {names} from {table.name} where {where}").cast(table.schema).combine_chunks()
+        if rows.num_rows:
+            target.write(Changes(_token(table, where, rows), {table.name: rows}))
+            count += rows.num_rows
+    return count
+
+
+def _pieces(source: Engine, table: Table, day: Day) -> Iterator[str]:
+    """Conditions that part the day, each for about PIECE rows at most."""
+    if day is None:
+        yield "true"
+        return
+    todo = [(day * _a_day(table), (day + 1) * _a_day(table))]
+    while todo:
+        first, last = todo.pop()
+        where = f'"{table.instant}" >= {first} and "{table.instant}" < {last}'
+        (found,) = source.query(f"select count(*) as rows from {table.name} where {where}")
+        if found["rows"] <= PIECE or last - first < 2:
+            if found["rows"]:
+                yield where
+            continue
+        middle = (first + last) // 2
+        todo += [(middle, last), (first, middle)]
+
+
+def _token(table: Table, where: str, rows: Any) -> str:
+    """The same for the same piece of the same rows, so that a piece that was written is not written again."""
+    digest = hashlib.blake2b(f"{table.name} {where} {rows.num_rows}".encode(), digest_size=16)
+    for name in table.keys:
+        for buffer in rows[name].combine_chunks().buffers():
+            if buffer is not None:
+                digest.update(buffer)
+    return f"migrate-{digest.hexdigest()}"
