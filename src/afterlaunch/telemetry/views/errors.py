@@ -8,6 +8,7 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.look import charts, formats
 from afterlaunch.telemetry import profiles
+from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.queries import narrowed, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
@@ -48,7 +49,12 @@ WHOSE = {
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
 MOST_EVENTS, NEWEST = 200, 1_000
 CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
-ROOM = "start_ns, provider, model_answered, model_requested, attributes"
+ROOM = ", ".join(
+    [
+        "start_ns, provider, model_answered, model_requested, attributes",
+        *(name for name in ("limits", "limit_headroom") if name in SPANS.names),
+    ]
+)
 COLUMNS = (
     Column("whose", TEXT, "Whose"),
     Column("error_kind", TEXT, "Kind"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,6 +25,8 @@ class Field:
 
 
 def _kind(name: str, of: pa.DataType) -> str | None:
+    if pa.types.is_list(of):
+        return LIST if of.value_type == pa.string() else None
     if name.endswith("_ns"):
         return DURATION
     if name.endswith("_nano"):
@@ -35,7 +37,6 @@ def _kind(name: str, of: pa.DataType) -> str | None:
         (ID, pa.types.is_fixed_size_binary),
         (NUMBER, pa.types.is_integer),
         (NUMBER, pa.types.is_floating),
-        (LIST, pa.types.is_list),
     ):
         if is_it(of):
             return kind
@@ -49,7 +50,17 @@ def _sum(names: tuple[str, ...]) -> str:
 
 
 CONTENT = ("input_text", "output_text")
-_UNSEARCHED = {"start_ns", "minute", "rank", "events", "attributes", "mapping_version", "stream_key", *CONTENT}
+_UNSEARCHED = {
+    "start_ns",
+    "minute",
+    "rank",
+    "events",
+    "attributes",
+    "mapping_version",
+    "stream_key",
+    "index_updated_ns",
+    *CONTENT,
+}
 _SHORT = {
     "duration_ns": "duration",
     "ttft_ns": "ttft",
@@ -63,6 +74,7 @@ _SHORT = {
     "parent_span_id": "parent",
     "finish_reason": "finish",
     "http_status": "http",
+    "retry_after_ns": "retry_after",
 }
 _ONLY_CALLS = {
     "model": "coalesce(model_answered, model_requested)",
@@ -98,11 +110,21 @@ ALIASES: Mapping[str, str] = {
     "latency": "duration",
     "errors": "failed",
 }
+
+
+def _attributes() -> Iterator[tuple[str, str]]:
+    """(key, name of the field that reads it)."""
+    if hasattr(mapping, "FIELDS"):
+        for one in mapping.FIELDS:
+            yield from ((source.key, one.name) for source in one.sources if not source.path)
+    else:
+        for table in (mapping.WORDS, mapping.TEXT):
+            yield from ((key, name) for name, keys in table.items() for key in keys)
+
+
 ATTRIBUTES: Mapping[str, str] = {
     key: f'"{name}"'
-    for table in (mapping.WORDS, mapping.TEXT)
-    for name, keys in table.items()
-    if name in SPANS.names and name not in CONTENT
-    for key in keys
+    for key, name in _attributes()
+    if name in SPANS.names and SPANS.field(name).type == pa.string() and name not in CONTENT
 }
 """Attributes that are not kept as such, because a column holds what they told: name -> that column."""

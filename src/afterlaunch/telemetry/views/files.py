@@ -61,7 +61,7 @@ def _for_csv(table: Any) -> Any:
     for place, column in enumerate(table.schema):
         values = table[column.name]
         if pa.types.is_list(column.type):
-            values = pc.binary_join(values, " ")
+            values = pc.binary_join(pc.cast(values, pa.list_(pa.string())), " ")
         if pa.types.is_string(values.type):
             values = pc.replace_substring_regex(values, pattern=_FORMULA, replacement=r"'\1")
         if pa.types.is_timestamp(column.type):

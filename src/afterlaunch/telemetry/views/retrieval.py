@@ -8,6 +8,7 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.look import formats
 from afterlaunch.telemetry import profiles
+from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
@@ -19,7 +20,10 @@ from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile
 from afterlaunch.telemetry.views.sums import groups_of
 
 NEWEST, K, MOST_DOCUMENTS = 2_000, 10, 50
-COLUMNS = "client, trace_id, span_id, start_ns, failed, attributes"
+_TOLD = ("data_source", "document_count", "document_ids", "document_updated_ns", "index_updated_ns", "cache_hit")
+COLUMNS = ", ".join(
+    ["client, trace_id, span_id, start_ns, failed, attributes", *(name for name in _TOLD if name in SPANS.names)]
+)
 DAY = 86_400.0
 SOURCE = "gen_ai.data_source.id"
 SOURCES = (

@@ -170,7 +170,8 @@ def _value(field: Field, text: str) -> Any:
     if told is None or number is None or told[2].lower() not in units:
         hint = {fields.DURATION: "2s, 150ms, 3min", fields.MONEY: "0.01 (USD)"}.get(field.kind, "200, 10k")
         raise Invalid(f"{field.name} can't be {text!r}.", f"For example {field.name}>{hint}")
-    return int(max(Decimal(-(2**62)), min(Decimal(2**62), number * units[told[2].lower()])))
+    scaled = max(Decimal(-(2**62)), min(Decimal(2**62), number * units[told[2].lower()]))
+    return int(scaled) if units is not _TIMES or scaled == int(scaled) else float(scaled)
 
 
 Sql = tuple[str, list[Any]]
