@@ -44,16 +44,16 @@ def find(
     limit: int,
     before: str | None = None,
     table: str = "calls",
-    seconds: float = SECONDS,
+    seconds: float | None = None,
 ) -> Found:
-    """`table`: calls (each once) or spans (all of them)."""
+    """`table`: calls (each once) or spans (all of them). `seconds`: instead of SECONDS."""
     asks = Asks.of(search, table, clients)
     first, last = clock.to_ns(start), clock.to_ns(end)
     if before is not None:
         last = min(last, place(before)[0] + 1)
     rows: list[dict[str, Any]] = []
     reached = last
-    for reached, until in asks.stretches(first, last, seconds):
+    for reached, until in asks.stretches(first, last, SECONDS if seconds is None else seconds):
         sql, parameters = asks.rows(reached, until, limit + 1 - len(rows), before)
         rows += [readable(row) for row in current().query(sql, parameters)]
         if len(rows) > limit:

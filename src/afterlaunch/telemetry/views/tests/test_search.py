@@ -28,6 +28,12 @@ from afterlaunch.telemetry.views.search import conditions, parse
 COUNT = 40
 
 
+@pytest.fixture(autouse=True)
+def all_the_time_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason to find less, but where a test says so."""
+    monkeypatch.setattr(finding, "SECONDS", 120.0)
+
+
 def told(number: int) -> dict[str, Any]:
     out = {
         "gen_ai.operation.name": "chat",
