@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
@@ -30,8 +31,8 @@ IDS = {"session": {"id": "session-1"}, "user": {"id": "user-0"}}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[store.Store]:
-    made = store.open_store(tmp_path_factory.mktemp("views") / "t.duckdb")
+def opened(module_place: Path | str) -> Iterator[store.Store]:
+    made = store.open_store(module_place)
     tables.prepare(made)
     made.commit([normalise(assistant.body(START, RUNS), "application/json", None, 0).table])
     yield made
