@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.db import transaction
 
+from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry import store as stores
-from tests.permissions.world import World
+from tests.permissions.world import World, bury_again
 
 
 @contextmanager
@@ -18,6 +19,8 @@ def undone() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+    with suppress(Unavailable):  # the world has ended
+        bury_again()
     cache.clear()
 
 

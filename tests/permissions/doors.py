@@ -52,6 +52,7 @@ def do(address: str, who: str, what: str, good: tuple[int, ...] = (), /, **data:
 
 
 API = "/api/v1"
+GONE = {"client": "{client}", "kind": "user", "value": "gone", "confirm": "gone"}
 POLICY = {"target-0": "schedule", "minutes-0": "5"}
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
@@ -151,6 +152,15 @@ PAGES = (
         "/settings/people", "admin", "Invite a person",
         (200,), email="new@example.org", name="New", role="viewer", client="{client}",
     ),
+    look("/settings/keeping", "viewer", "What is kept, and for how long"),
+    do("/settings/keeping", "admin", "Decide what is kept, and for how long", client="{client}", capture="masked"),
+    look("/settings/dead-letters", "viewer", "Dead letters"),
+    look("/settings/dead-letters/{letter}", "viewer", "A dead letter"),
+    do("/settings/dead-letters/{letter}/replay", "operator", "Replay a dead letter"),
+    do("/settings/dead-letters/{letter}/discard", "admin", "Discard a dead letter"),
+    look("/settings/erasures", "viewer", "Erasures of one's clients"),
+    do("/settings/erasures", "admin", "Erase a user, a session or a tenant", **GONE),
+    do("/settings/erasures/{erasure}/check", "admin", "Check an erasure", value="erased-user"),
     look("/settings/server", "house viewer", "The server's settings"),
     look("/settings/gateway", "viewer", "The gateway's routes and keys"),
     do(
@@ -206,6 +216,14 @@ REST = (
     do(f"{API}/targets/{{target}}/remove", "operator", "Remove a target", (200,)),
     look(f"{API}/keeping", "viewer", "How content is captured, and how long data is kept", "client=north"),
     do(f"{API}/keeping", "admin", "Decide what is kept, and for how long", client="{client}", capture="masked"),
+    look(f"{API}/dead-letters", "viewer", "Dead letters", "client=north"),
+    look(f"{API}/dead-letters/{{letter}}", "viewer", "A dead letter"),
+    do(f"{API}/dead-letters/{{letter}}/replay", "operator", "Replay a dead letter"),
+    do(f"{API}/dead-letters/{{letter}}/discard", "admin", "Discard a dead letter", (204,)),
+    look(f"{API}/telemetry/storage", "house viewer", "Bytes by table, growth and forecast"),
+    look(f"{API}/erasures", "viewer", "Erasures of one's clients"),
+    do(f"{API}/erasures", "admin", "Erase a user, a session or a tenant", (202,), **GONE),
+    do(f"{API}/erasures/{{erasure}}/check", "admin", "Check an erasure", value="erased-user"),
     look(f"{API}/availability", "viewer", "Availability", "client=north", "system=north-desk"),
     look(f"{API}/reports/monthly?month={{month}}", "viewer", "A month's report", "month={month}&client=north"),
     look(f"{API}/verdicts", "viewer", "Verdicts", "system=north-desk", "status=breach"),

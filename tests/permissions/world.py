@@ -28,17 +28,29 @@ from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.telemetry import store as stores
+from afterlaunch.telemetry.buffer import as_bytes
+from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.keeping.actions import decide
 from afterlaunch.telemetry.keeping.content import Pattern
+from afterlaunch.telemetry.keeping.erasures import ask
 from afterlaunch.telemetry.signals import points, records, tables
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 
+LETTER_NS = 1_700_000_000_000_000_000
 ENGINE = automation("engine")
 MARKS = ("north", "hush")
 ROLES = ("viewer", "responder", "operator", "admin")
 ELSEWHERE = "198.51.100.7"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+def bury_again() -> None:
+    """A dead letter of each client, where it is gone."""
+    store = stores.current()
+    held = {row["client"] for row in store.query("select client from dead_letter")}
+    for slug in {"north", "south"} - held:
+        store.bury(LETTER_NS, slug, f"{slug} {word(slug)} poison", as_bytes(SPANS.empty_table()))
 
 
 class World:
@@ -60,11 +72,13 @@ class World:
         sign(clock.now())
         for slug in ("north", "south"):
             store.commit([normalise(telemetry(slug), "application/json", slug, clock.now_ns()).table])
+            self.ids[slug]["letter"] = f"{LETTER_NS}-{slug}"
             for table, take, body in signals(slug):
                 tables.Lander(store, table).commit([take(body, "application/json", slug, clock.now_ns()).table])
             mine = Entry.objects.filter(client=slug).order_by("index").first()
             assert mine is not None
             self.ids[slug]["entry"] = mine.index
+        bury_again()
 
     def _actor(self, role: str, slug: str, client: Client | None) -> None:
         name = f"{role} of {slug}"
@@ -99,6 +113,7 @@ class World:
         things["override"] = add_override(ENGINE, client, person, now, later).pk
         things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
         decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
+        things["erasure"] = ask(ENGINE, client, "user", "erased-user", "erased-user").pk
         self._incidents(system, things)
         self._changes(system, things)
         verdict = Verdict.objects.create(

@@ -14,6 +14,7 @@ from afterlaunch.notify.duties import send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
+from afterlaunch.telemetry.keeping.duties import erase_asked, forget_old, weigh
 from afterlaunch.verdicts import watch
 
 
@@ -30,6 +31,9 @@ DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.notice_systems", 15, notice_systems),
     Duty("telemetry.settle_aggregates", 60, settle_aggregates),
     Duty("telemetry.add_up", 300, add_up),
+    Duty("telemetry.forget", 900, forget_old),
+    Duty("telemetry.erase", 15, erase_asked),
+    Duty("telemetry.weigh", 600, weigh),
     Duty("verdicts.watch", 30, run_judges),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),

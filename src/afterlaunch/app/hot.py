@@ -17,6 +17,7 @@ from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
 from afterlaunch.telemetry.journal import Journal
 from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE
 from afterlaunch.telemetry.keeping.rules import Rules
+from afterlaunch.telemetry.keeping.storage import watchman
 from afterlaunch.telemetry.keeping.watch import Watched, guarded
 from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
@@ -63,13 +64,14 @@ def rules_now() -> Rules:
 def open_stores(host: str) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
     chosen = settings()
-    store = open_store(place())
-    buffer = Buffer(store, int(chosen.number("INGEST_BUFFER_MB") * 2**20), _journal(store, "spans"))
+    store, disk = open_store(place()), watchman()
+    room = int(chosen.number("INGEST_BUFFER_MB") * 2**20)
+    buffer = Buffer(store, room, _journal(store, "spans"), disk.check)
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
     door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]), int(chosen["INGEST_AT_ONCE"]))
     tables.prepare(store)
     metrics, logs = (
-        Buffer(tables.Lander(store, one), buffer.max_bytes, _journal(store, one.name)) for one in tables.TABLES
+        Buffer(tables.Lander(store, one), room, _journal(store, one.name), disk.check) for one in tables.TABLES
     )
     watched = Watched(rules_now)
     intakes = {
@@ -87,4 +89,5 @@ def open_stores(host: str) -> Stores:
     }
     port = int(chosen["GRPC_PORT"])
     grpc = GrpcReceiver(intakes, host, port) if port else None
-    return Stores(hot, [close_store, buffer.close, metrics.close, logs.close], buffer, grpc)
+    disk.start()
+    return Stores(hot, [close_store, disk.stop, buffer.close, metrics.close, logs.close], buffer, grpc)

@@ -26,6 +26,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("Tokens and people", "/settings"),
     ("Your contact methods", "/settings/contacts"),
     ("Gateway", "/settings/gateway"),
+    ("Keeping", "/settings/keeping"),
     ("Server", "/settings/server"),
 )
 

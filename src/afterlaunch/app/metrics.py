@@ -21,7 +21,7 @@ def metrics_of(telemetry_bytes: Callable[[], int]) -> str:
     when the telemetry store can't be, its size is absent."""
     close_old_connections()
     try:
-        metrics = [*_duties(), *_work(), *_stores(telemetry_bytes)]
+        metrics = [*_duties(), *_work(), *_stores(telemetry_bytes), *_keeping()]
         ok = 1.0
     except DatabaseError:
         log.exception("metrics could not be read")
@@ -100,3 +100,22 @@ def _stores(telemetry_bytes: Callable[[], int]) -> list[Metric]:
         file = Path(str(connection.settings_dict["NAME"]))
         sizes += [('{store="control"}', float(file.stat().st_size))] if file.exists() else []
     return [("store_bytes", "gauge", "Size of the stores on disk.", sizes)]
+
+
+def _keeping() -> list[Metric]:
+    """What cannot be told is absent. A process without a telemetry store tells nothing."""
+    from afterlaunch.ground.errors import Unavailable
+    from afterlaunch.telemetry.keeping import dead_letters, storage
+
+    try:
+        room, told = storage.seen()
+        letters = dead_letters.count()
+    except Unavailable:
+        return []
+    days = [("", told.days)] if told.days is not None else []
+    return [
+        ("dead_letters", "gauge", "Bodies that could not be stored and wait to be looked at.", [("", letters)]),
+        ("telemetry_used_bytes", "gauge", "Bytes that rows of telemetry use on disk.", [("", room.used)]),
+        ("telemetry_budget_bytes", "gauge", "Bytes that they may use.", [("", room.budget)]),
+        ("telemetry_full_in_days", "gauge", "Days until these are used up, as it grows now.", days),
+    ]

@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("afterlaunch.oncall.urls")),
     path("", include("afterlaunch.notify.urls")),
     path("", include("afterlaunch.telemetry.urls")),
+    path("", include("afterlaunch.telemetry.keeping.urls")),
     path("", include("afterlaunch.scraping.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.changes.urls")),

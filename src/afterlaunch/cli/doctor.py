@@ -83,6 +83,24 @@ def _people() -> Check:
     return Check("people", "warning", "nobody has signed in yet", "afterlaunch sign-in")
 
 
+def _growth() -> Check:
+    """The store belongs to the running server: what it noted last is asked, and the file looked at."""
+    from afterlaunch.ground import clock
+    from afterlaunch.ground.settings import settings
+    from afterlaunch.telemetry.keeping.disk import LOOK_BACK, forecast, room_of
+    from afterlaunch.telemetry.keeping.models import StoreSize
+
+    rows = list(StoreSize.objects.filter(at__gte=clock.now() - LOOK_BACK).values_list("at", "used"))
+    if not rows:
+        return Check("telemetry disk", "not assessed", "no size was noted yet", "Start it: afterlaunch up")
+    chosen, free = settings(), shutil.disk_usage(settings().data).free
+    budget, reserve = int(chosen.number("DISK_BUDGET_GB") * 2**30), int(chosen.number("DISK_RESERVE_MB") * 2**20)
+    told = forecast(room_of(rows[-1][1], 0, budget, free, reserve), rows)
+    state = {"breach": "failed", "not_assessed": "not assessed"}.get(told.state, told.state)
+    mend = "" if state == "ok" else "Keep less (docs/keeping.md), or give it more room."
+    return Check("telemetry disk", state, told.reason, mend)
+
+
 def _server() -> Check:
     from afterlaunch.ground.settings import settings
 
@@ -96,7 +114,7 @@ def _gateway() -> Check:
     return _reach("gateway", where, "Start it: afterlaunch up")
 
 
-CHECKS: tuple[Callable[[], Check], ...] = (_data, _database, _people, _duties, _server, _gateway)
+CHECKS: tuple[Callable[[], Check], ...] = (_data, _database, _people, _duties, _growth, _server, _gateway)
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "not assessed": "dim"}
 
 

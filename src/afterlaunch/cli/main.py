@@ -5,7 +5,20 @@ from __future__ import annotations
 import typer
 
 from afterlaunch import __version__
-from afterlaunch.cli import accounts, configuration, demo, doctor, keys, migrate, rebuild, replay, report, up, verify
+from afterlaunch.cli import (
+    accounts,
+    configuration,
+    demo,
+    doctor,
+    erasures,
+    keys,
+    migrate,
+    rebuild,
+    replay,
+    report,
+    up,
+    verify,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +40,7 @@ app.command("migrate-telemetry")(migrate.migrate)
 app.command("rebuild-telemetry")(rebuild.rebuild)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("erasures")(erasures.erasures)
 app.add_typer(report.report, name="report")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")

@@ -120,6 +120,18 @@ SETTINGS: tuple[Setting, ...] = (
         "Requests of telemetry that one token may have under way at once; above it senders get 429.",
     ),
     Setting(
+        "AFTERLAUNCH_DISK_BUDGET_GB",
+        "number",
+        "0",
+        "How much the telemetry store may use, in GiB; at it senders get 503. 0: what the file system has.",
+    ),
+    Setting(
+        "AFTERLAUNCH_DISK_RESERVE_MB",
+        "number",
+        "256",
+        "While the file system has less than this left, in MiB, senders of telemetry get 503.",
+    ),
+    Setting(
         "AFTERLAUNCH_GRPC_PORT",
         "number",
         "0",

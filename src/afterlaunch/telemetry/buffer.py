@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -74,14 +75,16 @@ class _Waiting:
 
 
 class Buffer:
-    """A bounded queue in front of the one writer.
+    """A bounded queue in front of the one writer. `admit` raises Overloaded while nothing may come in.
 
     While the writer is free, a sender is answered after the commit. While it is busy, what comes in is put down in the
     journal, its senders are answered, and the next commit takes all of it: the busier, the larger and cheaper.
     """
 
-    def __init__(self, store: Lander, max_bytes: int, journal: Journal | None = None) -> None:
-        self._store, self.max_bytes, self._journal = store, max_bytes, journal
+    def __init__(
+        self, store: Lander, max_bytes: int, journal: Journal | None = None, admit: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self.max_bytes, self._journal, self._admit = store, max_bytes, journal, admit
         # Not SimpleQueue: CPython 3.11's get(timeout) waits for ever when the time is up between two of its steps.
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._held = self._decoding = 0
@@ -105,6 +108,7 @@ class Buffer:
 
     def reserve(self, size: int) -> None:
         """Take room for a body before it is decoded. Raises Overloaded when there is none."""
+        self._admit()
         with self._lock:
             if self._held + size > self.max_bytes and self._held:
                 self.counts.add(refused_full=1)
@@ -262,7 +266,7 @@ class Buffer:
             return self._told(waiting, problem)
         client = waiting.table["client"][0].as_py() if "client" in waiting.table.column_names else HOUSE
         try:
-            self._store.bury(clock.now_ns(), client, str(problem)[:2000], _as_bytes(waiting.table))
+            self._store.bury(clock.now_ns(), client, str(problem)[:2000], as_bytes(waiting.table))
         except Exception as deeper:
             log.exception("a dead letter could not be kept")
             return self._told(waiting, deeper)
@@ -283,7 +287,7 @@ class Buffer:
         return waiting.position is None
 
 
-def _as_bytes(table: Any) -> bytes:
+def as_bytes(table: Any) -> bytes:
     """The rows as an Arrow stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -183,7 +183,7 @@ class Intake:
         try:
             self.buffer.reserve(size)
         except Overloaded as problem:
-            problem.retry_after = self.pace.wait(self.buffer.held_bytes)
+            problem.retry_after = max(problem.retry_after, self.pace.wait(self.buffer.held_bytes))
             raise
         landing: Future[None] | None = None
         try:

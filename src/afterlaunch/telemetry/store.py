@@ -8,8 +8,10 @@ rollups, and negative increments for calls that a merge replaced; 4. writes all 
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
 from afterlaunch.telemetry.tables import CALLS, DEAD_LETTERS, TABLES, Table
 
+log = logging.getLogger(__name__)
 READ_AT_START = 200_000
 """So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
 
@@ -41,6 +44,7 @@ class Store:
         self._ids = SeriesIds()
         self._spans = Remembered()
         self._suspects = Suspects(always=engine.shared)
+        self._unsure = False
         if not read_only:
             engine.prepare(TABLES)
             if not engine.shared:
@@ -74,6 +78,49 @@ class Store:
             self._suspects.remember(calls)
             self._suspects.among(calls)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time. After a write that broke, all that is remembered is read again from what is durable,
+        so that what the sender sends again is known where it had landed. Raises Unavailable."""
+        with self._write:
+            try:
+                if self._unsure:
+                    self._go_on()
+                yield
+            except self.engine.broken as problem:
+                self._unsure = True
+                log.error("the telemetry store cannot be written: %s", problem)
+                raise Unavailable("The telemetry store cannot be written now.", "Is its disk full?", 10) from problem
+
+    def _go_on(self) -> None:
+        self.engine.reopen()
+        self._ids, self._spans, self._suspects = SeriesIds(), Remembered(), Suspects(always=self.engine.shared)
+        if not self.engine.shared:
+            self._remember()
+        self._unsure = False
+
+    def take_out(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
+        """Delete rows for good; how many these were."""
+        with self._writing():
+            return self.engine.delete(table, condition, parameters)
+
+    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
+        """Empty columns for good; of how many rows."""
+        with self._writing():
+            return self.engine.blank(table, columns, condition, parameters)
+
+    def rename_tenant(self, client: str, old: str, new: str) -> int:
+        """Its sums count under another name from now on; how many series these were."""
+        with self._writing():
+            told = self.engine.arrow("select * from series where client = ? and tenant = ?", [client, old])
+            if not told.num_rows:
+                return 0
+            place = told.column_names.index("tenant")
+            other = told.set_column(place, "tenant", pa.array([new] * told.num_rows))
+            ids, series = self._ids.of(other)
+            self.engine.restate(dict(zip(told["id"].to_pylist(), ids.tolist(), strict=True)), series)
+            return int(told.num_rows)
+
     @property
     def unwritable(self) -> tuple[type[Exception], ...]:
         """What `commit` raises for rows that can never be stored."""
@@ -93,7 +140,7 @@ class Store:
             batch = batch.cast(SPANS)
         if not batch.num_rows:
             return 0, 0
-        with self._write:
+        with self._writing():
             told = batch.num_rows
             self.engine.finish(batch["span_id"])
             batch = self._not_yet_stored(batch)
@@ -154,7 +201,7 @@ class Store:
 
     def settle(self, now_ns: int) -> int:
         """Count usage that was told in sum only (`aggregates`); returns how many rows changed."""
-        with self._write:
+        with self._writing():
             changed = aggregates.settle(self.engine, now_ns)
             if changed.number:
                 increments = rollups.of_commit(changed.added, changed.gone, SPANS.empty_table(), self._ids)
@@ -171,18 +218,18 @@ class Store:
 
     def upkeep(self, now_ns: int) -> None:
         """Whatever makes later questions cheaper; safe to repeat."""
-        with self._write:
+        with self._writing():
             self.engine.upkeep(now_ns)
 
     def land(self, table: Table, rows: Any) -> int:
         """Add the rows whose keys are not stored yet; how many these were."""
-        with self._write:
+        with self._writing():
             return self.engine.land(table, rows, _token_of(rows, table.keys))
 
     def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None:
         """Keep what could not be stored, with the reason."""
         row = pa.table([pa.array([value]) for value in (at_ns, client, why, body)], schema=DEAD_LETTERS)
-        with self._write:
+        with self._writing():
             self.engine.write(Changes(f"dead-{at_ns}-{client}", {"dead_letter": row}))
 
 

@@ -40,6 +40,13 @@ class Engine(Protocol):
     unwritable: tuple[type[Exception], ...]
     """What a write raises for rows that can never be stored; anything else may pass."""
 
+    broken: tuple[type[Exception], ...]
+    """What a write raises when it is not known whether it landed (a full disk, say); `reopen` finds out."""
+
+    def reopen(self) -> None:
+        """Go on after a write that broke, with what is durable."""
+        ...
+
     def prepare(self, tables: Sequence[Table]) -> None:
         """Make the tables where they are missing, and bring old ones up to date."""
         ...
@@ -70,6 +77,15 @@ class Engine(Protocol):
         """Take rows out for good; how many these were."""
         ...
 
+    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
+        """Empty these columns for good; of how many rows."""
+        ...
+
+    def restate(self, ids: Mapping[int, int], series: Any) -> None:
+        """What was summed under one series (the key) counts under another (the value) from now on, in all tiers;
+        `series` (schema SERIES) holds the new ones. All or nothing."""
+        ...
+
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
         """Which tier of the rollups answers for which of the minutes [first, last), in order; none coarser than
         `grain` minutes."""
@@ -85,6 +101,14 @@ class Engine(Protocol):
 
     def bytes_used(self) -> int:
         """On disk."""
+        ...
+
+    def bytes_free(self) -> int:
+        """Of these, what the next rows will use again."""
+        ...
+
+    def bytes_by_table(self) -> dict[str, int]:
+        """On disk, roughly: what several tables share is counted for each."""
         ...
 
     def close(self) -> None: ...

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from afterlaunch.ground.errors import Unsupported
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines import clickhouse_commits as commits
 from afterlaunch.telemetry.engines.clickhouse_clients import Address, Clients
@@ -59,6 +60,7 @@ class ClickHouse:
 
     shared = True
     unwritable: tuple[type[Exception], ...] = (pa.ArrowTypeError, pa.ArrowNotImplementedError)
+    broken: tuple[type[Exception], ...] = ()
 
     def __init__(self, to: Address, keep: Mapping[str, int] | None = None) -> None:
         self._clients = Clients(to)
@@ -232,6 +234,27 @@ class ClickHouse:
                     parameters=given,
                 )
         return int(row["rows"])
+
+    def reopen(self) -> None:
+        """The server keeps itself."""
+
+    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
+        raise Unsupported("ClickHouse forgets by the days of its tables (TTL), not by command.")
+
+    def restate(self, ids: Mapping[int, int], series: Any) -> None:
+        raise Unsupported("On ClickHouse the sums of a tenant cannot be renamed yet.")
+
+    def bytes_free(self) -> int:
+        return 0
+
+    def bytes_by_table(self) -> dict[str, int]:
+        parts = f"clusterAllReplicas('{self.site.cluster}', system.parts)" if self.site.cluster else "system.parts"
+        rows = self._rows(
+            f"select table as name, sum(bytes_on_disk) as bytes from {parts}"
+            " where active and database = {database:String} group by table",
+            {"database": self.site.database},
+        )
+        return {row["name"]: int(row["bytes"]) for row in rows}
 
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
         return plan(first, last, grain, _All(), _All())

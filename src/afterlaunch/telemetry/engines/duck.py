@@ -7,10 +7,11 @@ traces, so that a trace is found without reading the whole table; 2. hours and d
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from afterlaunch.telemetry.engines.blocks import Blocks
 from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan
 
+log = logging.getLogger(__name__)
 MEMORY = "256MB"
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
@@ -61,6 +63,7 @@ class Duck:
 
     shared = False
     unwritable: tuple[type[Exception], ...] = (duckdb.DataError,)
+    broken: tuple[type[Exception], ...] = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
     def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:
         self.file, self._read_only = file, read_only
@@ -75,12 +78,12 @@ class Duck:
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
         try:
-            self._connection.execute(f"attach '{_escaped(file)}' as kept ({how})")
+            self._attach = f"attach '{_escaped(file)}' as kept ({how})"
+            self._connection.execute(self._attach)
         except duckdb.IOException as problem:
             raise Unavailable(
                 f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
             ) from None
-        self._connection.execute("use kept")
         self._write = threading.Lock()
         self._writer = self._connection.cursor()
         self._writer.execute("use kept")
@@ -143,7 +146,8 @@ class Duck:
                 yield self._writer
                 self._writer.execute("commit")
             except BaseException:
-                self._writer.execute("rollback")
+                with suppress(duckdb.Error):  # what broke has ended it
+                    self._writer.execute("rollback")
                 raise
 
     def finish(self, spans: Any) -> None:
@@ -238,6 +242,54 @@ class Duck:
                 roll(cursor, stale)
             for tier, minutes in stale.items():
                 self._rolled[tier] |= set(minutes)
+
+    def reopen(self) -> None:
+        """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
+        with self._write:
+            try:
+                self._connection.execute("detach kept")
+            except duckdb.Error as problem:
+                log.warning("the telemetry store was let go without a checkpoint: %s", problem)
+            if not self._connection.execute("select 1 from duckdb_databases() where database_name = 'kept'").fetchall():
+                self._connection.execute(self._attach)
+            self._writer = self._connection.cursor()
+            self._writer.execute("use kept")
+            self._series.clear()
+            self._blocks = Blocks.read(self._writer)
+            self._rolled = {tier: set() for tier in _COARSE}
+            self._read_rolled()
+
+    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
+        emptied = ", ".join(f'"{name}" = null' for name in columns)
+        with self.transaction() as cursor:
+            told = f"update {table.name} set {emptied} where {condition}"
+            return int(cursor.execute(told, list(parameters)).fetchone()[0])
+
+    def restate(self, ids: Mapping[int, int], series: Any) -> None:
+        with self.transaction() as cursor:
+            renamed = {"old": pa.array(list(ids), pa.int64()), "new": pa.array(list(ids.values()), pa.int64())}
+            cursor.register("renamed", pa.table(renamed))
+            for tier in TIERS:
+                for kind in ("sums", "profile"):
+                    told = f"update {kind}_{tier} set series = renamed.new from renamed where series = renamed.old"
+                    cursor.execute(told)
+            cursor.execute("delete from series where id in (select old from renamed)")
+            cursor.register("batch", series)
+            cursor.execute("insert into series select * from batch where id not in (select id from series)")
+        self._series -= set(ids)
+
+    def bytes_free(self) -> int:
+        (row,) = self.query("select block_size, free_blocks from pragma_database_size() where database_name = 'kept'")
+        return int(row["block_size"] * row["free_blocks"])
+
+    def bytes_by_table(self) -> dict[str, int]:
+        names = [row["table_name"] for row in self.query("select table_name from duckdb_tables()")]
+        (size,) = self.query("select block_size from pragma_database_size() where database_name = 'kept'")
+        held = {}
+        for name in names:
+            (row,) = self.query(f"select count(distinct block_id) as blocks from pragma_storage_info('{name}')")
+            held[name] = int(row["blocks"] * size["block_size"])
+        return held
 
     def bytes_used(self) -> int:
         return sum(

@@ -31,6 +31,12 @@ def rules() -> Rules:
     )
 
 
+def decided_days(client: Client | None) -> dict[str, int]:
+    """Only what was decided here, without what is inherited."""
+    row = Keeping.objects.filter(client=client, system="").first()
+    return dict(row.days) if row else {}
+
+
 def decisions_seen_by(actor: Actor) -> list[Keeping]:
     """Those of the house, which hold for everybody, and of the clients that the actor may see."""
     seen = actor.sees()

@@ -25,3 +25,39 @@ class Keeping(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client.slug if self.client else '*'}/{self.system or '*'}"
+
+
+class StoreSize(models.Model):
+    """How large the telemetry store was; what a forecast is made from."""
+
+    at = models.DateTimeField(unique=True)
+    used = models.BigIntegerField()  # bytes of rows
+    free = models.BigIntegerField()  # bytes within the files that the next rows use again
+
+    class Meta:
+        ordering = ("at",)
+
+    def __str__(self) -> str:
+        return f"{self.used} at {self.at}"
+
+
+class Erasure(models.Model):
+    """Somebody's telemetry is erased. `value` names them until it is done; from then on only `digest` does
+    (`erasing.digest_of`), so that the log that proves it holds no name."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="erasures")
+    kind = models.CharField(max_length=10)  # user, session, tenant
+    value = models.TextField(blank=True)
+    salt = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    by = models.CharField(max_length=200)
+    asked_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    erased = models.CharField(max_length=64, default="")  # SHA-256 chained over the ids of the traces that went
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk} of a {self.kind} of {self.client}"

@@ -26,6 +26,10 @@ class Kind:
     columns: tuple[str, ...] = ()
     shared: bool = False
 
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
 
 KINDS = (
     Kind(

@@ -1,0 +1,94 @@
+"""Forgetting what is older than it may be: in bounded steps, each a commit of its own, so that ingest goes on between.
+
+DuckDB gives the room of whole row groups back and uses it again for the next rows; a column that is emptied costs a
+rewrite of that column only. The sums of minutes go only where hours and days hold them already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from afterlaunch.ground import clock
+from afterlaunch.telemetry.keeping.retention import KINDS, Kind
+from afterlaunch.telemetry.keeping.rules import Rules
+from afterlaunch.telemetry.signals.tables import TABLES as SIGNAL_TABLES
+from afterlaunch.telemetry.store import Store
+from afterlaunch.telemetry.tables import MINUTE_NS, TABLES, Table
+
+BY_NAME = {table.name: table for table in (*TABLES, *SIGNAL_TABLES)}
+SLICE = timedelta(hours=6)
+SECONDS = 20.0  # a run ends after so much work; the next one goes on
+DAY_MINUTES = 1_440
+Where = tuple[str, list[Any]]
+
+
+def forget(store: Store, rules: Rules, now: datetime, seconds: float = SECONDS) -> dict[str, int]:
+    """Rows forgotten, by kind. A shared engine forgets by the days of its tables."""
+    if store.engine.shared:
+        return {}
+    until = time.monotonic() + seconds
+    gone: dict[str, int] = {}
+    for kind in KINDS:
+        for name in kind.tables:
+            table = BY_NAME[name]
+            for horizon, where in _wheres(kind, rules, now):
+                for step in _steps(store, table, kind, _in_units(table, horizon), where):
+                    gone[kind.name] = gone.get(kind.name, 0) + step
+                    if time.monotonic() > until:
+                        return gone
+    return gone
+
+
+def _in_units(table: Table, horizon: datetime) -> int:
+    """Sums go by whole days (UTC): a day is added up only once."""
+    instant = clock.to_ns(horizon) // table.unit_ns
+    return instant // DAY_MINUTES * DAY_MINUTES if table.unit_ns == MINUTE_NS else instant
+
+
+def _wheres(kind: Kind, rules: Rules, now: datetime) -> Iterator[tuple[datetime, Where]]:
+    """(horizon, whose rows): the house's days for all, but for clients with days of their own."""
+    house = rules.days_of(None)[kind.name]
+    if kind.shared:
+        yield now - timedelta(days=house), ("true", [])
+        return
+    own = {client: rules.days_of(client)[kind.name] for client in sorted(rules.clients())}
+    others = {client: days for client, days in own.items() if days != house}
+    marks = ", ".join("?" for _ in others)
+    yield now - timedelta(days=house), (f"client not in ({marks})" if others else "true", list(others))
+    for client, days in others.items():
+        yield now - timedelta(days=days), ("client = ?", [client])
+
+
+def _steps(store: Store, table: Table, kind: Kind, horizon: int, where: Where) -> Iterator[int]:
+    condition, parameters = where
+    if kind.columns:
+        condition += " and (" + " or ".join(f'"{name}" is not null' for name in kind.columns) + ")"
+    size = max(1, int(SLICE.total_seconds() * 1e9) // table.unit_ns)
+    while (first := _oldest(store, table, horizon, condition, parameters)) is not None:
+        last = min(horizon, first + size)
+        inside = f"{table.instant} >= ? and {table.instant} < ? and {condition}"
+        bounds = [first, last, *parameters]
+        if kind.name in ("minutes", "hours") and not _added_up(store, kind, first, last):
+            return
+        if kind.columns:
+            yield store.blank(table, kind.columns, inside, bounds)
+        else:
+            yield store.take_out(table, inside, bounds)
+
+
+def _oldest(store: Store, table: Table, horizon: int, condition: str, parameters: Sequence[Any]) -> int | None:
+    (row,) = store.query(
+        f"select min({table.instant}) as oldest from {table.name} where {table.instant} < ? and {condition}",
+        [horizon, *parameters],
+    )
+    return None if row["oldest"] is None else int(row["oldest"])
+
+
+def _added_up(store: Store, kind: Kind, first: int, last: int) -> bool:
+    """Whether coarser sums answer for these minutes."""
+    begin, end = first // DAY_MINUTES * DAY_MINUTES, -(-last // DAY_MINUTES) * DAY_MINUTES
+    held = {"minutes": ("hour", "day"), "hours": ("day",)}[kind.name]
+    return all(one.tier in held for one in store.engine.stretches(begin, end, DAY_MINUTES))
