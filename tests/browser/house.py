@@ -178,6 +178,27 @@ class House:
                 raise TimeoutError("a target was not scraped")
             time.sleep(0.2)
 
+    def keeping(self) -> None:
+        """Own patterns and days of a client, a dead letter, an erasure."""
+        from afterlaunch.accounts.models import Client
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.telemetry.buffer import as_bytes
+        from afterlaunch.telemetry.columns import SPANS
+        from afterlaunch.telemetry.keeping.actions import decide
+        from afterlaunch.telemetry.keeping.content import Pattern
+        from afterlaunch.telemetry.keeping.erasures import ask
+        from afterlaunch.telemetry.store import current
+
+        house, me = Client.objects.get(slug="house"), automation("setting up")
+        decide(me, house, patterns=[Pattern("order number", r"\bORD-[0-9]{6}\b")], days={"content": 14})
+        store = current()
+        rows = store.engine.arrow(
+            f"select {', '.join(f'{chr(34)}{name}{chr(34)}' for name in SPANS.names)} from spans limit 2"
+        )
+        why = "Conversion Error: a value of the column duration_ns is out of range"
+        store.bury(1_700_000_000_000_000_000, "house", why, as_bytes(rows))
+        ask(me, house, "user", "somebody", "somebody")
+
     def session(self) -> str:
         from django.conf import settings
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
@@ -225,4 +246,8 @@ PAGES = {
     "password": "/accounts/password/set/",
     "settings-server": "/settings/server",
     "settings-gateway": "/settings/gateway",
+    "settings-keeping": "/settings/keeping",
+    "dead-letters": "/settings/dead-letters",
+    "dead-letter": "/settings/dead-letters/1700000000000000000-house",
+    "erasures": "/settings/erasures",
 }

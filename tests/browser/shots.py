@@ -28,6 +28,7 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.fill()
         house.story()
         house.targets()
+        house.keeping()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or PAGES:

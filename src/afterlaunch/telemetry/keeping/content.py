@@ -110,6 +110,8 @@ def _by_rule(table: Any, rule_of: RuleOf) -> list[tuple[Rule, Bools | None]]:
         values = [*column.dictionary.to_pylist(), None]
         codes = codes * len(values) + column.indices.fill_null(len(values) - 1).to_numpy()
         places.append(values)
+    if all(len(values) == 2 for values in places) and not codes.any():  # one sender, as a rule
+        return [(rule_of(places[0][0], places[1][0]), None)]
     kinds, of_row = np.unique(codes, return_inverse=True)
     found: dict[Rule, list[int]] = {}
     for number, code in enumerate(kinds.tolist()):
