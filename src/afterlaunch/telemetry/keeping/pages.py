@@ -35,7 +35,7 @@ def keeping(request: Request) -> HttpResponse:
     actor, known = request.actor, actions.rules()
     whole_house = actor.sees() is None
     places = [("The house", "", None), *((one.name, one.slug, one.slug) for one in _clients(actor))]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "slug": slug, "capture": known.of(client or "", None).capture, "days": known.days_of(client)}
         for name, slug, client in places
     ]

@@ -53,7 +53,7 @@ def send(store: Store) -> Send:
         body = {"resourceSpans": [{"resource": place, "scopeSpans": [{"spans": rows}]}]}
         store.commit([normalise(orjson.dumps(body), "application/json", client, clock.now_ns()).table])
         if log is not None:
-            line = {"timeUnixNano": number(at), "traceId": trace, "body": {"stringValue": "hush"}}
+            line: dict[str, Any] = {"timeUnixNano": number(at), "traceId": trace, "body": {"stringValue": "hush"}}
             line["attributes"] = attributes(log)
             body = {"resourceLogs": [{"resource": place, "scopeLogs": [{"logRecords": [line]}]}]}
             land(tables.LOGS, records.from_otlp(orjson.dumps(body), "application/json", client, 1).table)

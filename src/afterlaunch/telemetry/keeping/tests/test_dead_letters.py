@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from afterlaunch.evidence.models import Entry
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import NotAllowed, NotFound
 from afterlaunch.telemetry.buffer import as_bytes
+from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.keeping import dead_letters
+from afterlaunch.telemetry.keeping.tests.spans import body
 from afterlaunch.telemetry.store import Store
 
 pytestmark = pytest.mark.django_db
 ENGINE = automation("engine")
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def held(role: Role, client: str) -> Actor:
@@ -25,14 +26,9 @@ def held(role: Role, client: str) -> Actor:
 
 
 @pytest.fixture
-def letter(store: Store, send: Any) -> str:
+def letter(store: Store) -> str:
     """Four spans of north that were never stored."""
-    send("north", NOW, {}, {}, {}, {})
-    rows = store.engine.arrow("select * exclude (seq) from spans")
-    for table in ("spans", "calls", "sums_minute", "profile_minute"):
-        store.engine.query(f"delete from {table}")
-    store.close()
-    store.__init__(type(store.engine)(store.engine.file))  # nothing is remembered either
+    rows = normalise(body(0, 4), "application/x-protobuf", "north", clock.now_ns()).table
     store.bury(7, "north", "poison", as_bytes(rows))
     return "7-north"
 
