@@ -2,7 +2,7 @@
 
 1. Each side of a call is read in whatever shape it was sent: messages as JSON (parts, OpenAI's, Anthropic's, indexed
 OpenInference and OpenLLMetry families become the same), or plain text. 2. A call usually repeats what was said before:
-only what no earlier call of the same conversation said is shown again. 3. Tool calls and results are kept apart, so
+that is counted, and not shown again. 3. Tool calls and results are kept apart, so
 that a page can fold them.
 """
 
@@ -50,20 +50,30 @@ class Turn:
 
 
 def turns(spans: Iterable[Mapping[str, Any]]) -> list[Turn]:
-    """Of spans with content, in order of their start."""
+    """Of spans with content, in order of their start. History is not shown again; the newest question and the answer
+    are, however often the same was said, unless the call before asked and answered just the same (a second report)."""
     seen: set[tuple[Any, ...]] = set()
+    last: tuple[Any, Any] = (None, None)
     out = []
     for span in spans:
-        turn = Turn(span)
         asked = messages(span.get("input_text"), "user")
         said = messages(span.get("output_text"), "assistant")
-        for message in (*asked, *said):
-            key = message.key()
-            if key in seen:
+        asks = asked[-1].key() if asked else None
+        answers = tuple(one.key() for one in said)
+        again = asks == last[0] and (answers == last[1] or not last[1])
+        turn = Turn(span)
+        for place, message in enumerate(asked):
+            newest = place == len(asked) - 1 and not again
+            if message.key() in seen and not newest:
                 turn.repeated += 1
-                continue
-            seen.add(key)
-            turn.messages.append(message)
+            else:
+                turn.messages.append(message)
+        if asks == last[0] and answers == last[1]:
+            turn.repeated += len(said)
+        else:
+            turn.messages += said
+        seen |= {one.key() for one in (*asked, *said)}
+        last = (asks, answers)
         if turn.messages or turn.repeated:
             out.append(turn)
     return out

@@ -76,6 +76,19 @@ def test_what_was_said_before_is_not_said_again() -> None:
     assert texts == [["one", "two"], ["three", "four"]] and found[1].repeated == 2
 
 
+def test_the_same_answer_to_another_question_is_said_and_a_second_report_is_not() -> None:
+    spans: list[dict[str, Any]] = [
+        {"input_text": "may I?", "output_text": "yes"},
+        {"input_text": "may I?", "output_text": "yes"},
+        {"input_text": "and now?", "output_text": "yes"},
+        {"input_text": "may I?", "output_text": "no"},
+        {"input_text": "failed", "output_text": None},
+        {"input_text": "failed", "output_text": "at last"},
+    ]
+    texts = [[one.parts[0].text for one in turn.messages] for turn in turns(spans)]
+    assert texts == [["may I?", "yes"], [], ["and now?", "yes"], ["may I?", "no"], ["failed"], ["at last"]]
+
+
 def test_a_huge_message_is_cut_and_says_so() -> None:
     (one,) = messages("x" * 100_000, "user")
     assert one.parts[0].cut and len(one.parts[0].text) < 30_000
