@@ -157,6 +157,16 @@ class House:
             if number == 1:
                 contain(someone, incident, "The greeting is to blame.")
 
+    def signals(self) -> None:
+        """Two hours of two hosts' metrics, one of them busy, and log records, one of them of a trace."""
+        from afterlaunch.ground import clock
+        from tests.browser.signals import log_body, metric_bodies
+
+        now = clock.now()
+        for path, data in [*(("/v1/metrics", body) for body in metric_bodies(now)), ("/v1/logs", log_body(now))]:
+            request = urllib.request.Request(self.address + path, data, {"content-type": "application/json"})
+            urllib.request.urlopen(request, timeout=30).read()
+
     def targets(self) -> None:
         """One that answers (the server's own metrics), two that do not, one that is paused."""
         from afterlaunch.accounts.models import Client
@@ -234,6 +244,14 @@ PAGES = {
     "contacts": "/settings/contacts",
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
+    "infrastructure": "/infrastructure",
+    "infrastructure-host": "/infrastructure?client=house&system=support-assistant&environment=prod&host=gpu-1",
+    "explorer": "/explorer",
+    "explorer-metric": "/explorer?name=DCGM_FI_DEV_GPU_UTIL&by=gpu,host&range=1h",
+    "explorer-nothing": "/explorer?name=nothing_is_called_so",
+    "logs": "/logs?range=6h",
+    "logs-errors": "/logs?severity=17&text=tool&range=6h&live=1",
+    "logs-nothing": "/logs?text=nobody-wrote-this",
     "targets": "/targets",
     **{name: f"/calls/{name}" for name in ("usage", "latency", "errors", "agents", "retrieval", "sessions", "users")},
     "compare": "/calls/compare",

@@ -29,6 +29,7 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.story()
         house.targets()
         house.keeping()
+        house.signals()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or PAGES:

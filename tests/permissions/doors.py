@@ -104,6 +104,12 @@ PAGES = (
     look("/calls/user?id=one", "viewer", "A user", "id=hush-user", "id=hush-user&of_client=north"),
     look("/traces/{trace}", "viewer", "A trace"),
     look("/spend", "viewer", "Spend", "by=client", "by=system", "by=tenant", "by=agent&range=30d"),
+    look(
+        "/infrastructure", "viewer", "Infrastructure",
+        "client=north", "system=north-desk&range=24h", "host=hush-host", "client=north&host=",
+    ),
+    look("/explorer", "viewer", "Metrics", "name=hush_depth", "name=queue_depth&by=queue", "client=north&part=list"),
+    look("/logs", "viewer", "Logs", "client=north", "text=line", "trace=" + "a" * 32, "part=rows&system=north-desk"),
     look("/targets", "viewer", "Targets that are scraped", "edit={target}"),
     do(
         "/targets", "operator", "Declare or alter a target",
@@ -206,7 +212,12 @@ REST = (
     look(f"{API}/session?id=one", "viewer", "A session", "id=hush-session&q=tenant:hush-tenant"),
     look(f"{API}/user?id=one", "viewer", "A user", "id=hush-user&q=tenant:hush-tenant"),
     look(f"{API}/metrics", "viewer", "Metrics", "client=north", "system=north-desk"),
-    look(f"{API}/metrics/points?name=queue_depth&group_by=client,system,queue", "viewer", "A metric over time"),
+    look(
+        f"{API}/metrics/points?name=queue_depth&group_by=client,system,queue", "viewer", "A metric over time",
+        "name=hush_depth&format=csv", "name=queue_depth&labels=queue=hush-queue",
+    ),
+    look(f"{API}/metrics/labels?name=queue_depth", "viewer", "A metric's labels", "name=hush_depth&client=north"),
+    look(f"{API}/infrastructure", "viewer", "Figures of infrastructure", "client=north", "system=north-desk"),
     look(f"{API}/logs", "viewer", "Logs", "client=north", "text=line", "trace_id=" + "a" * 32),
     look(f"{API}/targets", "viewer", "Targets that are scraped", "client=north", "system=north-desk"),
     do(

@@ -15,6 +15,7 @@ from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.incidents.api import router as incidents
+from afterlaunch.infrastructure.api import router as infrastructure
 from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
@@ -38,6 +39,7 @@ api.add_router("", signals)
 api.add_router("", views)
 api.add_router("", scraping)
 api.add_router("", keeping)
+api.add_router("", infrastructure)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "afterlaunch.incidents",
     "afterlaunch.alerts",
     "afterlaunch.changes",
+    "afterlaunch.infrastructure",
     "afterlaunch.diagnosis",
     "afterlaunch.reports",
     "afterlaunch.overview",

@@ -20,6 +20,7 @@ urlpatterns = [
     path("", include("afterlaunch.telemetry.urls")),
     path("", include("afterlaunch.telemetry.keeping.urls")),
     path("", include("afterlaunch.scraping.urls")),
+    path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.reports.urls")),

@@ -11,11 +11,14 @@ import altair as alt
 import orjson
 import vl_convert
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 # Colours that stand for the page's own; a rendered SVG carries `var(--…)` in their place.
 INK = {"#010101": "var(--muted)", "#020202": "var(--line)"}
-SERIES = {f"#03030{number}": f"var(--series-{number})" for number in range(1, 6)}
+SERIES = {f"#03030{number}": f"var(--series-{number})" for number in range(1, 9)}
+LIMIT = {"#040401": "var(--breach)"}
+WIDE, HIGH = 120, 28
 CONFIG: dict[str, Any] = {
     "background": None,
     "view": {"stroke": None},
@@ -32,9 +35,10 @@ def lines(
     kind: str = "line",
     width: int = 520,
     height: int = 150,
+    limits: Sequence[float] = (),
 ) -> SafeString:
-    """One line (or stack of areas, or bars: `kind` "area", "bar") per name. A None is a gap, not a zero.
-    Times are those of the reader's wall clock."""
+    """One line (or stack of areas, or bars: `kind` "area", "bar") per name. A None is a gap, not a zero. `limits` are
+    drawn across. Times are those of the reader's wall clock."""
     rows = [
         {"at": timezone.localtime(at).replace(tzinfo=None).isoformat(), "name": name, "value": value}
         for at, values in points
@@ -57,7 +61,45 @@ def lines(
         y=alt.Y("value:Q", title=unit, axis=alt.Axis(tickCount=4)),
         color=alt.Color("name:N", scale=alt.Scale(domain=names), legend=legend),
     )
-    return svg(encoded.properties(width=width, height=height))
+    whole: Any = encoded
+    if limits:
+        across = alt.Chart(alt.Data(values=[{"limit": one} for one in limits]))  # type: ignore[no-untyped-call]
+        rule = across.mark_rule(strokeDash=[4, 3], color="#040401", opacity=0.8)
+        whole = alt.layer(encoded, rule.encode(y="limit:Q"))
+    return svg(whole.properties(width=width, height=height))
+
+
+def small(
+    values: Sequence[float | None], limits: Sequence[float] = (), top: float | None = None, said: str = ""
+) -> SafeString:
+    """A line for a table's cell, from zero to `top` or to the highest of values and limits; limits are dashed, a None
+    is a gap. `said` is what it says to somebody who does not see it."""
+    highest = max([*(one for one in values if one is not None), *limits, top or 0.0, 1e-9])
+    step = WIDE / max(1, len(values) - 1)
+
+    def y(value: float) -> str:
+        return f"{HIGH - 1 - value / highest * (HIGH - 3):.1f}"
+
+    runs: list[list[str]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{place * step:.1f},{y(value)}")
+    # A point alone is drawn as a short stroke, so that it is seen.
+    drawn = [
+        run if len(run) > 1 else [run[0], f"{float(run[0].split(',')[0]) + 1.5:.1f},{run[0].split(',')[1]}"]
+        for run in runs
+        if run
+    ]
+    return format_html(
+        '<svg class="small" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}</svg>',
+        WIDE,
+        HIGH,
+        said or "trend",
+        format_html_join("", '<line x1="0" x2="{}" y1="{}" y2="{}"/>', ((WIDE, y(one), y(one)) for one in limits)),
+        format_html_join("", '<polyline points="{}"/>', ((" ".join(run),) for run in drawn)),
+    )
 
 
 def svg(chart: alt.Chart) -> SafeString:
@@ -69,6 +111,6 @@ def svg(chart: alt.Chart) -> SafeString:
 @lru_cache(maxsize=256)
 def _render(spec: bytes) -> str:
     drawn: str = vl_convert.vegalite_to_svg(orjson.loads(spec))
-    for colour, name in {**INK, **SERIES}.items():
+    for colour, name in {**INK, **SERIES, **LIMIT}.items():
         drawn = drawn.replace(colour, name)
     return drawn

@@ -56,6 +56,18 @@ def compact(number: int | float | None) -> str:
     return f"{number:,.0f}"
 
 
+def figure(number: float | None) -> str:
+    """Any number with about three digits that tell: 0.00123, 4.56, 1,234, 1.23 M."""
+    if number is None:
+        return UNKNOWN
+    size = abs(number)
+    if size >= 1e6:
+        return compact(number)
+    if size >= 100 or number == int(number):
+        return f"{number:,.0f}"
+    return f"{number:.3g}"
+
+
 def percent(part: float | None, of: float | None = 1) -> str:
     if part is None or not of:
         return UNKNOWN

@@ -10,6 +10,11 @@ ICONS = {
     '<path d="M6 7.5v9M6 12h9.5"/>',
     "system": '<path d="m12 2.5 9 5v9l-9 5-9-5v-9z"/><path d="m3 7.5 9 5 9-5M12 12.5v9"/>',
     "call": '<path d="M3 5h18v12H9l-4 4v-4H3z"/><path d="M8 9h8m-8 4h5"/>',
+    "infrastructure": '<rect x="3" y="3.5" width="18" height="7" rx="1.5"/>'
+    '<rect x="3" y="13.5" width="18" height="7" rx="1.5"/>'
+    '<path d="M7 7v.1M7 17v.1M11 7h6m-6 10h6"/>',
+    "metric": '<path d="M3 3v18h18"/><path d="m6 15 4-5 4 3 6-8"/>',
+    "log": '<path d="M4 5h16M4 10h10M4 15h16M4 20h7"/>',
     "target": '<circle cx="12" cy="12" r="9"/><circle cx="12" cy="12" r="4.5"/>'
     '<path d="M12 1v5m0 12v5M1 12h5m12 0h5"/>',
     "spend": '<circle cx="12" cy="12" r="9"/><path d="M15 8.5c-.7-1-1.8-1.3-3-1.3-1.8 0-3 .9-3 2.3 0 3.2 6 1.6 6'

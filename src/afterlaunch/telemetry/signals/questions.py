@@ -19,6 +19,7 @@ OVER = {"avg": "avg", "sum": "sum", "max": "max", "min": "min"}
 LOOK_BACK = timedelta(minutes=10)  # so that a counter's first step has a point before it
 MAX_STEPS = 11_000
 MINUTE_NS = 60_000_000_000
+LABELLED = 5_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,35 @@ def _column(name: str) -> tuple[str, list[str]]:
     return (f'"{name}"', []) if name in COLUMNS else ("labels[?]", [name])
 
 
+def labels(
+    name: str, start: datetime, end: datetime, clients: Clients = None, **equals: str | None
+) -> dict[str, list[str]]:
+    """The labels of a metric's series in this time, each with its values, sorted; of the first LABELLED series."""
+    where, parameters = _narrow(clients, equals)
+    rows = current().query(
+        f"""select series, any_value(labels) as labels from points
+            where name = ? and at_ns >= ? and at_ns < ? and {where} group by series order by series limit {LABELLED}""",
+        [name, clock.to_ns(start), clock.to_ns(end), *parameters],
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for label, value in dict(row["labels"] or {}).items():
+            found.setdefault(label, set()).add(value)
+    return {label: sorted(found[label]) for label in sorted(found)}
+
+
+def systems(start: datetime, end: datetime, clients: Clients = None, table: str = "points") -> list[str]:
+    """Who told metrics ("points") or logs ("records") in this time."""
+    if table not in ("points", "records"):
+        raise ValueError(table)
+    where, parameters = _narrow(clients, {})
+    rows = current().query(
+        f"select distinct system from {table} where at_ns >= ? and at_ns < ? and {where} order by system limit 500",
+        [clock.to_ns(start), clock.to_ns(end), *parameters],
+    )
+    return [row["system"] for row in rows]
+
+
 def names(start: datetime, end: datetime, clients: Clients = None, **equals: str | None) -> list[dict[str, Any]]:
     """Every metric that has points in [start, end): name, unit, kind, how many series, systems and when last."""
     where, parameters = _narrow(clients, equals)
@@ -71,8 +101,8 @@ def over_time(
     **equals: str | None,
 ) -> list[Sample]:
     """One value per step and group. Within a step a gauge is averaged over its series' points; counters and deltas
-    become rises per second (a fall is a restart from zero; a gap gives nothing). Then series are combined by
-    `combine`: avg, sum, max or min. Histograms give their mean. Raises Invalid."""
+    become rises per second of the time between their points (a fall is a restart from zero; a gap gives nothing). Then
+    series are combined by `combine`: avg, sum, max or min. Histograms give their mean. Raises Invalid."""
     if combine not in OVER:
         raise Invalid(f"{combine!r} is no way to combine series.", "One of: " + ", ".join(OVER))
     steps = (end - start).total_seconds() / max(step_seconds, 1)
@@ -86,8 +116,9 @@ def over_time(
     grouped = "".join(f", g{number}" for number in range(len(groups)))
     rows = current().query(
         f"""with told as (
-              select series, at_ns, kind, cumulative, value, count, sum{keys},
-                lag(value) over w as value_before, lag(count) over w as count_before, lag(sum) over w as sum_before
+              select series, at_ns, start_ns, kind, cumulative, value, count, sum{keys},
+                lag(at_ns) over w as at_before, lag(value) over w as value_before,
+                lag(count) over w as count_before, lag(sum) over w as sum_before
               from points where name = ? and at_ns >= ? and at_ns < ? and {where}
               window w as (partition by series order by at_ns)),
             rises as (
@@ -97,11 +128,14 @@ def over_time(
                 case when kind = 'histogram' and cumulative then sum - sum_before else sum end as summed,
                 case when kind = 'counter' and value_before is null then null
                      when kind = 'counter' and value < value_before then value
-                     when kind = 'counter' then value - value_before else value end as risen
+                     when kind = 'counter' then value - value_before else value end as risen,
+                case when kind = 'counter' and (value_before is null or value is null) then null
+                     when kind = 'counter' then (at_ns - at_before) / 1e9
+                     when kind = 'delta' then (at_ns - coalesce(start_ns, at_before)) / 1e9 end as seconds
               from told),
             per_series as (
               select series, step{grouped},
-                case when any_value(kind) in ('counter', 'delta') then sum(risen) / {step_seconds}
+                case when any_value(kind) in ('counter', 'delta') then sum(risen) / nullif(sum(seconds), 0)
                      when any_value(kind) in ('histogram', 'summary') then sum(summed) / nullif(sum(calls), 0)
                      else avg(value) end as value
               from rises where at_ns >= {first} group by series, step{grouped})
@@ -121,13 +155,18 @@ def over_time(
 
 
 def by_minute(
-    start: datetime, end: datetime, clients: Clients = None, alive: timedelta | None = None, **equals: str | None
+    start: datetime,
+    end: datetime,
+    clients: Clients = None,
+    alive: timedelta | None = None,
+    step: int = 1,
+    narrow: Mapping[str, str | None] | None = None,
 ) -> list[Minute]:
-    """Every metric of infrastructure (`vocabulary.NAMES`), by minute, place and part, for the whole estate in one
-    question. 1. The series, so that labels are read once for each; 2. their points, gauges averaged, counters as rises
-    per second, histograms as rises of count and sum; 3. over the series of a part. `alive`: only series that told
-    something so shortly before the end."""
-    where, parameters = _narrow(clients, equals)
+    """Every metric of infrastructure (`vocabulary.NAMES`), by `step` minutes, place and part, for the whole estate in
+    one question. 1. The series, so that labels are read once for each; 2. their points, gauges averaged, counters as
+    rises per second, histograms as rises of count and sum; 3. over the series of a part. `alive`: only series that
+    told something so shortly before the end. `narrow`: only of these places."""
+    where, parameters = _narrow(clients, narrow or {})
     modes = "true"
     wanted: list[Any] = []
     for mode, names in MODES.items():
@@ -151,14 +190,14 @@ def by_minute(
               from points p join known k on p.series = k.series where p.at_ns >= ? and p.at_ns < ?
               window w as (partition by p.series order by p.at_ns)),
             steps as (
-              select *, at_ns // {MINUTE_NS} as minute,
+              select *, at_ns // {step * MINUTE_NS} * {int(step)} as minute,
                 case when kind = 'counter' and value_before is null then null
                      when kind = 'counter' and value < value_before then value
                      when kind = 'counter' then value - value_before
                      when kind = 'delta' then value else null end as risen,
                 case when kind = 'counter' and (value_before is null or value is null) then null
                      when kind = 'counter' then (at_ns - at_before) / 1e9
-                     when kind = 'delta' then (at_ns - start_ns) / 1e9 else null end as seconds,
+                     when kind = 'delta' then (at_ns - coalesce(start_ns, at_before)) / 1e9 end as seconds,
                 case when kind = 'histogram' and cumulative and (count_before is null or count < count_before) then null
                      when kind = 'histogram' and cumulative then count - count_before else count end as calls,
                 case when kind = 'histogram' and cumulative and (count_before is null or count < count_before) then null
