@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ Position = tuple[int, int]
 
 
 class Journal:
-    """One writer. Files `NAME.0`, `NAME.1`, … in the order of appends; a file goes once all of it is committed."""
+    """Files `NAME.0`, `NAME.1`, … in the order of appends; a file goes once all of it is committed. One thread appends
+    while another tells what is done."""
 
     def __init__(self, base: Path) -> None:
         self._base = base
@@ -34,6 +36,7 @@ class Journal:
         self._number = self._segments[-1] + 1 if self._segments else 0
         self._file: int | None = None
         self._size = 0
+        self._lock = threading.Lock()
 
     def _files(self) -> list[Path]:
         return [one for one in self._base.parent.glob(self._base.name + ".*") if one.suffix[1:].isdigit()]
@@ -43,13 +46,17 @@ class Journal:
 
     def append(self, tables: Sequence[Any]) -> Position:
         """Returns when the tables are durable. Raises OSError; then none of them is kept."""
-        if self._file is None or self._size > SEGMENT_BYTES:
-            self._next()
-        assert self._file is not None
         parts: list[Any] = []
         for table in tables:
             payload = _as_stream(table)
             parts += [_HEAD.pack(MARK, len(payload), zlib.crc32(payload)), payload]
+        with self._lock:
+            return self._appended(parts)
+
+    def _appended(self, parts: list[Any]) -> Position:
+        if self._file is None or self._size > SEGMENT_BYTES:
+            self._next()
+        assert self._file is not None
         size = sum(len(part) for part in parts)
         try:
             written = os.writev(self._file, parts)
@@ -79,7 +86,10 @@ class Journal:
 
     def done(self, position: Position) -> None:
         """Everything up to here is committed."""
-        number, offset = position
+        with self._lock:
+            self._done(*position)
+
+    def _done(self, number: int, offset: int) -> None:
         for segment in [one for one in self._segments if one < number]:
             self._path(segment).unlink(missing_ok=True)
             self._segments.remove(segment)

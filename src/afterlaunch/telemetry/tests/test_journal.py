@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -174,3 +175,22 @@ def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.Mo
     ends[-1].result(5)
     buffer.close()
     assert sorted(shelf.numbers) == list(range(7))
+
+
+def test_appending_while_others_are_done_loses_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    positions: queue.Queue[tuple[int, int] | None] = queue.Queue()
+
+    def finish() -> None:
+        while (position := positions.get()) is not None:
+            journal.done(position)
+
+    other = threading.Thread(target=finish)
+    other.start()
+    for number in range(300):
+        positions.put(journal.append([table(number)]))
+    positions.put(None)
+    other.join(10)
+    assert not other.is_alive()
+    journal.append([table(300)])
+    assert [one["number"].to_pylist() for one in Journal(tmp_path / "j").kept()][-1] == [300]
