@@ -26,8 +26,8 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[stores.Store]:
-    made = stores.open_store(tmp_path / "t.duckdb")
+def store(place: Path | str) -> Iterator[stores.Store]:
+    made = stores.open_store(place)
     tables.prepare(made)
     with clock.frozen(NOW):
         yield made

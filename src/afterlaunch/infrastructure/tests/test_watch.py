@@ -34,8 +34,8 @@ STEP = 30
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[stores.Store]:
-    made = stores.open_store(tmp_path / "t.duckdb")
+def store(place: Path | str) -> Iterator[stores.Store]:
+    made = stores.open_store(place)
     tables.prepare(made)
     yield made
     stores.close_store()

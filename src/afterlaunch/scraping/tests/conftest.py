@@ -9,11 +9,12 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock, settings
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.signals import tables
+from afterlaunch.telemetry.tests.places import place, places  # noqa: F401
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[stores.Store]:
-    made = stores.open_store(tmp_path / "t.duckdb")
+def store(place: Path | str) -> Iterator[stores.Store]:
+    made = stores.open_store(place)
     tables.prepare(made)
     yield made
     stores.close_store()

@@ -25,9 +25,9 @@ JSON = "application/json"
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+def browser(place: Path | str) -> Iterator[Browser]:
     """Of somebody who may see the client acme alone."""
-    tables.prepare(stores.open_store(tmp_path / "t.duckdb"))
+    tables.prepare(stores.open_store(place))
     acme = Client.objects.create(slug="acme", name="Acme", created_at=NOW)
     user = User.objects.create_user("mate@acme.example", "Mate")
     Grant.objects.create(user=user, role="viewer", client=acme)
