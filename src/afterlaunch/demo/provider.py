@@ -1,7 +1,9 @@
-"""A simulated provider that speaks the wire formats of OpenAI chat completions and Anthropic messages.
+"""A simulated provider that speaks the wire formats of OpenAI (chat completions, whole responses, embeddings) and of
+Anthropic messages.
 
-Its answers depend on the system prompt: after the bad one they are long, slow and often refused. It keeps its own
-bill, computed call by call with the price library's own arithmetic: what our spend must come out equal to.
+Its answers depend on the system prompt: after the bad one they are long, slow and often refused. Offered tools, a model
+calls the first one, once. It keeps its own bill, computed call by call with the price library's own arithmetic: what
+our spend must come out equal to.
 """
 
 from __future__ import annotations
@@ -9,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 from genai_prices import Usage, calc_price
 
-from afterlaunch.demo.wire import chat, messages
-from afterlaunch.demo.wire.answer import Answer, Trouble
+from afterlaunch.demo.wire import chat, embeddings, messages, responses, tools
+from afterlaunch.demo.wire.answer import Answer, ToolCall, Trouble
 from afterlaunch.ground import clock
 
 BAD_PROMPT = "Answer at length, with every caveat you can think of."
@@ -36,6 +40,18 @@ CHAT_TROUBLES: tuple[MakeTrouble, ...] = (chat.rate_limited, chat.rate_limited, 
 MESSAGES_TROUBLES: tuple[MakeTrouble, ...] = (messages.overloaded, messages.rate_limited, messages.server_error)
 
 
+@dataclass(frozen=True)
+class Bill:
+    """One call as the provider charges it. `inputs` includes `cached`; embeddings have no id."""
+
+    response_id: str | None
+    model: str
+    inputs: int
+    cached: int
+    output: int
+    usd: Decimal
+
+
 class Provider:
     """Listens on a loopback port of the system's choice, in a thread of its own. `trouble` is the share of calls
     that it refuses, unbilled, as the real ones do on any day."""
@@ -47,6 +63,7 @@ class Provider:
         self.port = 0
         self.calls, self.streamed, self.refused_calls = 0, 0, 0
         self.billed = Decimal(0)
+        self.bills: deque[Bill] = deque(maxlen=1000)  # the newest
         self._thread = threading.Thread(target=self._run, name="provider", daemon=True)
         self._thread.start()
         if not self._ready.wait(20):
@@ -64,6 +81,8 @@ class Provider:
         asyncio.set_event_loop(self._loop)
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/responses", self._responses)
+        app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_post("/v1/messages", self._messages)
         runner = web.AppRunner(app, access_log=None)
         self._loop.run_until_complete(runner.setup())
@@ -77,7 +96,7 @@ class Provider:
 
     # -- what it says -------------------------------------------------------------------------------------------
 
-    def _answer(self, model: str, bad: bool) -> Answer:
+    def _answer(self, model: str, bad: bool, offered: list[dict[str, Any]] | None = None) -> Answer:
         cached = self._chance.choice((0, 1024, 1024, 1024))
         fresh = self._chance.randrange(150, 600)
         output = self._chance.randrange(700, 1400) if bad else self._chance.randrange(40, 160)
@@ -85,12 +104,19 @@ class Provider:
         text = REFUSED_TEXT if refused else BAD_TEXT if bad else GOOD_TEXT
         self.calls += 1
         made = int(clock.now().timestamp())
-        return Answer(self.calls, DATED.get(model, model), text, fresh + cached, cached, output, refused, made)
+        tool: ToolCall | None = None if refused else tools.call_of(offered or [], self.calls)
+        return Answer(self.calls, DATED.get(model, model), text, fresh + cached, cached, output, refused, made, tool)
 
-    def _bill(self, provider: str, answer: Answer) -> None:
-        usage = Usage(input_tokens=answer.inputs, cache_read_tokens=answer.cached, output_tokens=answer.output)
-        price = calc_price(usage, answer.model, provider_id=provider, genai_request_timestamp=clock.now())
-        self.billed += Decimal(price.total_price)
+    def _bill(self, provider: str, answer: Answer, response_id: str) -> None:
+        self._charge(provider, response_id, answer.model, answer.inputs, answer.cached, answer.output)
+
+    def _charge(
+        self, provider: str, response_id: str | None, model: str, inputs: int, cached: int, output: int
+    ) -> None:
+        usage = Usage(input_tokens=inputs, cache_read_tokens=cached, output_tokens=output)
+        price = calc_price(usage, model, provider_id=provider, genai_request_timestamp=clock.now())
+        self.billed += (usd := Decimal(price.total_price))
+        self.bills.append(Bill(response_id, model, inputs, cached, output, usd))
 
     def _seconds(self, bad: bool) -> float:
         return self._chance.uniform(*(BAD_SECONDS if bad else SECONDS))
@@ -109,8 +135,9 @@ class Provider:
         if failed := self._fails(CHAT_TROUBLES, asked["model"]):
             return failed
         bad = asked["messages"][0]["content"] == BAD_PROMPT
-        answer, seconds = self._answer(asked["model"], bad), self._seconds(bad)
-        self._bill("openai", answer)
+        offered = None if asked.get("stream") or asked["messages"][-1]["role"] == "tool" else asked.get("tools")
+        answer, seconds = self._answer(asked["model"], bad, offered), self._seconds(bad)
+        self._bill("openai", answer, chat.response_id(answer))
         head = chat.headers(answer.number, seconds)
         if asked.get("stream"):
             with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
@@ -118,13 +145,39 @@ class Provider:
         await asyncio.sleep(seconds)
         return web.json_response(chat.document(answer), headers=head)
 
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        asked: dict[str, Any] = await request.json()
+        if asked.get("stream"):
+            return web.json_response({"error": {"message": "No streamed responses are simulated."}}, status=400)
+        if failed := self._fails(CHAT_TROUBLES, asked["model"]):
+            return failed
+        said = asked["input"] if isinstance(asked["input"], list) else []
+        answered = bool(said) and said[-1].get("type") == "function_call_output"
+        bad = asked.get("instructions") == BAD_PROMPT
+        answer, seconds = (
+            self._answer(asked["model"], bad, None if answered else asked.get("tools")),
+            self._seconds(bad),
+        )
+        self._bill("openai", answer, responses.response_id(answer))
+        await asyncio.sleep(seconds)
+        return web.json_response(responses.document(answer, asked), headers=chat.headers(answer.number, seconds))
+
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
+        asked: dict[str, Any] = await request.json()
+        given = asked["input"]
+        texts = [given] if isinstance(given, str) else [str(one) for one in given]
+        self.calls += 1
+        self._charge("openai", None, asked["model"], embeddings.tokens(texts), 0, 0)
+        told = embeddings.document(texts, asked["model"], asked.get("encoding_format") == "base64")
+        return web.json_response(told, headers=chat.headers(self.calls, 0.01))
+
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         asked: dict[str, Any] = await request.json()
         if failed := self._fails(MESSAGES_TROUBLES, asked["model"]):
             return failed
         bad = asked.get("system") == BAD_PROMPT
         answer, seconds = self._answer(asked["model"], bad), self._seconds(bad)
-        self._bill("anthropic", answer)
+        self._bill("anthropic", answer, messages.response_id(answer))
         head = messages.headers(answer.number)
         if asked.get("stream"):
             return await self._stream(request, head, messages.stream(answer), seconds)

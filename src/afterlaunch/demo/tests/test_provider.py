@@ -11,7 +11,7 @@ import pytest
 from tests.real_input import real
 
 from afterlaunch.demo.provider import BAD_PROMPT, BAD_TEXT, GOOD_TEXT, REFUSED_TEXT, Provider
-from afterlaunch.demo.wire import chat, messages
+from afterlaunch.demo.wire import chat, messages, responses
 from afterlaunch.demo.wire.answer import Answer
 
 ASK: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is my order?"}]
@@ -99,6 +99,46 @@ def _recorded(provider: str, api: str) -> list[str]:
         rows = [orjson.loads(line) for line in lines]
     wanted = [row for row in rows if row["provider"] == provider and row["api"] == api and row["status"] == 200]
     return [row["response_body"] for row in wanted if row["streaming"] and row["response_body_encoding"] == "utf8"]
+
+
+def test_a_model_that_is_offered_a_tool_calls_it_once(provider: Provider) -> None:
+    schema = {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}
+    function = {"name": "find_order", "parameters": schema}
+    asked: dict[str, Any] = {"model": "gpt-4o-mini", "tools": [{"type": "function", "function": function}]}
+    first = _openai(provider).chat.completions.create(messages=ASK, **asked).choices[0]
+    assert first.finish_reason == "tool_calls" and first.message.tool_calls
+    (call,) = first.message.tool_calls
+    assert orjson.loads(call.function.arguments) == {"order": "A-17"}
+    answered = [*ASK, first.message, {"role": "tool", "tool_call_id": call.id, "content": "on its way"}]
+    assert _openai(provider).chat.completions.create(messages=answered, **asked).choices[0].message.content
+
+
+def test_responses_and_embeddings_are_read_by_the_sdk_and_billed(provider: Provider) -> None:
+    client = _openai(provider)
+    offered: Any = [{"type": "function", "name": "find_order", "parameters": {}, "strict": False}]
+    told = client.responses.create(model="gpt-4o-mini", input="Where is my order?", tools=offered)
+    assert told.output[0].type == "function_call" and told.usage and not told.output_text
+    result: Any = {"type": "function_call_output", "call_id": told.output[0].call_id, "output": "on its way"}
+    told = client.responses.create(model="gpt-4o-mini", input=[result], tools=offered)
+    assert told.output_text in (GOOD_TEXT, "") and told.usage
+    vectors = client.embeddings.create(model="text-embedding-3-small", input=["one", "two"]).data
+    plain = client.embeddings.create(model="text-embedding-3-small", input="one", encoding_format="float").data
+    assert vectors[0].embedding == pytest.approx(plain[0].embedding) and len(vectors) == 2
+    assert [bill.response_id for bill in provider.bills][1:] == [told.id, None, None]
+    assert sum(bill.usd for bill in provider.bills) == provider.billed and provider.calls == 4
+    assert (provider.bills[1].inputs, provider.bills[1].output) == (told.usage.input_tokens, told.usage.output_tokens)
+
+
+def test_a_recorded_response_has_the_fields_of_ours() -> None:
+    with gzip.open(real("data/llm-wire-cassettes/wire.jsonl.gz"), "rt") as lines:
+        rows = [orjson.loads(line) for line in lines]
+    wanted = [row for row in rows if (row["provider"], row["api"], row["streaming"]) == ("openai", "responses", False)]
+    told = [orjson.loads(row["response_body"]) for row in wanted if row["status"] == 200]
+    recorded = [one for one in told if one.get("object") == "response" and one["status"] == "completed"]
+    ours = responses.document(ANSWER, {})
+    assert set.intersection(*map(set, recorded)) <= set(ours) <= set.union(*map(set, recorded))
+    usage = [one["usage"] for one in recorded]
+    assert set.intersection(*map(set, usage)) <= set(ours["usage"]) <= set.union(*map(set, usage))
 
 
 def test_chat_chunks_have_the_fields_of_recorded_ones() -> None:

@@ -12,6 +12,15 @@ _PIECES = re.compile(r"\s*\S+")
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """`arguments`: JSON text, as models write it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """`inputs` includes `cached`; `created` in Unix seconds; `number` makes the ids."""
 
@@ -23,6 +32,7 @@ class Answer:
     output: int
     refused: bool
     created: int
+    tool: ToolCall | None = None
 
     @property
     def pieces(self) -> list[str]:

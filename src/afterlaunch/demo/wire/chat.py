@@ -37,9 +37,13 @@ def usage(answer: Answer) -> dict[str, Any]:
     }
 
 
+def response_id(answer: Answer) -> str:
+    return f"chatcmpl-demo{answer.number:08d}"
+
+
 def _head(answer: Answer, kind: str) -> dict[str, Any]:
     return {
-        "id": f"chatcmpl-demo{answer.number:08d}",
+        "id": response_id(answer),
         "object": kind,
         "created": answer.created,
         "model": answer.model,
@@ -49,11 +53,14 @@ def _head(answer: Answer, kind: str) -> dict[str, Any]:
 
 
 def _finish(answer: Answer) -> str:
-    return "content_filter" if answer.refused else "stop"
+    return "content_filter" if answer.refused else "tool_calls" if answer.tool else "stop"
 
 
 def document(answer: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
+    if call := answer.tool:
+        function = {"name": call.name, "arguments": call.arguments}
+        message |= {"content": None, "tool_calls": [{"id": call.id, "type": "function", "function": function}]}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(answer)}
     return {**_head(answer, "chat.completion"), "choices": [choice], "usage": usage(answer)}
 

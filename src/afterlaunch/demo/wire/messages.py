@@ -28,6 +28,10 @@ def usage(answer: Answer, output: int) -> dict[str, Any]:
     }
 
 
+def response_id(answer: Answer) -> str:
+    return f"msg_demo{answer.number:020d}"
+
+
 def _stop(answer: Answer) -> str:
     return "refusal" if answer.refused else "end_turn"
 
@@ -35,7 +39,7 @@ def _stop(answer: Answer) -> str:
 def document(answer: Answer) -> dict[str, Any]:
     return {
         "model": answer.model,
-        "id": f"msg_demo{answer.number:020d}",
+        "id": response_id(answer),
         "type": "message",
         "role": "assistant",
         "content": [{"type": "text", "text": answer.text}],
