@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export AFTERLAUNCH_DATA := $(CURDIR)/.demo/test-data
 
-.PHONY: demo test check clean
+.PHONY: demo test check recipes clean
 
 # Makes .venv, with the system package that Debian keeps venv in where it may, then installs our package with its
 # extra $(1), counting what comes.
@@ -48,9 +48,14 @@ check: .venv/dev.stamp
 test: .venv/dev.stamp .demo/chromium.stamp check
 	$(BIN)/python -m pytest -n 2
 
+# The recipes of docs/recipes with the real libraries, each in an environment of its own (about 2 GB, some minutes).
+recipes: .venv/dev.stamp
+	$(BIN)/python -m tests.recipes.install
+	$(BIN)/python -m pytest tests/recipes
+
 # ONCE=1 plays it once and checks it; ARGS passes more flags: make demo ARGS="--port 9000"
 demo: .venv/demo.stamp
 	@env -u AFTERLAUNCH_DATA $(BIN)/python -m afterlaunch demo $(if $(ONCE),--once) $(ARGS)
 
 clean:
-	rm -rf .venv .demo
+	rm -rf .venv .demo .recipes

@@ -16,7 +16,7 @@ from afterlaunch.app.menu import MENU
 from afterlaunch.ground.settings import SETTINGS
 from tests.tools.docs import DOCS, ROOT, commands, current
 
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *DOCS.glob("recipes/*.md")])
 TEXTS = {page: page.read_text() for page in [*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md"]}
 ALL = "\n".join(text for page, text in TEXTS.items() if page.name != "CHANGELOG.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)

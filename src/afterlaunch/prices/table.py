@@ -26,6 +26,14 @@ PROVIDERS = {  # ours -> the table's, where they differ
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
 }
+PREFIXES = {  # what LiteLLM writes in front of a model's name -> the table's, where they differ
+    "azure_ai": "azure",
+    "bedrock": "aws",
+    "gemini": "google",
+    "moonshot": "moonshotai",
+    "vertex_ai": "google",
+    "xai": "x-ai",
+}
 KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output", "reasoning")
 
 
@@ -58,10 +66,11 @@ _one_of_each: dict[str, Rates] = {}  # hours with the same price share one objec
 
 @lru_cache(maxsize=4096)
 def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
+    prefix, _, plain = model.partition("/")
     try:
         owner, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
-        return None
+        return _rates(provider, plain, hour) if PREFIXES.get(prefix, prefix) == provider and plain else None
     price = found.get_prices(hour)
     if price.input_mtok is None:
         return None

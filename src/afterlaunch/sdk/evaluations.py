@@ -26,25 +26,28 @@ def feedback(
     *,
     label: str | None = None,
     comment: str | None = None,
-    name: str = "user_feedback",
+    name: str | None = None,
+    document: str | None = None,
     reference: str | None = None,
     response_id: str | None = None,
     call_id: str | None = None,
 ) -> None:
     """One judgement, e.g. `score=1.0` or `label="wrong"`. Of the current span, or of what `reference`, the provider's
-    `response_id` or the gateway's `afterlaunch-call-id` names.
+    `response_id` or the gateway's `afterlaunch-call-id` names. Of a `document` that a look-up found, how relevant it
+    was. `name` says what is judged: user_feedback, of a document relevance.
 
     Raises ValueError when it says nothing, or when `reference` is no traceparent.
     """
     if score is None and not label and not comment:
         raise ValueError("feedback needs a score, a label or a comment")
     told = {
-        "gen_ai.evaluation.name": name,
+        "gen_ai.evaluation.name": name or ("relevance" if document else "user_feedback"),
         "gen_ai.evaluation.score.value": None if score is None else float(score),
         "gen_ai.evaluation.score.label": label,
         "gen_ai.evaluation.explanation": comment,
         "gen_ai.response.id": response_id,
         "afterlaunch.call_id": call_id,
+        "afterlaunch.document.id": document,
     }
     record = LogRecord(
         context=None if reference is None else _at(reference),

@@ -22,7 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from .content import is_content, is_content_event
+from .content import is_content_event, without_content
 
 log = logging.getLogger("afterlaunch")
 _THREAD = threading.local()
@@ -144,9 +144,9 @@ class Logs(OTLPLogExporter):
 def _span(span: ReadableSpan, place: Resource | None, bare: bool) -> ReadableSpan:
     attributes, events = span.attributes, span.events
     if bare:
-        attributes = _without_content(attributes)
+        attributes = without_content(attributes)
         events = [
-            Event(one.name, _without_content(one.attributes), one.timestamp)
+            Event(one.name, without_content(one.attributes), one.timestamp)
             for one in events
             if not is_content_event(one.name)
         ]
@@ -177,12 +177,8 @@ def _record(record: ReadableLogRecord, place: Resource | None, bare: bool) -> Re
             severity_text=told.severity_text,
             severity_number=told.severity_number,
             body=None if content else told.body,
-            attributes=_without_content(told.attributes),
+            attributes=without_content(told.attributes),
             event_name=told.event_name,
         )
     resource = record.resource if place is None else record.resource.merge(place)
     return dataclasses.replace(record, log_record=told, resource=resource)
-
-
-def _without_content(attributes: Any) -> dict[str, Any]:
-    return {key: value for key, value in (attributes or {}).items() if not is_content(key)}

@@ -49,21 +49,32 @@ class Retrieval:
         told = [_document(one) for _, one in zip(range(MOST_DOCUMENTS), found, strict=False)]
         self.span.set_attribute("gen_ai.retrieval.documents", json.dumps(told, default=_plain))
 
+    def relevant(self, ids: Iterable[str] | Mapping[str, float]) -> None:
+        """Which documents would have been right, where that is known: ids, or ids with their gain."""
+        told = dict(ids) if isinstance(ids, Mapping) else list(ids)
+        self.span.set_attribute("afterlaunch.retrieval.relevant_ids", json.dumps(told, default=_plain))
+
     def cache(self, hit: bool) -> None:
         """Whether the answer came from a cache of your own. Untold is unknown, not a miss."""
         self.span.set_attribute("retrieval.cache.hit", hit)
 
 
 def retrieval(
-    query: str | None = None, *, source: str | None = None, index_version: object = None, top_k: int | None = None
+    query: str | None = None,
+    *,
+    source: str | None = None,
+    top_k: int | None = None,
+    index_version: object = None,
+    index_updated_at: object = None,
 ) -> Scope[Retrieval]:
-    """One look-up in the index or store `source`."""
+    """One look-up in the index or store `source`. `index_updated_at`: a datetime or RFC 3339."""
     attributes = {
         "gen_ai.operation.name": "retrieval",
         "gen_ai.data_source.id": source,
         "gen_ai.retrieval.query.text": query,
         "gen_ai.retrieval.top_k": top_k,
         "retrieval.index.version": None if index_version is None else _text(index_version),
+        "retrieval.index.updated_at": None if index_updated_at is None else _text(index_updated_at),
     }
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,20 +109,26 @@ def test_agents_and_tools_are_spans_of_the_conventions(seen: Seen) -> None:
 
 def test_a_retrieval_tells_ids_scores_and_ages_never_text(seen: Seen) -> None:
     updated = datetime(2026, 11, 1, tzinfo=UTC)
-    with afterlaunch.retrieval("late order", source="handbook", index_version=7, top_k=3) as found:
+    made = "2026-10-01T00:00:00Z"
+    with afterlaunch.retrieval(
+        "late order", source="handbook", index_version=7, index_updated_at=made, top_k=3
+    ) as found:
         found.documents([{"id": "d1", "score": 0.9, "updated_at": updated, "text": "hush"}, "d2"])
         found.cache(hit=False)
+        found.relevant({"d1": 1, "d3": 0.5})
     told = seen["retrieval handbook"]
     assert json.loads(told.pop("gen_ai.retrieval.documents")) == [
         {"id": "d1", "score": 0.9, "updated_at": "2026-11-01T00:00:00+00:00"},
         {"id": "d2"},
     ]
+    assert json.loads(told.pop("afterlaunch.retrieval.relevant_ids")) == {"d1": 1, "d3": 0.5}
     assert told == {
         "gen_ai.operation.name": "retrieval",
         "gen_ai.data_source.id": "handbook",
         "gen_ai.retrieval.query.text": "late order",
         "gen_ai.retrieval.top_k": 3,
         "retrieval.index.version": "7",
+        "retrieval.index.updated_at": made,
         "retrieval.cache.hit": False,
     }
 
@@ -150,7 +156,14 @@ def test_feedback_that_says_nothing_or_points_nowhere_is_a_mistake_of_the_caller
         afterlaunch.feedback(1, reference="yesterday")
 
 
-def test_later_feedback_is_tied_to_the_span_it_judges(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_is_judged_by_its_relevance(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    (record,) = told(monkeypatch, lambda: afterlaunch.feedback(1, document="d1"))
+    assert record.attributes["gen_ai.evaluation.name"] == "relevance"
+    assert record.attributes["afterlaunch.document.id"] == "d1"
+
+
+def told(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], None]) -> list[Any]:
+    """The log records of a deed."""
     records: list[Any] = []
 
     class Provider:
@@ -158,11 +171,19 @@ def test_later_feedback_is_tied_to_the_span_it_judges(seen: Seen, monkeypatch: p
             return type("Logger", (), {"emit": staticmethod(records.append)})
 
     monkeypatch.setattr(evaluations, "get_logger_provider", Provider)
+    deed()
+    return records
+
+
+def test_later_feedback_is_tied_to_the_span_it_judges(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     with seen.tracer.start_as_current_span("answer") as span:
         shown = afterlaunch.reference()
-    with afterlaunch.context(tenant="acme"), seen.tracer.start_as_current_span("another request"):
-        afterlaunch.feedback(1, label="helpful", comment="thanks", reference=shown, response_id="chatcmpl-1")
-    (record,) = records
+
+    def later() -> None:
+        with afterlaunch.context(tenant="acme"), seen.tracer.start_as_current_span("another request"):
+            afterlaunch.feedback(1, label="helpful", comment="thanks", reference=shown, response_id="chatcmpl-1")
+
+    (record,) = told(monkeypatch, later)
     assert record.event_name == "gen_ai.evaluation.result"
     assert (record.trace_id, record.span_id) == (span.get_span_context().trace_id, span.get_span_context().span_id)
     assert record.attributes == {

@@ -169,7 +169,7 @@ def test_content_can_stay_at_home(receiver: Received, run: Run) -> None:
     with trace.get_tracer("app").start_as_current_span("chat") as span:
         span.set_attributes({{"gen_ai.input.messages": "hush", "gen_ai.prompt.0.content": "hush",
             "llm.input_messages.0.message.content": "hush", "output.value": "hush",
-            "retrieval.documents.0.document.content": "hush",
+            "retrieval.documents.0.document.content": "hush", "gen_ai.task.input": "hush",
             "gen_ai.prompt.name": "greeting", "gen_ai.usage.input_tokens": 3}})
         span.add_event("gen_ai.choice", {{"message": "hush"}})
         get_logger_provider().get_logger("app").emit(LogRecord(event_name="gen_ai.user.message", body="hush"))
