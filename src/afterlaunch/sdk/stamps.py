@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from opentelemetry import context as current
+from opentelemetry import trace
 
 from .scope import Scope
 
@@ -38,8 +39,8 @@ def context(
     prompt_version: object = None,
     transaction: object = None,
 ) -> Scope[None]:
-    """For `with`, or above a function. What is None stays as it was outside; an attribute that an instrumentation
-    sets by itself stands."""
+    """For `with`, or above a function. What is None stays as it was outside; what an instrumentation says of a span
+    itself stands, for the spans below it too."""
     told = {
         "tenant": tenant,
         "user": user,
@@ -56,13 +57,34 @@ def context(
 
 @contextmanager
 def _within(given: Mapping[str, str]) -> Iterator[None]:
-    token = current.attach(current.set_value(KEY, {**held(), **given}))
+    said = ({**held(), **given}, trace.get_current_span())
+    token = current.attach(current.set_value(KEY, said))
     try:
         yield
     finally:
         current.detach(token)
 
 
-def held(within: current.Context | None = None) -> Mapping[str, str]:
-    """Attributes that hold here. An instrumentation may start spans in a context of its own: then the current one."""
-    return cast(Mapping[str, str], current.get_value(KEY, within) or current.get_value(KEY) or {})
+def _said(within: current.Context | None) -> tuple[Mapping[str, str], trace.Span]:
+    """What was said last, and the span it was said in. An instrumentation may start spans in a context of its own:
+    then what is said in the current one."""
+    found = current.get_value(KEY, within) or current.get_value(KEY)
+    return cast("tuple[Mapping[str, str], trace.Span]", found or ({}, trace.INVALID_SPAN))
+
+
+def held() -> Mapping[str, str]:
+    """The attributes that hold here."""
+    return _said(None)[0]
+
+
+def stamps(within: current.Context | None) -> Mapping[str, str]:
+    """The attributes of a span that starts in this context: what is nearest, what was said or what its parent has.
+
+    A parent that started later than that was said carries it already, unless it knew better: the agent that took over.
+    """
+    said, place = _said(within)
+    parent = trace.get_current_span(within)
+    if parent is place:
+        return said
+    its: Mapping[str, str] = getattr(parent, "attributes", None) or {}
+    return {**said, **{name: its[name] for name in ATTRIBUTES.values() if name in its}}

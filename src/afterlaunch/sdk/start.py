@@ -157,10 +157,14 @@ def _start(target: _Target, place: dict[str, str], bare: bool, metrics: bool, lo
 
 
 def _resource(place: dict[str, str]) -> Resource:
-    """Of providers of our own. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME are in it; `place` comes first."""
+    """Of providers of our own: that of the tracer provider that is set, if there is one, else from OTEL_*; `place`
+    comes first."""
+    from opentelemetry import trace
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
 
-    found = Resource.create(place)
+    provider = trace.get_tracer_provider()
+    found = (provider.resource if isinstance(provider, TracerProvider) else Resource.create()).merge(Resource(place))
     service = str(found.attributes.get("service.name", ""))
     if service.startswith("unknown_service"):
         if "afterlaunch.system" not in place:

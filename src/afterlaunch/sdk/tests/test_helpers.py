@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -194,3 +195,23 @@ def test_later_feedback_is_tied_to_the_span_it_judges(seen: Seen, monkeypatch: p
         "gen_ai.evaluation.explanation": "thanks",
         "gen_ai.response.id": "chatcmpl-1",
     }
+
+
+def test_the_agent_that_took_over_is_told_on_the_spans_below_it(seen: Seen) -> None:
+    with afterlaunch.context(agent="desk", tenant="acme"), seen.tracer.start_as_current_span("workflow"):
+        with seen.tracer.start_as_current_span("agent") as span:
+            span.set_attribute("gen_ai.agent.name", "billing")
+            seen.step("call of billing")
+            with afterlaunch.context(agent="clerk"):
+                seen.step("call of clerk")
+        seen.step("call of desk")
+    told = [seen[name]["gen_ai.agent.name"] for name in ("call of billing", "call of clerk", "call of desk")]
+    assert told == ["billing", "clerk", "desk"] and seen["call of billing"]["tenant.id"] == "acme"
+
+
+def test_a_span_that_starts_elsewhere_takes_after_its_parent(seen: Seen) -> None:
+    """As callbacks do in a thread of their own."""
+    with afterlaunch.context(tenant="acme"), seen.tracer.start_as_current_span("request") as parent:
+        pass
+    seen.tracer.start_span("later", context=trace.set_span_in_context(parent)).end()
+    assert seen["later"] == {"tenant.id": "acme"}
