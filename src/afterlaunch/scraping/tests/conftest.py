@@ -13,7 +13,7 @@ from afterlaunch.telemetry.tests.places import place, places  # noqa: F401
 
 
 @pytest.fixture
-def store(place: Path | str) -> Iterator[stores.Store]:
+def store(place: Path | str) -> Iterator[stores.Store]:  # noqa: F811
     made = stores.open_store(place)
     tables.prepare(made)
     yield made
