@@ -121,7 +121,113 @@ def targets() -> str:
     return table(("tier", *grades), [(tier, *(words(MATRIX[tier, grade]) for grade in grades)) for tier in tiers])
 
 
+DIALECT_NAMES = {
+    "genai": "current",
+    "genai_old": "older",
+    "openinference": "OpenInference",
+    "traceloop": "OpenLLMetry",
+    "langfuse": "Langfuse",
+    "vercel": "AI SDK",
+    "others": "others",
+}
+WHERE = {"entry": "SERVER and CONSUMER spans only", "claude_code": "Claude Code's spans only"}
+
+
+def _source(one: Any) -> str:
+    """One attribute as the reader finds it in a span."""
+    marks = [f"at `{one.path}` of its JSON"] if one.path else []
+    marks += [f"in {one.unit}"] if one.unit else []
+    marks += [WHERE[one.where]] if one.where else []
+    marks += ["stands in"] if one.stands_in else []
+    return f"`{one.key}`" + (f" ({'; '.join(marks)})" if marks else "")
+
+
+def mapping() -> str:
+    from afterlaunch.telemetry.conventions.fields import FIELDS
+    from afterlaunch.telemetry.conventions.table import DIALECTS
+
+    rows = []
+    for one in FIELDS:
+        told = []
+        for dialect in DIALECTS:
+            sources = [_source(source) for source in one.sources if source.dialect == dialect]
+            told += [f"{DIALECT_NAMES[dialect]}: {', '.join(sources)}"] if sources else []
+        flags = " Two that differ are flagged." if one.conflicts else ""
+        rows.append((f"`{one.name}`", one.read.value, one.told + flags, "<br>".join(told)))
+    return table(("field", "read as", "what it is", "from, in order"), rows)
+
+
+def resource_mapping() -> str:
+    from afterlaunch.telemetry.conventions.fields import RESOURCE
+
+    rows = [(f"`{name}`", ", ".join(f"`{key}`" for key in keys)) for name, keys in RESOURCE.items()]
+    return table(("field", "from, in order"), rows)
+
+
+def words_of(words: dict[str, str]) -> list[Row]:
+    kinds: dict[str, list[str]] = {}
+    for word, kind in words.items():
+        kinds.setdefault(kind, []).append(word)
+    return [(f"`{kind}`", ", ".join(f"`{word}`" for word in found)) for kind, found in kinds.items()]
+
+
+def span_kinds() -> str:
+    from afterlaunch.telemetry.conventions.kinds import SOURCES
+
+    rows = []
+    for field, words in SOURCES:
+        rows += [(f"`{field}`", *row) for row in words_of(dict(words))]
+    return table(("told by", "kind", "words"), rows)
+
+
+def finish_words() -> str:
+    from afterlaunch.telemetry.conventions.words import FINISH
+
+    return table(("reason", "words"), words_of(FINISH))
+
+
+def provider_words() -> str:
+    from afterlaunch.telemetry.conventions.words import PROVIDERS
+
+    return table(("provider", "other words"), words_of(PROVIDERS))
+
+
+def usage_shapes() -> str:
+    from afterlaunch.telemetry.conventions.native import SHAPES
+
+    def inside(yes: bool) -> str:
+        return "inside" if yes else "apart"
+
+    rows = [
+        (one.name, ", ".join(f"`{mark}`" for mark in one.marks), inside(one.cache_inside), inside(one.reasoning_inside))
+        for one in SHAPES
+    ]
+    return table(("shape", "known by", "cached tokens", "reasoning"), rows)
+
+
+def error_kinds() -> str:
+    from afterlaunch.telemetry.conventions.errors import FAULTS
+
+    return table(("kind", "fault"), [(f"`{kind}`", fault) for kind, fault in FAULTS.items()])
+
+
+def mapping_version() -> str:
+    from afterlaunch.telemetry.conventions.fields import MAPPING_VERSION
+
+    return (
+        f"Version of the mapping: {MAPPING_VERSION}; every span keeps the one it was mapped with (`mapping_version`)."
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "mapping": mapping,
+    "mapping_version": mapping_version,
+    "resource_mapping": resource_mapping,
+    "span_kinds": span_kinds,
+    "finish_words": finish_words,
+    "provider_words": provider_words,
+    "usage_shapes": usage_shapes,
+    "error_kinds": error_kinds,
     "settings": settings,
     "commands": command_table,
     "api": api,

@@ -35,14 +35,23 @@ PREFIXES = {  # what LiteLLM writes in front of a model's name -> the table's, w
     "xai": "x-ai",
 }
 KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output", "reasoning")
+OVERLAYS = {  # parts of the input or the output that may have a rate of their own: what they replace
+    "in_audio": ("input_audio_mtok", "input"),
+    "in_image": ("input_image_mtok", "input"),
+    "in_video": ("input_video_mtok", "input"),
+    "out_audio": ("output_audio_mtok", "output"),
+    "out_image": ("output_image_mtok", "output"),
+}
 
 
 @dataclass(frozen=True)
 class Tier:
-    """From more than `above` input tokens on, every token of the call costs these pico-USD (None: not known)."""
+    """From more than `above` input tokens on, every token of the call costs these pico-USD (None: not known); a token
+    of `more` so many pico-USD more (or less) than the one it stands for."""
 
     above: int
     pico: dict[str, int | None]
+    more: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
         return None
     starts = sorted({-1, *(tier.start for value in vars(price).values() for tier in _tiers(value))})
     assumed: set[str] = set()
-    tiers = tuple(Tier(above, _at(price, above, assumed)) for above in starts)
+    tiers = tuple(_tier(price, above, assumed) for above in starts)
     made = Rates(f"{SOURCE} {owner.id}/{found.id}", tiers, frozenset(assumed))
     return _one_of_each.setdefault(repr((made.name, tiers, sorted(assumed))), made)
 
@@ -85,20 +94,29 @@ def _tiers(value: Any) -> list[Any]:
     return list(value.tiers) if isinstance(value, TieredPrices) else []
 
 
+def _tier(price: ModelPrice, above: int, assumed: set[str]) -> Tier:
+    pico = _at(price, above, assumed)
+    more = {}
+    for name, (own, instead) in OVERLAYS.items():
+        rate, base = _pick(getattr(price, own, None), above), pico[instead]
+        more[name] = 0 if rate is None or base is None else rate - base
+    return Tier(above, pico, more)
+
+
+def _pick(value: Decimal | TieredPrices | None, above: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, TieredPrices):
+        value = next((tier.price for tier in reversed(value.tiers) if above >= tier.start), value.base)
+    return int(value * 1_000_000)
+
+
 def _at(price: ModelPrice, above: int, assumed: set[str]) -> dict[str, int | None]:
     """Each kind's rate in the tier; what has no rate of its own takes one as the spend rules say."""
-
-    def pick(value: Decimal | TieredPrices | None) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, TieredPrices):
-            value = next((tier.price for tier in reversed(value.tiers) if above >= tier.start), value.base)
-        return int(value * 1_000_000)
-
-    base, output = pick(price.input_mtok), pick(price.output_mtok)
-    read, write = pick(price.cache_read_mtok), pick(price.cache_write_mtok)
-    write_1h = pick(getattr(price, "cache_write_1h_mtok", None))
-    reasoning = pick(getattr(price, "output_reasoning_mtok", None))
+    base, output = _pick(price.input_mtok, above), _pick(price.output_mtok, above)
+    read, write = _pick(price.cache_read_mtok, above), _pick(price.cache_write_mtok, above)
+    write_1h = _pick(getattr(price, "cache_write_1h_mtok", None), above)
+    reasoning = _pick(getattr(price, "output_reasoning_mtok", None), above)
     for kind, own in (("cache_read", read), ("cache_write_5m", write), ("cache_write_other", write)):
         if own is None:
             assumed.add(kind)

@@ -101,18 +101,37 @@ class Values:
         """The values at these places, all of them doubles."""
         if not len(places):
             return np.zeros(0, np.float64)
-        windows = np.lib.stride_tricks.sliding_window_view(self._data, 8)
-        return np.ascontiguousarray(windows[self._start[places] + 1]).view("<f8").ravel()
+        unaligned = np.ndarray((len(self._data) - 7,), "<f8", self._buffer, 0, (1,))
+        return unaligned[self._start[places] + 1]
+
+    def starts_with(self, places: Ints, eight: bytes) -> Bools:
+        """Which strings, all of them longer than that, begin with these eight bytes."""
+        if not len(places):
+            return np.zeros(0, bool)
+        unaligned = np.ndarray((len(self._data) - 7,), "<u8", self._buffer, 0, (1,))
+        found: Bools = unaligned[self._start[places] + self._header[places]] == np.frombuffer(eight, "<u8")[0]
+        return found
+
+    def blobs(self, places: Ints) -> Any:
+        """A binary column: the values as they are encoded."""
+        return self._blobs.take(pa.array(places))
 
     def contents(self, places: Ints) -> Any:
         """A binary column: the bytes of strings, arrays, lists and bytes values."""
         return self._bytes.take(pa.array(2 * places + 1))
 
-    def words(self, places: Ints) -> tuple[Ints, list[str | None]]:
-        """(per place the number of its text, the distinct texts; the last is None): for values that repeat."""
+    def distinct(self, places: Ints) -> tuple[Ints, list[Any]]:
+        """(per place the number of its value, -1 where none is; the distinct values): for values that repeat."""
         coded = self._blobs.take(pa.array(places, mask=places < 0)).dictionary_encode()
-        words = [as_text(_value(blob)) for blob in coded.dictionary.to_pylist()]
-        return coded.indices.fill_null(len(words)).to_numpy(), [*words, None]
+        values = [plain(_value(blob)) for blob in coded.dictionary.to_pylist()]
+        codes = np.frombuffer(coded.indices.buffers()[1], np.int32)[: len(places)]
+        there = np.array([value is not None for value in values] + [False])
+        return np.where((places >= 0) & there[codes], codes, -1), values
+
+    def words(self, places: Ints) -> tuple[Ints, list[str]]:
+        """As `distinct`, as texts."""
+        codes, values = self.distinct(places)
+        return codes, ["" if value is None else text_of(value) for value in values]
 
     def texts(self, places: Ints) -> Any:
         """A string column of the values at these places (negative: NULL); numbers as text, nested values as JSON.
@@ -184,9 +203,14 @@ def plain(value: AnyValue) -> Any:
 
 
 def as_text(value: AnyValue) -> str | None:
-    """The same text that `Values.texts` gives."""
+    """The same text that `Values.texts` gives; None for nothing."""
     found = plain(value)
-    if found is None or isinstance(found, str):
+    return None if found is None else text_of(found)
+
+
+def text_of(found: Any) -> str:
+    """A plain value as text: numbers as Arrow writes them, nested values as JSON."""
+    if isinstance(found, str):
         return found
     if isinstance(found, bool):
         return "true" if found else "false"

@@ -38,6 +38,7 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
     "Span": (
         ("trace_id", 1, "bytes", ""),
         ("span_id", 2, "bytes", ""),
+        ("trace_state", 3, "string", ""),
         ("parent_span_id", 4, "bytes", ""),
         ("name", 5, "string", ""),
         ("kind", 6, "int32", ""),
@@ -45,6 +46,7 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
         ("end", 8, "fixed64", ""),
         ("attributes", 9, "KeyValue", "*"),
         ("events", 11, "bytes", "*"),
+        ("links", 13, "bytes", "*"),
         ("status", 15, "Status", ""),
     ),
     "ScopeSpans": (("scope", 1, "bytes", ""), ("spans", 2, "Span", "*")),

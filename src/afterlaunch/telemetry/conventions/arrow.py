@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,12 @@ import pyarrow.compute as pc
 from afterlaunch.telemetry.anyvalues import Bools, Ints
 
 MAX_TEXT = 64 * 1024
-_nothing: dict[Any, Any] = {}
 
 
+@lru_cache(maxsize=256)
 def nulls(count: int, kind: Any) -> Any:
     """`count` NULLs; a column without a value costs nothing."""
-    kept = _nothing.get(kind)
-    if kept is None or len(kept) < count:
-        kept = _nothing[kind] = pa.nulls(max(count, 1024), kind)
-    return kept.slice(0, count)
+    return pa.nulls(count, kind)
 
 
 def lengths(column: Any) -> Ints:
@@ -66,6 +64,9 @@ def flag_lists(flags: Mapping[str, Bools], count: int) -> Any:
     bits = np.zeros(count, np.int64)
     for number, name in enumerate(names):
         bits |= flags[name].astype(np.int64) << number
-    sets, of_row = np.unique(bits, return_inverse=True)
-    lists = [[name for number, name in enumerate(names) if one >> number & 1] or None for one in sets.tolist()]
-    return pa.array(lists, pa.list_(pa.string())).take(pa.array(of_row))
+    marked = np.flatnonzero(bits)
+    sets, number_of = np.unique(bits[marked], return_inverse=True)
+    lists = [[name for number, name in enumerate(names) if one >> number & 1] for one in sets.tolist()]
+    of_row = np.full(count, -1)
+    of_row[marked] = number_of
+    return pa.array(lists, pa.list_(pa.string())).take(pa.array(of_row, mask=of_row < 0))

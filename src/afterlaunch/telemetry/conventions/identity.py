@@ -11,39 +11,45 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry.anyvalues import Ints, as_text
+from afterlaunch.telemetry.anyvalues import Bools, Ints, as_text
 from afterlaunch.telemetry.conventions import fields as f
-from afterlaunch.telemetry.conventions.arrow import lengths, nulls
+from afterlaunch.telemetry.conventions.arrow import nulls
 from afterlaunch.telemetry.conventions.attributes import Words
 from afterlaunch.telemetry.otlp import Decoded
 
 HOUSE = "house"
-MAX_EVENTS = 128
 KEPT_BYTES = 16_384  # a larger resource is read anew each time
+SPAN_FIRST = {"client": "span_client", "system": "span_system", "environment": "span_environment"}
+SPAN_FIRST |= {"release": "span_release"}
+OTHERWISE = {"system": "unknown", "environment": "unknown", "client": HOUSE}
+UNNAMED = "unknown_service"  # what an SDK writes when nobody named the service
+Told = dict[str, str | None]
 
 
-def identity(decoded: Decoded, words: Words, client: str | None, count: int) -> dict[str, Any]:
-    """What the resource tells, and before it the span itself. `client` None: they name the sender's client too."""
+def identity(decoded: Decoded, words: Words, client: str | None, count: int) -> tuple[dict[str, Any], Bools]:
+    """(what the resource tells, and before it the span itself; which spans have no named service). `client` None:
+    they name the sender's client too."""
     told = [_resource(blob) for blob in decoded.resources]
-    out = {name: _told(name, told, decoded.resource, words) for name in f.RESOURCE}
+    names = [name for name in told[0] if name != "unnamed"]
+    out = {name: _told(name, told, decoded.resource, words) for name in names}
     if client:
-        out["client"] = pa.repeat(pa.scalar(client, pa.string()), count)
-    return out
+        out["client"] = _repeated(client, count)
+    unnamed = np.array([one["unnamed"] is not None for one in told])[decoded.resource]
+    return out, unnamed
 
 
-def _told(name: str, resources: list[dict[str, str | None]], owner: Ints, words: Words) -> Any:
+def _told(name: str, resources: list[Told], owner: Ints, words: Words) -> Any:
     """One column: the span's own word, else the resource's, else what stands for unknown. By distinct pair."""
     above = [resource[name] for resource in resources]
-    own = words.codes.get(f.SPAN_IDENTITY.get(name, ""))
-    otherwise = {"system": "unknown", "environment": "unknown", "client": HOUSE}.get(name)
+    own = words.codes.get(SPAN_FIRST.get(name, ""))
+    otherwise = OTHERWISE.get(name)
     if own is None:
-        return _spread([_folded(name, word) or otherwise for word in above], owner)
-    here = [_folded(name, word) for word in words.distinct]
+        return spread([_folded(name, word) or otherwise for word in above], owner)
+    here = [*(_folded(name, word) for word in words.distinct), None]
     both = [one or _folded(name, word) or otherwise for one in here for word in above]
-    return pa.array(both, pa.string()).take(pa.array(own * len(above) + owner))
+    return pa.array(both, pa.string()).take(pa.array((own % len(here)) * len(above) + owner))
 
 
 def _folded(name: str, word: str | None) -> str | None:
@@ -53,33 +59,52 @@ def _folded(name: str, word: str | None) -> str | None:
     return f.ENVIRONMENTS.get(low, low) if name == "environment" else low
 
 
-def _spread(values: list[str | None], owner: Ints) -> Any:
+def spread(values: list[str | None], owner: Ints) -> Any:
     """One value per resource or scope, as a column of spans."""
     if len(set(values)) == 1:
-        return nulls(len(owner), pa.string()) if values[0] is None else pa.repeat(pa.scalar(values[0]), len(owner))
+        return nulls(len(owner), pa.string()) if values[0] is None else _repeated(values[0], len(owner))
     return pa.array(values, pa.string()).take(pa.array(owner))
 
 
-def _resource(blob: bytes) -> dict[str, str | None]:
+@lru_cache(maxsize=256)
+def _repeated(word: str, count: int) -> Any:
+    return pa.repeat(pa.scalar(word), count)
+
+
+def _resource(blob: bytes) -> Told:
     return _resource_kept(blob) if len(blob) <= KEPT_BYTES else _resource_told(blob)
 
 
-def _resource_told(blob: bytes) -> dict[str, str | None]:
-    """Field -> what the resource tells of it."""
+def _resource_told(blob: bytes) -> Told:
+    """Field -> what the resource tells of it; `resource`: JSON of what no field used."""
     try:
         attributes = Resource.FromString(blob).attributes
     except DecodeError as problem:
         raise Invalid(f"A resource does not decode: {problem}") from None
     told = {one.key: text for one in attributes if (text := as_text(one.value)) not in (None, "", "<REDACTED>")}
-    return {name: next((told[key] for key in keys if key in told), None) for name, keys in f.RESOURCE.items()}
+    unnamed = told.get("service.name", UNNAMED).startswith(UNNAMED)
+    named = {key: text for key, text in told.items() if not (key == "service.name" and unnamed)}
+    out: Told = {name: next((named[key] for key in keys if key in named), None) for name, keys in f.RESOURCE.items()}
+    process = told.get("process.pid")
+    if process and not told.keys() & {"service.instance.id", "k8s.pod.uid"} and out["instance"]:
+        out["instance"] = f"{out['instance']}/{process}"
+    parts = [told.get(f"telemetry.sdk.{part}") for part in ("language", "name", "version")]
+    out["sdk"] = "/".join(part or "" for part in parts) if any(parts) else None
+    out["unnamed"] = "" if unnamed else None
+    used = {key for keys in f.RESOURCE.values() for key in keys}
+    left = {key: text for key, text in sorted(told.items()) if key not in used and not key.startswith("telemetry.sdk.")}
+    out["resource"] = orjson.dumps(left).decode() if left else None
+    return out
 
 
 @lru_cache(maxsize=1024)
-def _resource_kept(blob: bytes) -> dict[str, str | None]:
+def _resource_kept(blob: bytes) -> Told:
     return _resource_told(blob)
 
 
-def _scope(blob: bytes) -> tuple[str, str]:
+@lru_cache(maxsize=1024)
+def scope_of(blob: bytes) -> tuple[str, str]:
+    """(name, version)."""
     try:
         found = InstrumentationScope.FromString(blob)
     except DecodeError as problem:
@@ -87,8 +112,8 @@ def _scope(blob: bytes) -> tuple[str, str]:
     return found.name, found.version
 
 
-def envelope(decoded: Decoded, count: int) -> tuple[dict[str, Any], Any]:
-    """(columns, which spans have valid ids)."""
+def envelope(decoded: Decoded) -> tuple[dict[str, Any], Bools, Bools]:
+    """(columns, which spans have valid ids, which end before they began)."""
     spans = decoded.spans
     trace_id, traced = _id(spans.field("trace_id"), 16)
     span_id, named = _id(spans.field("span_id"), 8)
@@ -96,55 +121,37 @@ def envelope(decoded: Decoded, count: int) -> tuple[dict[str, Any], Any]:
     duration = spans.field("end").to_numpy().astype(np.int64) - start
     kind = spans.field("kind").to_numpy()
     status = spans.field("status")
-    scopes = [_scope(blob) for blob in decoded.scopes]
+    scopes = [scope_of(blob) for blob in decoded.scopes]
     out = {
         "trace_id": trace_id,
         "span_id": span_id,
         "parent_span_id": _id(spans.field("parent_span_id"), 8)[0],
         "name": spans.field("name"),
         "kind": pa.array(np.where(kind == 0, 1, kind).astype(np.int8)),
-        "scope": _spread([name for name, _ in scopes], decoded.scope),
-        "scope_version": _spread([version for _, version in scopes], decoded.scope),
+        "scope": spread([name for name, _ in scopes], decoded.scope),
+        "scope_version": spread([version for _, version in scopes], decoded.scope),
         "start_ns": pa.array(start),
         "duration_ns": pa.array(duration, pa.int64(), mask=duration < 0),
         "status": pa.array(status.field("code").fill_null(0).to_numpy().astype(np.int8)),
         "status_message": status.field("message"),
-        "events": _events(spans.field("events"), count),
     }
-    return out, traced & named
+    return out, traced & named, duration < 0
 
 
-def _id(column: Any, width: int) -> tuple[Any, Any]:
+def _id(column: Any, width: int) -> tuple[Any, Bools]:
     """(ids as a fixed-width column, which of them can be ids): the right length and not all zero."""
-    count = len(column)
-    fits = lengths(column) == width
+    count, halves = len(column), width // 8
     _, offsets, data = column.buffers()
-    begins = np.frombuffer(offsets, np.int32)[column.offset : column.offset + count]
-    raw = np.frombuffer(data if data is not None else b"", np.uint8)
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + count + 1]
+    fits = np.diff(ends) == width
     if fits.all():
-        values = raw[begins[0] : begins[0] + count * width].reshape(count, width)
+        values = np.frombuffer(data, "<u8", halves * count, ends[0]).reshape(count, halves)
     else:
-        values = np.zeros((count, width), np.uint8)
+        values = np.zeros((count, halves), "<u8")
         if fits.any():
-            values[fits] = np.lib.stride_tricks.sliding_window_view(raw, width)[begins[fits]]
-    good = fits & values.any(axis=1)
+            at = np.ndarray((data.size - 7,), "<u8", data, 0, (1,))
+            begins = ends[:-1][fits]
+            values[fits] = np.stack([at[begins + 8 * half] for half in range(halves)], axis=1)
+    good = fits & (values != 0).any(axis=1)
     validity = None if good.all() else pa.py_buffer(np.packbits(good, bitorder="little"))
     return pa.Array.from_buffers(pa.binary(width), count, [validity, pa.py_buffer(values)]), good
-
-
-def _events(events: Any, count: int) -> Any:
-    sizes = np.diff(events.offsets.to_numpy())
-    if not sizes.any():
-        return nulls(count, pa.string())
-    texts: list[str | None] = [None] * count
-    for row in np.flatnonzero(sizes).tolist():
-        texts[row] = orjson.dumps([_event(raw) for raw in events[row].as_py()[:MAX_EVENTS]]).decode()
-    return pa.array(texts, pa.string())
-
-
-def _event(raw: bytes) -> dict[str, Any]:
-    event = Span.Event.FromString(raw)
-    told = {
-        pair.key: pair.value.string_value[:4096] for pair in event.attributes if pair.value.HasField("string_value")
-    }
-    return {"name": event.name, "time_ns": event.time_unix_nano, "attributes": told}

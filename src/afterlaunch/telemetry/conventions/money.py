@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from afterlaunch.ground import clock
-from afterlaunch.prices.table import Rates, rates
+from afterlaunch.prices.table import OVERLAYS, Rates, rates
 from afterlaunch.telemetry.anyvalues import Bools, Ints
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions.tokens import Count
@@ -35,10 +35,12 @@ RATE_OF = dict(
 )
 INPUTS = 6  # of the buckets
 OTHER = BUCKETS.index("in_cache_write_other")
+FRESH, VISIBLE = BUCKETS.index("in_uncached"), BUCKETS.index("out_visible")
 NO_RATE = -1
 MOST_HOURS = 10_000
-_WORDS = pa.array(["unknown", "exact", "assumed"], pa.string())
-_UNKNOWN, _EXACT, _ASSUMED = range(3)
+_WORDS = pa.array(["unknown", "exact", "assumed", "sender"], pa.string())
+_UNKNOWN, _EXACT, _ASSUMED, _SENDER = range(4)
+APART, APART_NANO = 0.01, 100_000  # a sender's cost may differ by this share, or by 0.0001 USD
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Price:
     on_requested: bool
     above: Ints
     pico: Ints
+    more: Ints  # per tier and overlay: what a token costs more than the one it stands for
     assumed: Bools  # per bucket
 
 
@@ -108,16 +111,27 @@ def _as_columns(found: Rates, on_requested: bool) -> Price:
     pico = [[NO_RATE if (rate := tier.pico[kind]) is None else rate for kind in kinds] for tier in found.tiers]
     above = np.array([tier.above for tier in found.tiers], np.int64)
     assumed = np.array([kind in found.assumed for kind in kinds])
-    return Price(found.name, on_requested, above, np.array(pico, np.int64), assumed)
+    more = np.array([[tier.more[name] for name in OVERLAYS] for tier in found.tiers], np.int64)
+    return Price(found.name, on_requested, above, np.array(pico, np.int64), more, assumed)
 
 
 @dataclass(frozen=True)
 class Models:
-    """Who answered what: provider, answered and requested model as numbers into lists of words, and the start."""
+    """Who answered what: provider, answered and requested model as numbers into lists of words (-1: none), and the
+    start."""
 
-    words: tuple[list[str | None], ...]
+    words: tuple[list[str], ...]
     codes: tuple[Ints, ...]
     start_ns: Ints
+
+
+def believe_sender(costs: Costs, call: Bools, reported: Ints, known: Bools) -> None:
+    """What the sender says a call cost counts only where no price is known; beside ours it is compared."""
+    alone = call & known & ~costs.known
+    costs.nano[alone], costs.known[alone], costs.confidence[alone] = reported[alone], True, _SENDER
+    both = call & known & ~alone
+    apart = np.abs(costs.nano - reported) > np.maximum(costs.nano * APART, APART_NANO)
+    costs.flags |= {"cost_from_sender": alone, "cost_mismatch": both & apart}
 
 
 def price_calls(
@@ -125,17 +139,17 @@ def price_calls(
 ) -> Costs:
     """`call` marks the rows to price; columns are Arrow arrays of equal length."""
     coded = [column.dictionary_encode() for column in (provider, answered, requested)]
-    words: tuple[list[str | None], ...] = tuple([*one.dictionary.to_pylist(), None] for one in coded)
-    codes = tuple(one.indices.fill_null(len(told) - 1).to_numpy() for one, told in zip(coded, words, strict=True))
+    words: tuple[list[str], ...] = tuple(one.dictionary.to_pylist() for one in coded)
+    codes = tuple(one.indices.fill_null(-1).to_numpy() for one in coded)
     counts = {
         name: Count(column.fill_null(0).to_numpy(), column.is_valid().to_numpy(zero_copy_only=False))
         for name, column in buckets.items()
     }
-    return price_rows(call, Models(words, codes, start_ns.to_numpy()), counts)
+    return price_rows(call, Models(words, codes, start_ns.to_numpy()), counts, {})
 
 
-def price_rows(call: Bools, models: Models, buckets: dict[str, Count]) -> Costs:
-    """`call` marks the rows to price."""
+def price_rows(call: Bools, models: Models, buckets: dict[str, Count], overlays: dict[str, Count]) -> Costs:
+    """`call` marks the rows to price; `overlays` are parts of the input or the output, priced in their place."""
     costs = Costs(len(call))
     rows = np.flatnonzero(call)
     if not len(rows):
@@ -147,7 +161,8 @@ def price_rows(call: Bools, models: Models, buckets: dict[str, Count]) -> Costs:
     prices, of_row = _prices(models, rows)
     costs.flags["price_missing"][rows[of_row < 0]] = True
     if prices:
-        _fill(costs, rows, prices, of_row, tokens, told)
+        parts = [overlays[name].values[rows] if name in overlays else None for name in OVERLAYS]
+        _fill(costs, rows, prices, of_row, tokens, told, parts)
     return costs
 
 
@@ -156,7 +171,7 @@ def _prices(models: Models, rows: Ints) -> tuple[list[Price], Ints]:
     hours, at = np.unique(models.start_ns[rows] // HOUR_NS, return_inverse=True)
     key = np.zeros(len(rows), np.int64)
     for words, codes in zip(models.words, models.codes, strict=True):
-        key = key * len(words) + codes[rows]
+        key = key * (len(words) + 1) + codes[rows] + 1
     distinct, of_row = np.unique(key * len(hours) + at, return_inverse=True)
     model, hour = distinct // len(hours), hours[distinct % len(hours)]
     tables = {one: _hours(*_parts(one, models.words)) for one in set(model.tolist())}
@@ -166,16 +181,22 @@ def _prices(models: Models, rows: Ints) -> tuple[list[Price], Ints]:
     return list(prices.values()), np.array([number.get(id(price), -1) for price in found])[of_row]
 
 
-def _parts(one: int, words: tuple[list[str | None], ...]) -> list[str | None]:
+def _parts(one: int, words: tuple[list[str], ...]) -> list[str | None]:
     parts: list[str | None] = []
     for column in reversed(words):
-        one, code = divmod(one, len(column))
-        parts.insert(0, column[code])
+        one, code = divmod(one, len(column) + 1)
+        parts.insert(0, column[code - 1] if code else None)
     return parts
 
 
 def _fill(
-    costs: Costs, rows: Ints, prices: list[Price], of_row: Ints, tokens: npt.NDArray[np.int64], told: Bools
+    costs: Costs,
+    rows: Ints,
+    prices: list[Price],
+    of_row: Ints,
+    tokens: npt.NDArray[np.int64],
+    told: Bools,
+    parts: list[Ints | None],
 ) -> None:
     first = len(costs.names)
     costs.names += [price.name for price in prices]
@@ -190,6 +211,11 @@ def _fill(
         tier = np.where((tiers[of_row] > step) & (inputs > above[later]), later, tier)
     rate, used = pico[tier].T, tokens > 0
     summed = (tokens * np.maximum(rate, 0)).sum(axis=0)
+    more = np.concatenate([price.more for price in prices])
+    for place, (name, part) in enumerate(zip(OVERLAYS, parts, strict=True)):
+        if part is not None and part.any() and more[:, place].any():
+            whole = tokens[FRESH] if OVERLAYS[name][1] == "input" else tokens[VISIBLE]
+            summed = summed + np.minimum(part, whole) * more[tier, place]
     exceeds = (tokens.astype(float) * np.maximum(rate, 0)).sum(axis=0) > 2.0**62
     able = has & told & ~(used & (rate < 0)).any(axis=0) & ~exceeds
     requested = np.array([price.on_requested for price in prices])[of_row]
