@@ -445,6 +445,12 @@ WHY: tuple[Field, ...] = (
         "The documents that came: list of ids, scores and metadata; OpenInference tells them one by one.",
         genai="gen_ai.retrieval.documents",
     ),
+    field(
+        "index_updated",
+        As.TEXT,
+        "When the index was made, where no document tells it (`indexed_at`).",
+        genai="retrieval.index.updated_at ~retrieval.index.version",
+    ),
     field("top_score", As.SIGNED, "Best similarity.", traceloop="db.vector.query.top_score"),
     field("top_distance", As.SIGNED, "Best distance.", traceloop="db.vector.query.top_distance"),
     field(

@@ -22,9 +22,11 @@ from afterlaunch.telemetry.conventions.table import As
 STAYING = {
     *("usage_raw", "documents", "cost_in", "cost_out", "server_url", "entity", "trace_name", "tags", "route_path"),
     *("level", "error_message", "error_code", "ttft_at", "document_count", "proxy_key", "top_score", "top_distance"),
-    *("span_client", "span_environment"),
+    *("span_client", "span_environment", "index_updated"),
 }
 """Fields that are read, but not stored as they were sent."""
+PARTS = {"server_port": "server_address"}
+"""Fields that are stored only together with another."""
 _CONTENT = {field.name for field in FIELDS if field.read is As.CONTENT}
 
 
@@ -34,6 +36,10 @@ def taken(layer: Layer) -> tuple[Bools, Bools]:
     stored = np.array([field not in STAYING for field in layer.rows], bool)
     places = layer.take[stored]
     out[places[places >= 0]] = True
+    for part, whole in PARTS.items():
+        told, beside = layer.places(part), layer.places(whole)
+        if told is not None:
+            out[told[(told >= 0) & (True if beside is None else beside < 0)]] = False
     compared = np.array([field not in STAYING and field not in _CONTENT for field in layer.rows], bool)
     rows = np.flatnonzero(compared[layer.lost_row]) if len(layer.lost) else layer.lost
     equal = np.zeros(len(layer.lost), bool)

@@ -275,6 +275,17 @@ def _dated(told: Flat, ends: Any, count: int) -> dict[str, Any]:
     return {names[0]: lists, names[1]: pa.array(newest, mask=newest == NO_DATE)}
 
 
+def with_instants(column: Any, texts: Any) -> Any:
+    """The instants that texts tell, where the column has none."""
+    rows = np.flatnonzero(valid(texts) & ~valid(column))
+    if not len(rows):
+        return column
+    told: list[int | None] = column.to_pylist()
+    for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+        told[row] = instant_ns(text)
+    return pa.array(told, pa.int64())
+
+
 def instant_ns(value: Any) -> int | None:
     """ISO 8601, or seconds or milliseconds since 1970, as nanoseconds; None for anything else."""
     if isinstance(value, str):

@@ -27,7 +27,7 @@ from afterlaunch.telemetry.conventions.leftovers import leftovers
 from afterlaunch.telemetry.conventions.limits import limit_columns
 from afterlaunch.telemetry.conventions.money import Models, believe_sender, price_rows
 from afterlaunch.telemetry.conventions.parameters import parameters
-from afterlaunch.telemetry.conventions.retrieval import documents
+from afterlaunch.telemetry.conventions.retrieval import documents, with_instants
 from afterlaunch.telemetry.conventions.tokens import OVERLAYS, Count, exclusive, semantics_column, source_column
 from afterlaunch.telemetry.conventions.who import by_client_only
 from afterlaunch.telemetry.otlp import Decoded
@@ -182,6 +182,7 @@ def _documents(batch: Batch) -> dict[str, Any]:
     """Where the list holds more than ids and scores, and no other answer is told, it is the answer's text too."""
     listed, told_count = batch.text["documents"], batch.reading.integer("document_count")
     columns, whole = documents(batch.layer, listed, batch.events, told_count, batch.gone)
+    columns["index_updated_ns"] = with_instants(columns["index_updated_ns"], batch.text["index_updated"])
     places = batch.layer.places("documents")
     if places is not None:
         more = valid(listed) & ~whole & ~valid(batch.out["output_text"])

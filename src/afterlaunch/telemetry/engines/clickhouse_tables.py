@@ -35,9 +35,12 @@ _TYPES = {
 }
 _MANY = {
     *("session", "user", "tenant", "response_id", "gateway_call", "stream_key", "instance", "status_message"),
-    *("input_text", "output_text", "events", "body", "why", "workflow"),
+    *("input_text", "output_text", "events", "body", "why", "workflow", "links", "limits", "document_ids"),
+    *("previous_response_id", "provider_request_id", "tool_call_id", "trace_state"),
 }
 """Texts of many distinct values; the others are kept as numbers into a dictionary."""
+_WHOLE = {"members", "scopes", "flags"}
+"""Lists without a gap; in others a part may be unknown."""
 _LONG = {"input_text", "output_text", "events", "attributes", "status_message", "body", "exemplar_trace"}
 CONTENT_CODEC = "ZSTD(3)"
 
@@ -90,7 +93,7 @@ def column_type(name: str, kind: Any, required: bool) -> str:
     if pa.types.is_map(kind):
         return "Map(LowCardinality(String), String)"
     if pa.types.is_list(kind):
-        return f"Array({column_type(name, kind.value_type, True)})"
+        return f"Array({column_type(name, kind.value_type, name in _WHOLE)})"
     text = f"FixedString({kind.byte_width})" if pa.types.is_fixed_size_binary(kind) else _TYPES[kind]
     if not required:
         text = f"Nullable({text})"

@@ -62,7 +62,7 @@ class Shape:
     heads: tuple[str, ...] = ()
 
 
-SPAN_SHAPE = Shape(("input_text", "output_text", "events", "status_message"), ("name",))
+SPAN_SHAPE = Shape(("input_text", "output_text", "events", "links", "request_params", "status_message"), ("name",))
 LOG_SHAPE = Shape(("body",), ("event",))
 
 

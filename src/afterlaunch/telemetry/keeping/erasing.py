@@ -24,11 +24,8 @@ from afterlaunch.telemetry.signals.tables import LOGS, METRICS
 from afterlaunch.telemetry.store import Store
 from afterlaunch.telemetry.tables import CALL_TABLE, DEAD_TABLE, SPAN_TABLE, Table
 
-KEYS = {
-    "user": (*f.TEXT["user"], "user"),
-    "session": (*f.TEXT["session"], "session"),
-    "tenant": (*f.WORDS["tenant"], "tenant"),
-}
+_SOURCES = {field.name: tuple(source.key for source in field.sources if not source.path) for field in f.FIELDS}
+KEYS = {kind: (*_SOURCES[kind], kind) for kind in ("user", "session", "tenant")}
 ERASED = "erased"
 AT_ONCE = 500
 TRACED = (SPAN_TABLE, CALL_TABLE, LOGS)

@@ -37,7 +37,7 @@ KINDS = (
         30,
         "prompts, answers, tool arguments and results, exceptions, attributes of spans",
         ("spans",),
-        ("input_text", "output_text", "events", "status_message", "attributes"),
+        ("input_text", "output_text", "events", "links", "request_params", "status_message", "attributes"),
     ),
     Kind("spans", 190, "spans: names, times, tokens, cost, errors", ("spans",)),
     Kind("calls", 400, "calls, each once", ("calls",)),

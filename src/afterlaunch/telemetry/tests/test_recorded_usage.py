@@ -13,6 +13,7 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from tests.real_input import real
 
 from afterlaunch.telemetry.columns import BUCKETS
@@ -107,7 +108,8 @@ def test_usage_is_extracted_as_published() -> None:
 
 
 def test_calls_cost_what_is_published() -> None:
-    spans, expected = [], []
+    spans: list[Any] = []
+    expected: list[set[int]] = []
     for one, told, hits in gold():
         prices = {Decimal(x["input_price"]) + Decimal(x["output_price"]) for _, x in hits if "output_price" in x}
         model = one.get("model") or one["body"].get("modelVersion")
@@ -130,9 +132,10 @@ def test_what_a_gateway_writes_as_openinference_is_read_as_the_wire_had_it() -> 
     for number, one in enumerate(lines("data/wire-to-openinference-spans/pairs.jsonl.gz"), 1):
         told = one["expected_span"]
         made = spans.add(trace_id=b"t" * 16, span_id=number.to_bytes(8, "big"), name=told["name"])
-        made.status.code, made.status.message = (
-            (2, told["status"].get("message", "")) if told["status"]["code"].endswith("ERROR") else (1, "")
+        made.status.code = (
+            Status.STATUS_CODE_ERROR if told["status"]["code"].endswith("ERROR") else Status.STATUS_CODE_OK
         )
+        made.status.message = told["status"].get("message", "")
         for pair in told["attributes"]:
             made.attributes.add(key=pair["key"], value=json_format.ParseDict(pair["value"], AnyValue()))
         for event in told.get("events", ()):
@@ -174,7 +177,8 @@ def test_langfuse_like_sums_of_everything_are_understood() -> None:
 
 @pytest.mark.parametrize("path", ["data/llm-wire-cassettes/wire.jsonl.gz"])
 def test_limit_headers_of_recorded_answers_are_understood(path: str) -> None:
-    spans, headers = [], []
+    spans: list[Any] = []
+    headers: list[dict[str, Any]] = []
     for one in lines(path):
         told = {name.lower(): value for name, value in (one["response_headers"] or {}).items()}
         limited = {name: value for name, value in told.items() if "ratelimit" in name or name.startswith("retry-after")}

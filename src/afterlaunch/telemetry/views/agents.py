@@ -148,8 +148,7 @@ def _tools_only(ask: Asked) -> Asked:
 
 def operations(ask: Asked) -> list[dict[str, Any]]:
     """The newest operations in the time, in order of their start."""
-    given = ", ".join(f"attributes['{name}']" for name in reading.ARGUMENTS)
-    arguments = f"case when op_kind = 'tool' then coalesce({given}, input_text) end as arguments"
+    arguments = "case when op_kind = 'tool' then input_text end as arguments"
     columns = f"client, trace_id, start_ns, op_kind, agent, tool, name, failed, {arguments}"
     return newest(ask, "op_kind <> 'other'", columns, NEWEST)[::-1]
 

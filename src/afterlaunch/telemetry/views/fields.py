@@ -114,12 +114,8 @@ ALIASES: Mapping[str, str] = {
 
 def _attributes() -> Iterator[tuple[str, str]]:
     """(key, name of the field that reads it)."""
-    if hasattr(mapping, "FIELDS"):
-        for one in mapping.FIELDS:
-            yield from ((source.key, one.name) for source in one.sources if not source.path)
-    else:
-        for table in (mapping.WORDS, mapping.TEXT):
-            yield from ((key, name) for name, keys in table.items() for key in keys)
+    for one in mapping.FIELDS:
+        yield from ((source.key, one.name) for source in one.sources if not source.path)
 
 
 ATTRIBUTES: Mapping[str, str] = {

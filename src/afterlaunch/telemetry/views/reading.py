@@ -25,7 +25,6 @@ _UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DOCUMENT = re.compile(r"^retrieval\.documents\.(\d+)\.document\.(id|metadata|score)$")
 _TIMES = ("updated_at", "last_modified", "indexed_at")
 CACHE = ("retrieval.cache.hit", "gen_ai.retrieval.cache_hit", "cache.hit")
-ARGUMENTS = ("gen_ai.tool.call.arguments", "tool.parameters", "ai.toolCall.args", "tool_arguments", "gen_ai.tool.args")
 RELEVANT = "afterlaunch.retrieval.relevant_ids"
 
 
