@@ -8,7 +8,6 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.look import charts, formats
 from afterlaunch.telemetry import profiles
-from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.queries import narrowed, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
@@ -49,12 +48,7 @@ WHOSE = {
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
 MOST_EVENTS, NEWEST = 200, 1_000
 CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
-ROOM = ", ".join(
-    [
-        "start_ns, provider, model_answered, model_requested, attributes",
-        *(name for name in ("limits", "limit_headroom") if name in SPANS.names),
-    ]
-)
+ROOM = "start_ns, provider, model_answered, model_requested, limits, limit_headroom"
 COLUMNS = (
     Column("whose", TEXT, "Whose"),
     Column("error_kind", TEXT, "Kind"),
@@ -212,16 +206,16 @@ def _event(row: dict[str, Any], attempts: list[dict[str, Any]]) -> dict[str, Any
         "provider": row["provider"],
         "model": row["model_answered"] or row["model_requested"],
         "error_kind": row["error_kind"],
-        "limit_type": row.get("limit_type") or tightest,
+        "limit_type": row["limit_type"] or tightest,
         "limit": limit.get("limit"),
         "remaining": limit.get("remaining"),
-        "retry_after_s": reading.retry_after(row),
+        "retry_after_s": row["retry_after_ns"] / 1e9 if row["retry_after_ns"] is not None else None,
         "wait_s": (later[0]["start_ns"] - end) / 1e9 if later else None,
         "recovered": ("yes" if any(not one["failed"] for one in later) else "no") if later else None,
         "tenant": row["tenant"],
         "route": row["route"],
         "trace_id": row["trace_id"],
-        "headers": "; ".join(f"{name}: {value}" for name, value in sorted(heads.items())) or row.get("limits"),
+        "headers": "; ".join(f"{name}: {value}" for name, value in sorted(heads.items())) or row["limits"],
     }
 
 
@@ -246,7 +240,7 @@ def headrooms(ask: Asked) -> list[dict[str, Any]]:
     rows = [row for row in recent if reading.limits(row)]
     out: dict[tuple[Any, Any], dict[str, Any]] = {}
     for row in rows:
-        limits, room = reading.limits(row), reading.headroom(row)
+        limits, room = reading.limits(row), row["limit_headroom"]
         key = (row["provider"], row["model_answered"] or row["model_requested"])
         if not limits or room is None:
             continue

@@ -8,7 +8,6 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.look import formats
 from afterlaunch.telemetry import profiles
-from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
@@ -20,12 +19,11 @@ from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile
 from afterlaunch.telemetry.views.sums import groups_of
 
 NEWEST, K, MOST_DOCUMENTS = 2_000, 10, 50
-_TOLD = ("data_source", "document_count", "document_ids", "document_updated_ns", "index_updated_ns", "cache_hit")
-COLUMNS = ", ".join(
-    ["client, trace_id, span_id, start_ns, failed, attributes", *(name for name in _TOLD if name in SPANS.names)]
+COLUMNS = (
+    "client, trace_id, span_id, start_ns, failed, attributes, data_source, document_count, document_ids,"
+    " document_updated_ns, index_updated_ns, cache_hit"
 )
 DAY = 86_400.0
-SOURCE = "gen_ai.data_source.id"
 SOURCES = (
     Column("source", TEXT, "Index"),
     Column("retrievals", COUNT, "Look-ups"),
@@ -67,7 +65,7 @@ JUDGE = (
     "Set afterlaunch.retrieval.relevant_ids (a JSON list of ids, or id -> gain) on the look-up's span where the right"
     " documents are known, or send feedback named relevance with afterlaunch.document.id for its trace."
 )
-AGES = "Give documents updated_at, last_modified or indexed_at, and the look-up retrieval.index.updated_at."
+AGES = "Give documents updated_at or last_modified (and indexed_at), or the look-up retrieval.index.updated_at."
 
 
 def sheet(ask: Asked) -> Sheet:
@@ -77,7 +75,7 @@ def sheet(ask: Asked) -> Sheet:
         row["documents"] = reading.documents(row)
     sources: dict[str | None, list[dict[str, Any]]] = {}
     for row in rows:
-        sources.setdefault(_source(row), []).append(row)
+        sources.setdefault(row["data_source"], []).append(row)
     scores = {name: _scores(some, judged) for name, some in sources.items()}
     cut = f"Of the newest {NEWEST:,} look-ups. " if len(rows) == NEWEST else ""
     whole = source_row(None, rows) if rows else None
@@ -96,15 +94,11 @@ def sheet(ask: Asked) -> Sheet:
     )  # fmt: skip
 
 
-def _source(row: reading.Row) -> str | None:
-    return row.get("data_source") or reading.attributes(row).get(SOURCE)
-
-
 def source_row(name: str | None, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """`rows`: newest first, each with its `documents`."""
     documents = [row["documents"] for row in rows]
     told = [found for found in documents if found is not None]
-    hits = [hit for hit in map(reading.cache_hit, rows) if hit is not None]
+    hits = [row["cache_hit"] for row in rows if row["cache_hit"] is not None]
     ages = sorted(_ages(rows, documents))
     many = sum(len(found) for found in told)
     return {
@@ -135,8 +129,8 @@ def _ages(rows: Sequence[dict[str, Any]], documents: Sequence[list[dict[str, Any
 
 def _index_age(rows: Sequence[dict[str, Any]]) -> float | None:
     for row in rows:
-        if (made := reading.index_updated(row)) is not None:
-            return max(0.0, (clock.from_ns(row["start_ns"]) - made).total_seconds() / DAY)
+        if (made := row["index_updated_ns"]) is not None:
+            return max(0.0, float(row["start_ns"] - made) / 1e9 / DAY)
     return None
 
 
@@ -210,7 +204,7 @@ def _oldest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for one in row["documents"] or ():
             if one["updated"] is not None:
                 age = max(0.0, (at - one["updated"]).total_seconds() / DAY)
-                key = (_source(row), one["id"])
+                key = (row["data_source"], one["id"])
                 kept = out.setdefault(key, {"document": one["id"], "source": key[0], "found": 0, "age_days": age})
                 kept["found"] += 1
     return sorted(out.values(), key=lambda row: -row["age_days"])[:MOST_DOCUMENTS]
