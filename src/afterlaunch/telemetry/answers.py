@@ -6,7 +6,8 @@
 | 413 | RESOURCE_EXHAUSTED without RetryInfo | no |
 | 429 | RESOURCE_EXHAUSTED with RetryInfo | yes |
 | 503, 504 | UNAVAILABLE, DEADLINE_EXCEEDED, with RetryInfo | yes |
-| 500 | INTERNAL | no: what may pass by itself must be a 503 |
+
+What may pass by itself is a 503. What would not, and is a fault of ours, is a 400 with a dead letter. 500 is not meant.
 
 Source: OTLP specification 1.x, sections "Failures" and "OTLP/gRPC Throttling".
 """

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid, Overloaded
+from afterlaunch.telemetry.apart import apart, halves_of_rows
 from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.journal import Journal, Position
 
@@ -70,7 +71,7 @@ class _Waiting:
 
     table: Any
     size: int
-    done: Future[None]
+    done: Future[int]
     position: Position | None = None
 
 
@@ -127,8 +128,8 @@ class Buffer:
         with self._lock:
             self._decoding -= 1
 
-    def put(self, table: Any, size: int) -> Future[None]:
-        """The future ends when the rows are durable."""
+    def put(self, table: Any, size: int) -> Future[int]:
+        """The future ends when the rows are durable; with how many of them went to the dead letters."""
         waiting = _Waiting(table, size, Future())
         self._queue.put(waiting)
         return waiting.done
@@ -206,7 +207,7 @@ class Buffer:
         self.counts.add(journaled=len(group))
         for one in group:
             one.position = position
-            one.done.set_result(None)
+            one.done.set_result(0)
         return True
 
     def _write(self) -> None:
@@ -251,31 +252,47 @@ class Buffer:
         places = [one.position for one in group if one.position is not None]
         for one in group:
             if one.position is None:
-                one.done.set_result(None)
+                one.done.set_result(0)
             else:
                 self.release(one.size)
         if places and self._journal and places[-1][0] >= 0:
             self._journal.done(places[-1])
 
     def _failed(self, waiting: _Waiting, problem: Exception) -> bool:
-        """Whether it is done with: what can never be stored goes to the dead letters and is refused for good; anything
-        else may pass."""
+        """Whether it is done with: of what can never be stored the good rows are kept, and the others go to the dead
+        letters, for good; anything else may pass."""
         self.counts.add(failed_commits=1)
         if not isinstance(problem, self._store.unwritable):
             log.error("a commit of telemetry failed", exc_info=problem)
             return self._told(waiting, problem)
-        client = waiting.table["client"][0].as_py() if "client" in waiting.table.column_names else HOUSE
         try:
-            self._store.bury(clock.now_ns(), client, str(problem)[:2000], as_bytes(waiting.table))
+            buried = self._keep_the_good(waiting.table)
         except Exception as deeper:
-            log.exception("a dead letter could not be kept")
+            log.exception("what cannot be stored could not be told from the rest, or not be kept")
             return self._told(waiting, deeper)
-        self.counts.add(buried=waiting.table.num_rows)
         if waiting.position is not None:
             self._finished([waiting])
-        else:
+        elif buried == waiting.table.num_rows:
             waiting.done.set_exception(Invalid("The items cannot be stored; they are kept as a dead letter."))
+        else:
+            waiting.done.set_result(buried)
         return True
+
+    def _keep_the_good(self, table: Any) -> int:
+        """How many rows were buried. Raises what a store raises that cannot be written."""
+        found = apart(table, lambda rows: self._store.commit([rows]), halves_of_rows, self._store.unwritable)
+        stored, duplicates = (sum(counts) for counts in zip(*found.done, strict=True)) if found.done else (0, 0)
+        self.counts.add(stored=stored, duplicates=duplicates)
+        if not found.bad:
+            return 0
+        rows, first = pa.concat_tables([part for part, _ in found.bad]), found.bad[0][1]
+        self.bury(rows["client"][0].as_py() if "client" in rows.column_names else HOUSE, told(first), as_bytes(rows))
+        self.counts.add(buried=rows.num_rows)
+        return int(rows.num_rows)
+
+    def bury(self, client: str, why: str, body: bytes) -> None:
+        """Keep it as a dead letter. Raises Unavailable."""
+        self._store.bury(clock.now_ns(), client, why, body)
 
     @staticmethod
     def _told(waiting: _Waiting, problem: Exception) -> bool:
@@ -285,6 +302,11 @@ class Buffer:
         elif waiting.position[0] < 0:
             raise problem
         return waiting.position is None
+
+
+def told(problem: Exception) -> str:
+    """Why rows cannot be stored, as their dead letter says it."""
+    return f"{type(problem).__name__}: {problem}"[:2000]
 
 
 def as_bytes(table: Any) -> bytes:

@@ -12,16 +12,23 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+import pyarrow as pa
 from asgiref.sync import sync_to_async
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from afterlaunch.accounts.actions import actor_of_token
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.errors import (
     AfterlaunchError,
+    Invalid,
     NotAllowed,
     NotSignedIn,
     Overloaded,
@@ -29,21 +36,21 @@ from afterlaunch.ground.errors import (
     TimedOut,
     Unavailable,
 )
+from afterlaunch.telemetry.apart import FAULTS, apart, halves_of_message, why
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import HOUSE, normalise
+from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.sent import as_sent
 
 log = logging.getLogger(__name__)
 COMMIT_SECONDS = 30.0
 TOKEN_SECONDS = 5.0
 AT_ONCE = 64
+PROTOBUF = "application/x-protobuf"
+UNREADABLE: tuple[type[Exception], ...] = (*FAULTS, RuntimeError)
+BURIED = "cannot be stored; they are kept as a dead letter"
 LOOPBACK = ("127.0.0.1", "::1")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-
-
-class Broken(AfterlaunchError):
-    """A fault of ours that sending again can't mend."""
-
-    status, code = 500, "internal"
 
 
 class Made(Protocol):
@@ -59,6 +66,27 @@ class Made(Protocol):
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What several parts of a body became."""
+
+    table: Any
+    rejected: int
+    messages: list[str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The protocol's own reading of a body: `read(body, content type)` raises Invalid; `path` leads down repeated
+    fields to its items, which `items` counts as the protocol does; `kept(message, client)` is what may be kept of one
+    that cannot be mapped."""
+
+    read: Callable[[bytes, str], Message]
+    path: tuple[str, ...]
+    items: Callable[[Any], int]
+    kept: Callable[[Message, str | None], bytes] = lambda message, client: message.SerializeToString()
+
+
+@dataclass(frozen=True)
 class Signal:
     """One kind of telemetry. `decode(body, content type, client, received_ns)` raises Invalid or Unsupported;
     `rejected` is the field of the response's partial success."""
@@ -67,6 +95,7 @@ class Signal:
     decode: Callable[[bytes, str, str | None, int], Made]
     response: Any
     rejected: str
+    request: Request
 
     def answer(self, made: Made) -> Any:
         """The Export…ServiceResponse; its partial success is set only where there is something to tell."""
@@ -97,7 +126,17 @@ class Sender:
     credential: str = ""
 
 
-TRACES = Signal("spans", normalise, ExportTraceServiceResponse, "rejected_spans")
+def _spans(request: ExportTraceServiceRequest) -> int:
+    return sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
+
+
+TRACES = Signal(
+    "spans",
+    normalise,
+    ExportTraceServiceResponse,
+    "rejected_spans",
+    Request(partial(request_of, ExportTraceServiceRequest), ("resource_spans", "scope_spans", "spans"), _spans),
+)
 
 
 class Pace:
@@ -185,7 +224,7 @@ class Intake:
         except Overloaded as problem:
             problem.retry_after = max(problem.retry_after, self.pace.wait(self.buffer.held_bytes))
             raise
-        landing: Future[None] | None = None
+        landing: Future[int] | None = None
         try:
             made = await self._decoded(body, content_type, sender.client)
             self.buffer.counts.add(requests=1, received=made.table.num_rows + made.rejected, rejected=made.rejected)
@@ -194,28 +233,63 @@ class Intake:
         finally:
             if landing is None:
                 self.buffer.release(size)
-        if landing is not None:
-            await self._landed(landing, size)
-        return made
+        buried = 0 if landing is None else await self._landed(landing, size)
+        if not buried:
+            return made
+        return Rows(made.table, made.rejected + buried, [*made.messages, f"{buried} {self.signal.name} {BURIED}"])
 
     async def _decoded(self, body: bytes, content_type: str, client: str | None) -> Made:
         loop, now = asyncio.get_running_loop(), clock.now_ns()
         try:
-            return await loop.run_in_executor(self.pool, self.signal.decode, body, content_type, client, now)
+            return await loop.run_in_executor(self.pool, self._made, body, content_type, client, now)
         except AfterlaunchError:
             raise
-        except Exception:
-            log.exception("%s could not be read: a fault of ours", self.signal.name)
-            raise Broken(f"The {self.signal.name} could not be read; this is a fault of the server.") from None
+        except Exception as problem:  # noqa: BLE001 - its own words may hold what the sender wrote
+            log.error("%s could not be read: %s", self.signal.name, why(problem))
+            raise Unavailable(f"The {self.signal.name} could not be read now.", "", self.pace.wait(0)) from None
         finally:
             self.buffer.decoded()
 
-    async def _landed(self, landing: Future[None], size: int) -> None:
-        """Wait for the commit. A sender that hangs up, or waits no longer, takes nothing out of the queue: the room is
-        given back when the rows are done with."""
+    def _made(self, body: bytes, content_type: str, client: str | None, now: int) -> Made:
+        try:
+            return self.signal.decode(body, content_type, client, now)
+        except UNREADABLE as problem:
+            log.error("%s could not be read, each is tried alone: %s", self.signal.name, why(problem))
+        return self._made_apart(body, content_type, client, now)
+
+    def _made_apart(self, body: bytes, content_type: str, client: str | None, now: int) -> Made:
+        """Keep the good; the bad goes to the dead letters, as it was sent. Raises Invalid when that is all of it."""
+        request = self.signal.request
+
+        def made(part: Message) -> Made:
+            return self.signal.decode(part.SerializeToString(), PROTOBUF, client, now)
+
+        found = apart(
+            request.read(body, content_type),
+            made,
+            partial(halves_of_message, path=request.path),
+            (*UNREADABLE, Invalid),
+        )
+        messages = [message for one in found.done for message in one.messages]
+        rejected = sum(one.rejected for one in found.done)
+        if found.bad:
+            whole = type(found.bad[0][0])()
+            for part, _ in found.bad:
+                whole.MergeFrom(part)
+            count = request.items(whole)
+            said = f"{count} {self.signal.name} cannot be read: {why(found.bad[0][1])}"
+            self.buffer.bury(client or HOUSE, said, as_sent(self.signal.name, request.kept(whole, client), client, now))
+            if not found.done:
+                raise Invalid(f"The {self.signal.name} {BURIED}.")
+            messages, rejected = [*messages, f"{count} {self.signal.name} {BURIED}"], rejected + count
+        return Rows(pa.concat_tables([one.table for one in found.done]), rejected, messages)
+
+    async def _landed(self, landing: Future[int], size: int) -> int:
+        """Wait for the commit; how many rows went to the dead letters. A sender that hangs up, or waits no longer,
+        takes nothing out of the queue: the room is given back when the rows are done with."""
         landing.add_done_callback(lambda _: self.buffer.release(size))
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(landing)), COMMIT_SECONDS)
+            buried = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(landing)), COMMIT_SECONDS)
         except TimeoutError:
             wait = self.pace.wait(self.buffer.held_bytes)
             raise TimedOut("The commit takes too long.", "Sending it again changes nothing twice.", wait) from None
@@ -226,6 +300,7 @@ class Intake:
             said = f"The {self.signal.name} could not be stored; send them again."
             raise Unavailable(said, "", self.pace.wait(self.buffer.held_bytes)) from None
         self.pace.landed(size)
+        return buried
 
 
 def _client_of(header: str) -> str | None:

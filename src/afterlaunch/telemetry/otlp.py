@@ -142,6 +142,22 @@ def to_protobuf(body: bytes, content_type: str) -> bytes:
     return message_of_json(ExportTraceServiceRequest, body).SerializeToString()
 
 
+def request_of(kind: type[M], body: bytes, content_type: str) -> M:
+    """The body as a message of this kind. Raises Invalid, Unsupported."""
+    name = kind.DESCRIPTOR.name
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "application/x-protobuf":
+        try:
+            return kind.FromString(body)
+        except DecodeError as problem:
+            raise Invalid(f"The body is no {name}: {problem}") from None
+    if media != "application/json":
+        raise Unsupported(
+            f"Content-Type {media or '(none)'} is not taken.", "application/x-protobuf or application/json"
+        )
+    return message_of_json(kind, body)
+
+
 def message_of_json(kind: type[M], body: bytes) -> M:
     """An OTLP/JSON body as a message of this kind. Raises Invalid."""
     name = kind.DESCRIPTOR.name

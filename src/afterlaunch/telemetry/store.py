@@ -21,6 +21,7 @@ import pyarrow as pa
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry import aggregates, callrows, merging, rollups
+from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.engines import Changes, Engine
@@ -124,7 +125,7 @@ class Store:
     @property
     def unwritable(self) -> tuple[type[Exception], ...]:
         """What `commit` raises for rows that can never be stored."""
-        return (pa.ArrowInvalid, *self.engine.unwritable)
+        return (*FAULTS, pa.ArrowCapacityError, *self.engine.unwritable)
 
     def close(self) -> None:
         with self._write:

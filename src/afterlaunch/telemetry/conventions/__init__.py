@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.anyvalues import Bools
+from afterlaunch.telemetry.apart import apart, halves_of_message, why
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions.identity import HOUSE
 from afterlaunch.telemetry.conventions.spans import columns, unmapped
@@ -16,6 +21,8 @@ from afterlaunch.telemetry.otlp import decode, to_protobuf
 
 __all__ = ["HOUSE", "Normalised", "normalise"]
 log = logging.getLogger(__name__)
+Mapped = tuple[dict[str, Any], Bools]
+"""The columns of `SPANS`, and which rows have ids that can be ids."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,36 @@ def normalise(body: bytes, content_type: str, client: str | None, received_ns: i
 
     Raises Invalid when the body does not decode, Unsupported for another content type.
     """
-    decoded = decode(to_protobuf(body, content_type))
+    body = to_protobuf(body, content_type)
+    decoded = decode(body)
     if not len(decoded.spans):
         return Normalised(SPANS.empty_table())
     try:
-        made, good = columns(decoded, client, received_ns)
+        return _normalised([columns(decoded, client, received_ns)])
     except Invalid:
         raise
-    except Exception:
-        # A fault of ours refuses nobody's span: it is kept as it came, is marked, and can be mapped again.
-        log.exception("a body could not be mapped")
-        made, good = unmapped(decoded, client)
-    table = pa.Table.from_arrays([made[name] for name in SPANS.names], schema=SPANS)
+    except Exception as problem:  # noqa: BLE001 - its own words may hold what the sender wrote
+        log.error("a body could not be mapped: %s", why(problem))
+    return _normalised(_apart(body, client, received_ns))
+
+
+def _apart(body: bytes, client: str | None, received_ns: int) -> list[Mapped]:
+    """A fault of ours refuses nobody's span: that which cannot be mapped is kept as it came, is marked, and can be
+    mapped again; its neighbours are mapped."""
+
+    def mapped(part: ExportTraceServiceRequest) -> Mapped:
+        return columns(decode(part.SerializeToString()), client, received_ns)
+
+    request = ExportTraceServiceRequest.FromString(body)
+    halves = partial(halves_of_message, path=("resource_spans", "scope_spans", "spans"))
+    found = apart(request, mapped, halves, (Exception,))
+    return [*found.done, *(unmapped(decode(part.SerializeToString()), client) for part, _ in found.bad)]
+
+
+def _normalised(parts: list[Mapped]) -> Normalised:
+    tables = [pa.Table.from_arrays([made[name] for name in SPANS.names], schema=SPANS) for made, _ in parts]
+    table = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
+    good = np.concatenate([good for _, good in parts])
     if good.all():
         return Normalised(table)
     rejected, first = int((~good).sum()), int(good.argmin())

@@ -62,7 +62,7 @@ class Duck:
     """`threads`: half of the cores by default, so that ingest keeps the others."""
 
     shared = False
-    unwritable: tuple[type[Exception], ...] = (duckdb.DataError,)
+    unwritable: tuple[type[Exception], ...] = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)
     broken: tuple[type[Exception], ...] = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
     def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:

@@ -86,13 +86,15 @@ def list_dead_letters(
 
 @router.get("/dead-letters/{letter_id}")
 def one_dead_letter(request: Request, letter_id: str, limit: int = 100) -> dict[str, Any]:
-    """With its rows, decoded."""
+    """With its rows, decoded; or with the request as it was sent, where nothing could map it to rows."""
     one = dead_letters.letter(request.actor, letter_id)
-    rows = [] if one.rows is None else one.rows.slice(0, max(0, min(limit, 1000))).to_pylist()
+    rows = [] if one.rows is None or one.sent else one.rows.slice(0, max(0, min(limit, 1000))).to_pylist()
     return {
         **_letter(one),
         "table": one.table.name if one.table else None,
-        "row_count": None if one.rows is None else one.rows.num_rows,
+        "row_count": None if one.rows is None or one.sent else one.rows.num_rows,
+        "item_count": one.items,
+        "request": dead_letters.as_json(one) if one.sent else None,
         "rows": [{name: plain(value) for name, value in row.items() if value is not None} for row in rows],
     }
 

@@ -136,7 +136,7 @@ def _without(table: Any, shape: Shape, rows: Bools | None) -> Any:
         table = _with(table, name, empty if rows is None else pc.if_else(pa.array(rows), empty, column))
     maps = _map_of(table)
     keys = maps.keys.dictionary_encode()
-    content = np.array([bool(_CONTENT_KEY.search(key)) for key in keys.dictionary.to_pylist()] or [False])
+    content = np.array([is_content(key) for key in keys.dictionary.to_pylist()] or [False])
     gone = content[keys.indices.to_numpy()] if len(keys) else np.zeros(0, bool)
     gone |= pc.fill_null(pc.greater(pc.utf8_length(maps.items), LONGEST_PLAIN), False).to_numpy(zero_copy_only=False)
     offsets = maps.offsets.to_numpy()
@@ -218,8 +218,19 @@ def _replaced(column: Any, places: Any, rule: Rule) -> Any:
     """The column with the texts at these places masked."""
     taken = column.take(pa.array(places))
     new = pa.array([None if text is None else masked(text) for text in taken.to_pylist()], pa.string())
-    for one in rule.patterns:
-        new = pc.replace_substring_regex(new, _whole(one), mark(one.name))
+    new = with_patterns(new, rule)
     mask = np.zeros(len(column), bool)
     mask[places] = True
     return pc.replace_with_mask(column, pa.array(mask), new)
+
+
+def with_patterns(texts: Any, rule: Rule) -> Any:
+    """A string array, masked by the rule's own patterns."""
+    for one in rule.patterns:
+        texts = pc.replace_substring_regex(texts, _whole(one), mark(one.name))
+    return texts
+
+
+def is_content(key: str) -> bool:
+    """Whether an attribute of this name is content."""
+    return _CONTENT_KEY.search(key) is not None

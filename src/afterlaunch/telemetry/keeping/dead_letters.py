@@ -1,34 +1,48 @@
 """Dead letters: what could never be stored, looked at, replayed after a mend, or discarded.
 
-A letter is the rows of one body as an Arrow stream. A replay keeps the good: rows that still cannot be stored are
-halved until they stand alone, and stay as a letter of their own.
+A letter is the rows of one body as an Arrow stream; or, where nothing could map them to rows, the request as it was
+sent (`sent`). A replay keeps the good: what still cannot be read or stored is halved until it stands alone, and stays
+as a letter of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from django.db import transaction
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
 
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import Conflict, NotFound
-from afterlaunch.telemetry.buffer import as_bytes
+from afterlaunch.ground.errors import Conflict, Invalid, NotFound
+from afterlaunch.telemetry.apart import apart, halves_of_message, halves_of_rows, why
+from afterlaunch.telemetry.buffer import as_bytes, told
 from afterlaunch.telemetry.columns import SPANS
+from afterlaunch.telemetry.intake import PROTOBUF, TRACES, UNREADABLE, Signal
+from afterlaunch.telemetry.keeping.actions import rules
+from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE, private
+from afterlaunch.telemetry.sent import as_sent, is_sent
+from afterlaunch.telemetry.signals import receivers
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS
 from afterlaunch.telemetry.store import Store, current
 from afterlaunch.telemetry.tables import DEAD_TABLE, SPAN_TABLE, Table
 
-SHOWN = 50
+SIGNALS = {one.name: one for one in (TRACES, receivers.METRICS, receivers.LOGS, receivers.REMOTE_WRITE)}
+SHAPES = {TRACES.name: SPAN_SHAPE, receivers.LOGS.name: LOG_SHAPE}
+TABLE_OF = {TRACES.name: SPAN_TABLE, receivers.LOGS.name: LOGS}
+TABLE_OF |= dict.fromkeys((receivers.METRICS.name, receivers.REMOTE_WRITE.name), METRICS)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """`id`: instant and client. `table`: where its rows belong; None when they cannot be read any more."""
+    """`id`: instant and client. `table`: where its rows belong; None when they cannot be read any more. `sent`: it is
+    the request, of which `rows` holds one row (schema SENT)."""
 
     id: str
     at: datetime
@@ -37,6 +51,30 @@ class Letter:
     bytes: int
     table: Table | None = None
     rows: Any = None
+
+    @property
+    def sent(self) -> bool:
+        return self.rows is not None and is_sent(self.rows)
+
+    @property
+    def request(self) -> tuple[Signal, Any]:
+        """Its signal and message, where it is `sent`."""
+        (row,) = self.rows.to_pylist()
+        signal = SIGNALS[row["sent_signal"]]
+        return signal, signal.request.read(row["sent_body"], PROTOBUF)
+
+    @property
+    def items(self) -> int | None:
+        """How many spans, log records, data points or samples it holds; None where nothing can be read."""
+        if not self.sent:
+            return None if self.rows is None else int(self.rows.num_rows)
+        signal, message = self.request
+        return signal.request.items(message)
+
+    @property
+    def what(self) -> str:
+        """What the protocol calls the items of a request."""
+        return self.request[0].name
 
 
 @dataclass(frozen=True)
@@ -80,18 +118,20 @@ def letter(actor: Actor, letter_id: str) -> Letter:
     return _letter(found[0])
 
 
+def as_json(one: Letter) -> str:
+    """A request as it was sent, in protobuf's JSON."""
+    return MessageToJson(one.request[1], indent=1, ensure_ascii=False)
+
+
 def replay(actor: Actor, letter_id: str) -> Replayed:
     """Store its rows now; sending twice changes nothing twice. What still cannot be stored stays."""
     one = letter(actor, letter_id)
     actor.require(Role.OPERATOR, one.client)
-    if one.table is None:
+    if one.table is None and not one.sent:
         raise Conflict("The rows of this letter cannot be read.", "Discard it.")
     store = current()
-    stored, duplicates, left = _store(store, one.table, one.rows)
-    for rows, why in left:
-        store.bury(clock.now_ns(), one.client, why, as_bytes(rows))
+    done = _read_again(store, one) if one.sent else _stored(store, one.client, one.table, one.rows)
     _gone(store, one)
-    done = Replayed(stored, duplicates, sum(rows.num_rows for rows, _ in left))
     _note(actor, "dead_letter.replayed", one, vars(done))
     return done
 
@@ -113,21 +153,47 @@ def _gone(store: Store, one: Letter) -> None:
     store.take_out(DEAD_TABLE, "at_ns = ? and client = ?", list(_parts(one.id)))
 
 
-def _store(store: Store, table: Table, rows: Any) -> tuple[int, int, list[tuple[Any, str]]]:
-    """(stored, duplicates, what cannot be with the reason)."""
-    if not rows.num_rows:
-        return 0, 0, []
-    try:
-        if table is SPAN_TABLE:
-            return (*store.commit([rows]), [])
-        stored = store.land(table, rows)
-        return stored, rows.num_rows - stored, []
-    except store.unwritable as problem:
-        if rows.num_rows == 1:
-            return 0, 0, [(rows, str(problem)[:2000])]
-    middle = rows.num_rows // 2
-    first, second = (_store(store, table, part) for part in (rows.slice(0, middle), rows.slice(middle)))
-    return first[0] + second[0], first[1] + second[1], first[2] + second[2]
+def _stored(store: Store, client: str, table: Table | None, rows: Any) -> Replayed:
+    """Store the good; the others become a letter."""
+
+    def land(part: Any) -> tuple[int, int]:
+        if table is None or table is SPAN_TABLE:
+            return store.commit([part])
+        stored = store.land(table, part)
+        return stored, part.num_rows - stored
+
+    found = apart(rows, land, halves_of_rows, store.unwritable)
+    stored, duplicates = (sum(counts) for counts in zip(*found.done, strict=True)) if found.done else (0, 0)
+    if found.bad:
+        left = pa.concat_tables([part for part, _ in found.bad])
+        store.bury(clock.now_ns(), client, told(found.bad[0][1]), as_bytes(left))
+    return Replayed(stored, duplicates, sum(part.num_rows for part, _ in found.bad))
+
+
+def _read_again(store: Store, one: Letter) -> Replayed:
+    """Map what was sent, as it would be mapped now, and store it."""
+    (row,) = one.rows.to_pylist()
+    signal, message = one.request
+
+    def read(part: Message) -> Any:
+        made = signal.decode(part.SerializeToString(), PROTOBUF, row["sent_client"], row["sent_at_ns"])
+        return private(made.table, SHAPES[signal.name], rules().of) if signal.name in SHAPES else made.table
+
+    halves = partial(halves_of_message, path=signal.request.path)
+    found = apart(message, read, halves, (*UNREADABLE, Invalid))
+    done = Replayed(0, 0, 0)
+    if found.done:
+        done = _stored(store, one.client, TABLE_OF[signal.name], pa.concat_tables(found.done))
+    if not found.bad:
+        return done
+    left = type(message)()
+    for part, _ in found.bad:
+        left.MergeFrom(part)
+    count = signal.request.items(left)
+    body = as_sent(signal.name, left.SerializeToString(), row["sent_client"], row["sent_at_ns"])
+    said = f"{count} {signal.name} cannot be read: {why(found.bad[0][1])}"
+    store.bury(clock.now_ns(), one.client, said, body)
+    return Replayed(done.stored, done.duplicates, done.left + count)
 
 
 def _seen(actor: Actor) -> tuple[str, list[Any]]:
@@ -159,6 +225,8 @@ def rows_of(body: bytes) -> tuple[Table | None, Any]:
         rows = pa.ipc.open_stream(body).read_all()
     except (pa.ArrowInvalid, OSError):
         return None, None
+    if is_sent(rows):
+        return None, rows
     table = SPAN_TABLE if "op_kind" in rows.column_names else METRICS if "series" in rows.column_names else LOGS
     schema = SPANS if table is SPAN_TABLE else table.schema
     columns = [

@@ -21,6 +21,7 @@ from afterlaunch.telemetry.keeping.retention import KINDS
 
 PAGE = 50
 ROWS = 20
+SHOWN = 100_000
 
 
 def _clients(actor: Actor, role: Role = Role.VIEWER) -> list[Client]:
@@ -91,10 +92,11 @@ def letters(request: Request) -> HttpResponse:
 @require_safe
 def letter(request: Request, letter_id: str) -> HttpResponse:
     one = dead_letters.letter(request.actor, letter_id)
-    rows = [] if one.rows is None else one.rows.slice(0, ROWS).to_pylist()
+    rows = [] if one.rows is None or one.sent else one.rows.slice(0, ROWS).to_pylist()
     context = {
         "one": one,
-        "count": None if one.rows is None else one.rows.num_rows,
+        "count": one.items,
+        "request_sent": dead_letters.as_json(one)[:SHOWN] if one.sent else "",
         "rows": [[(name, _shown(value)) for name, value in row.items() if value is not None] for row in rows],
         "may_replay": request.actor.may(Role.OPERATOR, one.client),
         "may_discard": request.actor.may(Role.ADMIN, one.client),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from afterlaunch.telemetry.keeping.content import MASKED, Pattern, Rule
+from afterlaunch.telemetry.keeping.content import MASKED, OFF, ON, Pattern, Rule
 from afterlaunch.telemetry.keeping.retention import DEFAULT_DAYS
 
 HOUSE_PLACE: tuple[None, str] = (None, "")
@@ -45,6 +45,13 @@ class Rules:
             capture = decision.capture or capture
             patterns += [one for one in decision.patterns if one not in patterns]
         return Rule(capture, tuple(patterns))
+
+    def strictest(self, client: str | None) -> Rule:
+        """What holds wherever a sender for this client, or (None) for any, may say that it comes from."""
+        told = [one for (whose, _), one in self.decisions.items() if client is None or whose in (None, client)]
+        captures = {one.capture or MASKED for one in told} | {self.of(client or "", None).capture}
+        capture = next(one for one in (OFF, MASKED, ON) if one in captures)
+        return Rule(capture, tuple(dict.fromkeys(pattern for one in told for pattern in one.patterns)))
 
     def days_of(self, client: str | None) -> dict[str, int]:
         """Kind of data -> days, for a client or (None) for the house."""

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from google.protobuf.message import Message
+
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry.intake import Made, Signal
 from afterlaunch.telemetry.keeping.content import Shape, private
 from afterlaunch.telemetry.keeping.rules import Rules
+from afterlaunch.telemetry.keeping.scrubbing import scrubbed
 
 log = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0
@@ -66,11 +69,15 @@ class Watched:
 
 
 def guarded(signal: Signal, shape: Shape, watched: Watched) -> Signal:
-    """The signal whose rows come as they may be written."""
+    """The signal whose rows come as they may be written; so does what of a request could not be read."""
 
     def decode(body: bytes, content_type: str, client: str | None, received_ns: int) -> Made:
         made: Any = signal.decode(body, content_type, client, received_ns)
         kept: Made = replace(made, table=private(made.table, shape, watched.rules().of))
         return kept
 
-    return replace(signal, decode=decode)
+    def sent(message: Message, client: str | None) -> bytes:
+        scrubbed(message, watched.rules().strictest(client))
+        return message.SerializeToString()
+
+    return replace(signal, decode=decode, request=replace(signal.request, kept=sent))

@@ -17,7 +17,8 @@ import pyarrow as pa
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from afterlaunch.telemetry.signals.wire import Place, request_of, texts
+from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.signals.wire import Place, texts
 
 POINTS = pa.schema(
     [
@@ -81,6 +82,12 @@ def from_otlp(body: bytes, content_type: str, client: str | None, received_ns: i
                         first = first or (metric.name or "a metric without a name")
     said = [f"{rejected} data points have no name or no time; the first is of {first}"] if rejected else []
     return Taken(pa.Table.from_pylist(rows, schema=POINTS), rejected, said)
+
+
+def count(request: ExportMetricsServiceRequest) -> int:
+    """Of its data points."""
+    metrics = (one for group in request.resource_metrics for scope in group.scope_metrics for one in scope.metrics)
+    return sum(len(getattr(one, which).data_points) for one in metrics if (which := one.WhichOneof("data")))
 
 
 def _row(place: Place, name: str, unit: str, point: dict[str, Any]) -> dict[str, Any]:

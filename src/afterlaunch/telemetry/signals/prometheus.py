@@ -69,14 +69,24 @@ def unsnapped(body: bytes, limit: int) -> bytes:
         raise Invalid(f"The body is no snappy block: {problem}") from None
 
 
-def from_remote_write(body: bytes, content_type: str, client: str | None, received_ns: int) -> Taken:
-    """An uncompressed WriteRequest. Series without a name are rejected. Raises Invalid, Unsupported for version 2."""
+def request_of(body: bytes, content_type: str) -> Any:
+    """A WriteRequest. Raises Invalid, Unsupported for version 2."""
     if "v2" in content_type:
         raise Unsupported("Remote write 2.0 is not taken.", "Use protobuf_message: prometheus.WriteRequest")
     try:
-        request = _request().FromString(body)
+        return _request().FromString(body)
     except DecodeError as problem:
         raise Invalid(f"The body is no WriteRequest: {problem}") from None
+
+
+def count(request: Any) -> int:
+    """Of its samples."""
+    return sum(len(one.samples) for one in request.timeseries)
+
+
+def from_remote_write(body: bytes, content_type: str, client: str | None, received_ns: int) -> Taken:
+    """An uncompressed WriteRequest. Series without a name are rejected. Raises Invalid, Unsupported for version 2."""
+    request = request_of(body, content_type)
     rows: list[dict[str, Any]] = []
     rejected = 0
     for one in request.timeseries:

@@ -5,18 +5,44 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 
 from afterlaunch.ground.errors import AfterlaunchError, Overloaded, Unsupported
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.ingest import Ingest, Receive, Scope, Send, headers_of
-from afterlaunch.telemetry.intake import Door, Intake, Signal
+from afterlaunch.telemetry.intake import Door, Intake, Request, Signal
+from afterlaunch.telemetry.otlp import request_of
 from afterlaunch.telemetry.signals import points, prometheus, records
 
-METRICS = Signal("data points", points.from_otlp, ExportMetricsServiceResponse, "rejected_data_points")
-LOGS = Signal("log records", records.from_otlp, ExportLogsServiceResponse, "rejected_log_records")
-REMOTE_WRITE = Signal("samples", prometheus.from_remote_write, None, "rejected")
+METRICS = Signal(
+    "data points",
+    points.from_otlp,
+    ExportMetricsServiceResponse,
+    "rejected_data_points",
+    Request(
+        partial(request_of, ExportMetricsServiceRequest), ("resource_metrics", "scope_metrics", "metrics"), points.count
+    ),
+)
+LOGS = Signal(
+    "log records",
+    records.from_otlp,
+    ExportLogsServiceResponse,
+    "rejected_log_records",
+    Request(
+        partial(request_of, ExportLogsServiceRequest), ("resource_logs", "scope_logs", "log_records"), records.count
+    ),
+)
+REMOTE_WRITE = Signal(
+    "samples",
+    prometheus.from_remote_write,
+    None,
+    "rejected",
+    Request(prometheus.request_of, ("timeseries",), prometheus.count),
+)
 
 
 class RemoteWrite(Ingest):

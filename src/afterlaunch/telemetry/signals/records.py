@@ -10,8 +10,9 @@ import pyarrow as pa
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from afterlaunch.telemetry.otlp import request_of
 from afterlaunch.telemetry.signals.points import INT63, Taken
-from afterlaunch.telemetry.signals.wire import Place, request_of, text, texts
+from afterlaunch.telemetry.signals.wire import Place, text, texts
 
 RECORDS = pa.schema(
     [
@@ -44,6 +45,11 @@ def from_otlp(body: bytes, content_type: str, client: str | None, received_ns: i
         for scope in group.scope_logs:
             rows += [_row(place, scope.scope.name, one, received_ns) for one in scope.log_records]
     return Taken(pa.Table.from_pylist(rows, schema=RECORDS))
+
+
+def count(request: ExportLogsServiceRequest) -> int:
+    """Of its records."""
+    return sum(len(scope.log_records) for group in request.resource_logs for scope in group.scope_logs)
 
 
 def _row(place: Place, scope: str, record: LogRecord, received_ns: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""OTLP metric and log bodies to protobuf messages, and what both share. Pure."""
+"""What metrics and logs of OTLP share: values as texts, and whose signal it is. Pure."""
 
 from __future__ import annotations
 
@@ -7,33 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from afterlaunch.ground.errors import Invalid, Unsupported
 from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.conventions import fields as f
-from afterlaunch.telemetry.otlp import M, message_of_json
 
 MAX_TEXT = 64 * 1024
 NESTING = 32
-
-
-def request_of(kind: type[M], body: bytes, content_type: str) -> M:
-    """The body as a message of this kind. Raises Invalid, Unsupported."""
-    name = kind.DESCRIPTOR.name
-    media = content_type.partition(";")[0].strip().lower()
-    if media == "application/x-protobuf":
-        try:
-            return kind.FromString(body)
-        except DecodeError as problem:
-            raise Invalid(f"The body is no {name}: {problem}") from None
-    if media != "application/json":
-        raise Unsupported(
-            f"Content-Type {media or '(none)'} is not taken.", "application/x-protobuf or application/json"
-        )
-    return message_of_json(kind, body)
 
 
 def plain(value: AnyValue, depth: int = 0) -> Any:

@@ -7,6 +7,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from afterlaunch.telemetry import intake as intakes
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.conventions.spans import columns
 from afterlaunch.telemetry.ingest import Ingest, NotTaken
 from afterlaunch.telemetry.intake import TRACES, Door, Intake, Pace, Signal
+from afterlaunch.telemetry.journal import Journal
 
 
 @pytest.fixture
@@ -190,14 +193,102 @@ def test_a_commit_that_takes_too_long_is_504_and_lands_once_when_sent_again(
     assert stored()["spans"] == 1 and buffer.held_bytes == 0
 
 
-def test_a_fault_of_ours_is_500_and_the_room_is_given_back(buffer: Buffer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(*_: object) -> Any:
-        raise AttributeError("hush")
+def poison(*spans: str) -> Signal:
+    """Reads no body with a span of these ids: a fault of ours."""
 
-    signal = Signal("spans", breaks, TRACES.response, TRACES.rejected)
-    status, headers, answer = post(buffer, body(), signal=signal)
-    assert status == 500 and "retry-after" not in headers and b"hush" not in answer
+    def breaks(data: bytes, *rest: Any) -> Any:
+        if any(bytes.fromhex(one) in data or one.encode() in data for one in spans):
+            raise AttributeError("hush")
+        return TRACES.decode(data, *rest)
+
+    return replace(TRACES, decode=breaks)
+
+
+def several(count: int) -> tuple[bytes, list[str]]:
+    """A body of spans, and their ids."""
+    told, spans = json.loads(body()), [f"b7ad6b71{number:08x}" for number in range(1, count + 1)]
+    for span in spans:
+        told["resourceSpans"].append(json.loads(body(span=span))["resourceSpans"][0])
+    told["resourceSpans"].pop(0)
+    return json.dumps(told).encode(), spans
+
+
+def test_a_body_that_we_cannot_read_is_a_dead_letter_and_is_never_sent_again(buffer: Buffer) -> None:
+    status, headers, answer = post(buffer, body(), signal=poison("b7ad6b7169203331"))
+    assert status == 400 and "retry-after" not in headers and b"hush" not in answer
+    assert "dead letter" in json.loads(answer)["message"]
+    (letter,) = stores.current().query("select client, why from dead_letter")
+    assert letter["client"] == "house" and letter["why"].startswith("1 spans cannot be read: AttributeError at ")
     assert buffer.held_bytes == 0
+
+
+def test_the_neighbours_of_what_we_cannot_read_are_stored(buffer: Buffer) -> None:
+    data, spans = several(100)
+    bad = [spans[3], spans[57]]
+    status, _, answer = post(buffer, data, signal=poison(*bad))
+    assert status == 200 and json.loads(answer)["partialSuccess"]["rejectedSpans"] == "2"
+    assert "dead letter" in json.loads(answer)["partialSuccess"]["errorMessage"]
+    assert stored()["spans"] == 98
+    (letter,) = stores.current().query("select body from dead_letter")
+    (row,) = pa.ipc.open_stream(letter["body"]).read_all().to_pylist()
+    assert sorted(bytes.fromhex(one) in row["sent_body"] for one in spans) == [False] * 98 + [True] * 2
+
+
+def test_a_body_that_is_bad_throughout_is_given_up_soon(buffer: Buffer) -> None:
+    data, spans = several(300)
+    asked: list[int] = []
+    signal = poison(*spans)
+
+    def counted(*given: Any) -> Any:
+        asked.append(1)
+        return signal.decode(*given)
+
+    assert post(buffer, data, signal=replace(signal, decode=counted), max_body=1_000_000)[0] == 400
+    assert len(asked) < 150
+    assert stores.current().query("select count(*) as n from dead_letter")[0]["n"] == 1
+
+
+def test_a_span_that_no_rule_can_map_is_kept_as_it_came_and_its_neighbours_are_mapped(
+    buffer: Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, spans = several(20)
+
+    def breaks(decoded: Any, *rest: Any) -> Any:
+        if bytes.fromhex(spans[7]) in decoded.spans.field("span_id").to_pylist():
+            raise KeyError("hush")
+        return columns(decoded, *rest)
+
+    monkeypatch.setattr("afterlaunch.telemetry.conventions.columns", breaks)
+    assert post(buffer, data)[::2] == (200, b"{}")
+    assert stored() | {"cost": 0} == {"spans": 20, "calls": 19, "cost": 0, "fresh": 19 * 600, "cached": 19 * 400}
+
+
+@pytest.mark.parametrize("journaled", [False, True])
+def test_of_rows_that_break_a_commit_the_good_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journaled: bool
+) -> None:
+    """Of a body whose sender waits, and of one that was answered for."""
+    store = stores.open_store(tmp_path / "t.duckdb")
+    data, spans = several(40)
+    commit, bad = store.commit, bytes.fromhex(spans[11])
+
+    def picky(tables: list[Any]) -> tuple[int, int]:
+        if any(bad in table["span_id"].to_pylist() for table in tables):
+            raise OverflowError("too large")
+        return commit(tables)
+
+    monkeypatch.setattr(store, "commit", picky)
+    journal = Journal(tmp_path / "journal" / "spans")
+    if journaled:
+        journal.append([normalise(data, "application/json", None, 0).table])
+    made = Buffer(store, 1_000_000, Journal(tmp_path / "journal" / "spans") if journaled else None)
+    if not journaled:
+        status, _, answer = post(made, data)
+        assert status == 200 and json.loads(answer)["partialSuccess"]["rejectedSpans"] == "1"
+    assert stored()["spans"] == 39 and made.counts.buried == 1
+    assert stores.current().query("select why from dead_letter") == [{"why": "OverflowError: too large"}]
+    made.close()
+    stores.close_store()
 
 
 def test_a_signal_without_a_place_is_not_found() -> None:

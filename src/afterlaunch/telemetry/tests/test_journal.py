@@ -159,7 +159,7 @@ def test_what_can_never_be_stored_is_buried_and_its_neighbours_are_kept(tmp_path
         buffer.put(table(number), 1).result(5)
     shelf.free.set()
     buffer.close()
-    assert sorted(shelf.numbers) == [0, 2] and shelf.buried == ["poison"] and buffer.held_bytes <= 0
+    assert sorted(shelf.numbers) == [0, 2] and shelf.buried == ["ArrowInvalid: poison"] and buffer.held_bytes <= 0
 
 
 def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

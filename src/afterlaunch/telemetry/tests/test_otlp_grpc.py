@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -374,7 +374,7 @@ def test_a_sender_that_hangs_up_stops_nobody(here: Receiving) -> None:
     assert here.export("traces", traces().SerializeToString()) == b"", "the commits go on"
 
 
-def test_a_store_that_fails_is_unavailable_and_a_fault_of_ours_is_internal(
+def test_a_store_that_fails_is_unavailable_and_what_we_cannot_read_is_a_dead_letter(
     here: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(tables: list[Any]) -> tuple[int, int]:
@@ -384,10 +384,9 @@ def test_a_store_that_fails_is_unavailable_and_a_fault_of_ours_is_internal(
     code, status = here.refused("traces", traces().SerializeToString())
     assert code is grpc.StatusCode.UNAVAILABLE and "device" not in status.message
     signal = here.intakes["logs"].signal
-    broken = type(signal)(signal.name, lambda *_: pa.nonsense, signal.response, signal.rejected)
-    monkeypatch.setattr(here.intakes["logs"], "signal", broken)
+    monkeypatch.setattr(here.intakes["logs"], "signal", replace(signal, decode=lambda *_: pa.nonsense))
     code, status = here.refused("logs", logs().SerializeToString())
-    assert code is grpc.StatusCode.INTERNAL and not details(status)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT and "dead letter" in status.message
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import NotAllowed, NotFound
-from afterlaunch.telemetry.buffer import as_bytes
+from afterlaunch.telemetry.buffer import Buffer, as_bytes
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.keeping import dead_letters
+from afterlaunch.telemetry.intake import TRACES, Door, Intake
+from afterlaunch.telemetry.keeping import dead_letters, erasing
+from afterlaunch.telemetry.keeping.actions import rules
+from afterlaunch.telemetry.keeping.content import SPAN_SHAPE
+from afterlaunch.telemetry.keeping.rules import Decision, Rules
+from afterlaunch.telemetry.keeping.scrubbing import scrubbed
 from afterlaunch.telemetry.keeping.tests.spans import body
+from afterlaunch.telemetry.keeping.watch import Watched, guarded
 from afterlaunch.telemetry.store import Store
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +82,67 @@ def test_who_may_do_what(store: Store, letter: str) -> None:
 def test_a_letter_that_cannot_be_read_is_shown_all_the_same(store: Store) -> None:
     store.bury(9, "north", "torn", b"no stream")
     assert dead_letters.letter(ENGINE, "9-north").table is None
+
+
+def poison(data: bytes, *rest: Any) -> Any:
+    """A fault of ours: bodies with the third span cannot be read."""
+    if (3).to_bytes(16, "big") in data:
+        raise IndexError("hush")
+    return TRACES.decode(data, *rest)
+
+
+@pytest.fixture
+def sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of four spans of north one could not be read; it named an address."""
+    request = ExportTraceServiceRequest.FromString(body(0, 4))
+    request.resource_spans[0].scope_spans[0].spans[2].attributes.add(key="input.value").value.string_value = SECRET
+    monkeypatch.setitem(dead_letters.SIGNALS, "spans", replace(TRACES, decode=poison))
+    buffer = Buffer(store, 1_000_000)
+    signal = guarded(dead_letters.SIGNALS["spans"], SPAN_SHAPE, Watched(rules))
+    intake = Intake(buffer, 100_000, Door(True), signal)
+    made = intake._made(request.SerializeToString(), "application/x-protobuf", "north", clock.now_ns())
+    assert (made.table.num_rows, made.rejected) == (3, 1)
+    buffer.close()
+    (one,) = dead_letters.letters(ENGINE)
+    return one.id
+
+
+SECRET = "write to erika.mustermann@example.org"
+
+
+def test_what_no_rule_could_read_is_kept_masked_as_it_was_sent_and_is_read_after_a_mend(
+    store: Store, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = dead_letters.letter(ENGINE, sent)
+    assert (one.client, one.items, one.what, one.table) == ("north", 1, "spans", None)
+    shown = dead_letters.as_json(one)
+    assert (
+        "gen_ai.operation.name" in shown
+        and "[masked: e-mail]" in shown
+        and "erika" not in shown
+        and "hush" not in one.why
+    )
+    assert vars(dead_letters.replay(ENGINE, sent)) == {"stored": 0, "duplicates": 0, "left": 1}
+    (again,) = dead_letters.letters(ENGINE)
+    monkeypatch.undo()
+    assert vars(dead_letters.replay(ENGINE, again.id)) == {"stored": 1, "duplicates": 0, "left": 0}
+    assert dead_letters.count() == 0
+    assert store.query("select client, input_text from spans")[0]["client"] == "north"
+
+
+@pytest.mark.parametrize(("client", "goes"), [("north", True), ("south", False)])
+def test_whom_a_request_names_that_was_never_read_is_erased(store: Store, sent: str, client: str, goes: bool) -> None:
+    erasing.erase_rest(store, erasing.Subject(client, "user", "[masked: e-mail]"))
+    assert dead_letters.count() == (0 if goes else 1)
+
+
+def test_without_content_none_of_it_is_kept(store: Store) -> None:
+    request = ExportTraceServiceRequest.FromString(body(0, 1))
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    span.events.add(name="exception").attributes.add(key="exception.message").value.string_value = SECRET
+    span.status.message = SECRET
+    rule = Rules([((None, ""), Decision(capture="on")), (("north", "desk"), Decision(capture="off"))]).strictest(None)
+    scrubbed(request, rule)
+    assert rule.capture == "off" and b"erika" not in request.SerializeToString() and not span.events
+    assert [one.key for one in span.attributes if one.key == "input.value"] == []
+    assert Rules([((None, ""), Decision(capture="on"))]).strictest("north").capture == "on"
