@@ -14,6 +14,7 @@ from afterlaunch.infrastructure.rules import (
     queue,
 )
 from afterlaunch.probes.rules import ProviderHealth
+from afterlaunch.quality.conventions import Conventions
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
@@ -32,6 +33,7 @@ JUDGES: tuple[Judge, ...] = (
     CacheHits(),
     Refusals(),
     Truncated(),
+    Conventions(),
     ProviderHealth(),
     ErrorRate(per=ARM),
     Timeouts(per=ARM),

@@ -89,16 +89,11 @@ def facts(engine: Engine, table: Table) -> dict[Day, dict[str, int]]:
 
 def _integers(table: Table) -> list[str]:
     wanted = [field.name for field in table.schema if pa.types.is_integer(field.type)]
-    return wanted if not _summed(table) else [name for name in wanted if name not in table.keys]
-
-
-def _summed(table: Table) -> bool:
-    """Whether rows of one key are the same as their sum."""
-    return table.name.startswith(("sums_", "profile_"))
+    return wanted if not table.summed else [name for name in wanted if name not in table.keys]
 
 
 def _agree(table: Table, here: Mapping[str, int] | None, there: Mapping[str, int] | None) -> bool:
-    without = {"rows"} if _summed(table) else set()
+    without = {"rows"} if table.summed else set()
     one, other = ({k: v for k, v in (side or {}).items() if k not in without and v} for side in (here, there))
     return one == other
 

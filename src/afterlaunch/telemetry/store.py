@@ -2,7 +2,8 @@
 
 A commit takes any number of normalised tables and 1. drops spans already stored (resends); 2. turns those that are
 calls into rows of `calls`, merged with what other instrumentations said of the same call; 3. adds what they add to the
-rollups, and negative increments for calls that a merge replaced; 4. writes all of it as one change.
+rollups, and negative increments for calls that a merge replaced; 4. counts what the spans tell of their senders'
+conventions; 5. writes all of it as one change.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
-from afterlaunch.telemetry import aggregates, callrows, merging, rollups
+from afterlaunch.telemetry import aggregates, callrows, merging, rollups, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.engines import Changes, Engine
 from afterlaunch.telemetry.engines.duck import Duck
+from afterlaunch.telemetry.engines.duck_summed import put_together
 from afterlaunch.telemetry.remembered import Remembered, of_ids
 from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
-from afterlaunch.telemetry.tables import CALLS, DEAD_LETTERS, TABLES, Table
+from afterlaunch.telemetry.tables import CALLS, COUNT_TABLE, DEAD_LETTERS, TABLES, Table
 
 log = logging.getLogger(__name__)
 READ_AT_START = 200_000
@@ -153,7 +155,7 @@ class Store:
         rows = callrows.of_spans(batch)
         merged = self._merged(rows, batch) if rows.num_rows else merging.Merged(rows, rows)
         increments = rollups.of_commit(merged.added, merged.gone, batch, self._ids)
-        self._write_down(_token(batch), increments, merged, spans=batch)
+        self._write_down(_token(batch), increments, merged, spans=batch, attribute_counts=tally.of_spans(batch))
         self._spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
         if rows.num_rows:
             self._suspects.remember(rows)
@@ -221,6 +223,8 @@ class Store:
         """Whatever makes later questions cheaper; safe to repeat."""
         with self._writing():
             self.engine.upkeep(now_ns)
+            if isinstance(self.engine, Duck):
+                put_together(self.engine, COUNT_TABLE, now_ns)
 
     def land(self, table: Table, rows: Any) -> int:
         """Add the rows whose keys are not stored yet; how many these were."""

@@ -13,16 +13,19 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS, SPANS
 @dataclass(frozen=True)
 class Table:
     """`keys`: what makes a row unique, in the order in which a sorted engine keeps it; `instant`: the column that
-    tells its age, of so many nanoseconds a unit (0: it does not age)."""
+    tells its age, of so many nanoseconds a unit (0: it does not age); `summed`: rows of one key are as good as their
+    sum, so an engine may put them together."""
 
     name: str
     schema: Any
     keys: tuple[str, ...]
     instant: str
     unit_ns: int
+    summed: bool = False
 
 
 MINUTE_NS = 60_000_000_000
+HOUR_NS = 60 * MINUTE_NS
 CALL_TEXTS = (
     *DIMENSIONS,
     "session",
@@ -90,6 +93,16 @@ PROFILE = pa.schema(
     ]
 )
 """Exponential histograms, one row per bucket, so that adding them up is merging them (`profiles`)."""
+ATTRIBUTE_COUNTS = pa.schema(
+    [
+        ("hour", pa.int32()),  # of the start, since 1970
+        *((name, pa.string()) for name in ("client", "system", "environment", "service", "scope", "scope_version")),
+        ("what", pa.string()),  # operation, field, flag, unknown
+        ("key", pa.string()),
+        ("spans", pa.int64()),
+    ]
+)
+"""How often senders told what (`tally`); what is not known is an empty text."""
 DEAD_LETTERS = pa.schema([("at_ns", pa.int64()), ("client", pa.string()), ("why", pa.string()), ("body", pa.binary())])
 
 TIERS = {"minute": 1, "hour": 60, "day": 1440}
@@ -97,10 +110,11 @@ TIERS = {"minute": 1, "hour": 60, "day": 1440}
 SPAN_TABLE = Table("spans", SPANS, ("client", "trace_id", "span_id"), "start_ns", 1)
 CALL_TABLE = Table("calls", CALLS, ("client", "start_ns", "span_id"), "start_ns", 1)
 SERIES_TABLE = Table("series", SERIES, ("id",), "", 0)
-SUM_TABLES = {tier: Table(f"sums_{tier}", SUMS, ("minute", "series"), "minute", MINUTE_NS) for tier in TIERS}
+SUM_TABLES = {tier: Table(f"sums_{tier}", SUMS, ("minute", "series"), "minute", MINUTE_NS, True) for tier in TIERS}
 PROFILE_TABLES = {
-    tier: Table(f"profile_{tier}", PROFILE, ("minute", "series", "measure", "bucket"), "minute", MINUTE_NS)
+    tier: Table(f"profile_{tier}", PROFILE, ("minute", "series", "measure", "bucket"), "minute", MINUTE_NS, True)
     for tier in TIERS
 }
+COUNT_TABLE = Table("attribute_counts", ATTRIBUTE_COUNTS, tuple(ATTRIBUTE_COUNTS.names[:-1]), "hour", HOUR_NS, True)
 DEAD_TABLE = Table("dead_letter", DEAD_LETTERS, ("at_ns", "client"), "at_ns", 1)
-TABLES = (SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values(), DEAD_TABLE)
+TABLES = (SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values(), COUNT_TABLE, DEAD_TABLE)

@@ -1,13 +1,15 @@
 """Run the judges over the rollups: a fixed number of questions for the whole estate, never one per scope.
 
 1. For each kind of scope ask for the recent minutes (5, 15, 60) and the day before them. 2. For each scope take the
-narrowest recent window with enough calls. 3. Let each judge of that kind of scope assess it. 4. For hosts ask once for
-the last half hour of everything known of infrastructure, minute by minute. 5. Write what changed.
+narrowest recent window with enough calls. 3. For whole systems ask once what their senders told lately and before.
+4. Let each judge of that kind of scope assess it. 5. For hosts ask once for the last half hour of everything known of
+infrastructure, minute by minute. 6. Write what changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,6 +19,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.telemetry.queries import judged, stretches
 from afterlaunch.telemetry.signals.questions import by_minute
 from afterlaunch.telemetry.signals.readings import Minute, Place, Reading, readings
+from afterlaunch.telemetry.told import Told, told
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Scope, Status, Targets, View
@@ -32,6 +35,7 @@ HOURS = 7 * 24
 Hourly = Callable[[Sequence[datetime], Sequence[str]], list[Window]]
 Ask = Callable[[datetime, datetime, Sequence[str]], list[Window]]
 Read = Callable[[datetime], list[Minute]]
+Tell = Callable[[datetime], Mapping[tuple[str, str, str], Told]]
 Key = tuple[str | None, ...]
 
 
@@ -97,6 +101,7 @@ def run(
     ask: Ask = judged,
     hourly: Hourly = stretches,
     read: Read = infrastructure,
+    tell: Tell = told,
 ) -> int:
     """Assess everything; returns how many statuses changed."""
     targets = _targets()
@@ -106,13 +111,19 @@ def run(
         mine = [judge for judge in judges if judge.per == per]
         if mine:
             seen = views(now, per, targets, ask, hourly)
-            whole = whole if per else seen
+            if not per:
+                whole = seen = _with_told(seen, tell(now))
             findings += [(view.scope, judge, judge.assess(view)) for view in seen for judge in mine]
     hosts = [judge for judge in judges if judge.per == HOST]
     if hosts:
         seen = host_views(now, targets, whole, readings(read(now)))
         findings += [(view.scope, one, one.assess(view)) for view in seen for one in hosts if _concerns(one, view)]
     return _write(findings, now, hosts)
+
+
+def _with_told(seen: Iterable[View], found: Mapping[tuple[str, str, str], Told]) -> list[View]:
+    places = ((view, (view.scope.client, view.scope.system, view.scope.environment)) for view in seen)
+    return [replace(view, told=found.get(place, view.told)) for view, place in places]
 
 
 def host_views(

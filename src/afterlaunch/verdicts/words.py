@@ -15,6 +15,7 @@ from typing import Protocol
 
 from afterlaunch.estate.limits import DEFAULTS, Limits
 from afterlaunch.telemetry.signals.readings import Reading
+from afterlaunch.telemetry.told import Told
 from afterlaunch.telemetry.windows import Window
 
 
@@ -60,7 +61,8 @@ class View:
     """`recent`: the last minutes, widened until it holds enough calls. `past`: the learned baseline before it,
     without the recent part. `rival`: the baseline arm over the same minutes, for a candidate. `hours`: the hours of
     the last week that held calls, by how many hours ago they ended (1: the hour that ended 60 minutes ago).
-    `readings`: of a host or of the whole system, for judges of infrastructure; their `recent` ends now."""
+    `readings`: of a host or of the whole system, for judges of infrastructure; their `recent` ends now. `told`: of the
+    whole system, how often its senders told what."""
 
     scope: Scope
     recent: Window
@@ -69,6 +71,7 @@ class View:
     targets: Targets = field(default_factory=Targets)
     hours: Mapping[int, Window] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True)

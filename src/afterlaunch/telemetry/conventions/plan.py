@@ -78,6 +78,11 @@ for _field in FIELDS:
             CONTAINERS[_source.key] = (*dict.fromkeys((*CONTAINERS.get(_source.key, ()), _source.path)),)
 
 
+def is_known(key: str) -> bool:
+    """Whether some rule reads it."""
+    return key in SOURCES or family(key) is not None or key in CONTAINERS
+
+
 @lru_cache(maxsize=256)
 def plan(keys: tuple[str, ...]) -> Plan:
     """For the distinct keys of a batch, by their codes."""

@@ -82,9 +82,9 @@ UNVERSIONED = frozenset({"spans", "dead_letter"})
 
 def layout(table: Table) -> Layout:
     """Where nothing else is said: one row per key, together with those of the same first key."""
-    if table.name.startswith(("sums_", "profile_")):
+    if table.summed:
         summed = ", ".join(f'"{name}"' for name in table.schema.names if name not in table.keys)
-        return Layout(f"SummingMergeTree(({summed}))", table.keys, "series")
+        return Layout(f"SummingMergeTree(({summed}))", table.keys, "series" if "series" in table.keys else "client")
     return _LAYOUTS.get(table.name) or Layout("ReplacingMergeTree", table.keys, table.keys[0])
 
 
@@ -102,10 +102,9 @@ def column_type(name: str, kind: Any, required: bool) -> str:
 
 def columns(table: Table) -> dict[str, str]:
     """Name -> type and codec."""
-    summed = table.name.startswith(("sums_", "profile_"))
     out = {}
     for field in table.schema:
-        required = summed or field.name in (*layout(table).order, table.instant, "client")
+        required = table.summed or field.name in (*layout(table).order, table.instant, "client")
         kind = column_type(field.name, field.type, required)
         if field.name in _LONG:
             kind += f" codec({CONTENT_CODEC})"

@@ -43,6 +43,7 @@ KINDS = (
     Kind("calls", 400, "calls, each once", ("calls",)),
     Kind("logs", 190, "log records", ("records",)),
     Kind("points", 60, "metric points", ("points",)),
+    Kind("conventions", 30, "how often each attribute was told, by the hour", ("attribute_counts",)),
     Kind("dead_letters", 30, "what could not be stored", ("dead_letter",)),
     Kind("minutes", 190, "sums and histograms by the minute", ("sums_minute", "profile_minute"), shared=True),
     Kind("hours", 800, "sums and histograms by the hour", ("sums_hour", "profile_hour"), shared=True),

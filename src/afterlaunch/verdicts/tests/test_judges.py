@@ -20,6 +20,7 @@ from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
 from afterlaunch.telemetry.signals.readings import Minute
+from afterlaunch.telemetry.told import Told
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict, VerdictChange
@@ -170,6 +171,10 @@ def no_minutes(now: datetime) -> list[Minute]:
     return []
 
 
+def nothing_told(now: datetime) -> dict[tuple[str, str, str], Told]:
+    return {}
+
+
 def _ask(state: dict[str, Any]) -> watch.Ask:
     def ask(start: datetime, end: datetime, names: Sequence[str]) -> list[Window]:
         values = {
@@ -193,12 +198,12 @@ def _ask(state: dict[str, Any]) -> watch.Ask:
 @pytest.mark.django_db
 def test_the_watch_keeps_the_latest_verdict_per_scope_and_every_change() -> None:
     state = {"refused": 0}
-    watch.run(JUDGES, NOW, _ask(state), no_hours, no_minutes)
+    watch.run(JUDGES, NOW, _ask(state), no_hours, no_minutes, nothing_told)
     assert not Verdict.objects.filter(status="breach").exists()
     first = VerdictChange.objects.count()
-    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state), no_hours, no_minutes) == 0
+    assert watch.run(JUDGES, NOW + timedelta(minutes=1), _ask(state), no_hours, no_minutes, nothing_told) == 0
     state["refused"] = 40
-    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state), no_hours, no_minutes)
+    watch.run(JUDGES, NOW + timedelta(minutes=2), _ask(state), no_hours, no_minutes, nothing_told)
     bad = Verdict.objects.filter(status="breach", judge="quality.refusals")
     assert {(v.route, v.arm) for v in bad} == {("", ""), ("answers", "candidate")}
     assert all(v.since == NOW + timedelta(minutes=2) for v in bad)
@@ -215,5 +220,5 @@ def test_the_watch_asks_a_fixed_number_of_questions(django_assert_max_num_querie
         return plain(start, end, names)
 
     with django_assert_max_num_queries(10):
-        watch.run(JUDGES, NOW, counting, no_hours, no_minutes)
+        watch.run(JUDGES, NOW, counting, no_hours, no_minutes, nothing_told)
     assert len(asked) == 12
