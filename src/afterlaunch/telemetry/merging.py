@@ -16,8 +16,9 @@ from afterlaunch.telemetry import callrows
 from afterlaunch.telemetry.calls import Row, apart_ns, group
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.engines import Engine, Gone
-from afterlaunch.telemetry.suspects import sharing
+from afterlaunch.telemetry.suspects import MOST_SCOPES, sharing
 from afterlaunch.telemetry.tables import CALLS, NO_LEAF
+from afterlaunch.telemetry.times import within
 
 FIELDS = ", ".join(f'"{name}"' for name in CALLS.names)
 Place = tuple[str, bytes]  # client, span
@@ -36,7 +37,7 @@ class Merged:
 
 
 def as_gone(rows: Any) -> list[Gone]:
-    columns = [rows[name].to_pylist() for name in ("client", "start_ns", "span_id")]
+    columns = [rows[name].to_pylist() for name in ("client", "start_ns", "span_id", "members")]
     return [Gone(*one) for one in zip(*columns, strict=True)]
 
 
@@ -44,34 +45,49 @@ def neighbours(engine: Engine, rows: Any, mixed: Any) -> list[Row]:
     """Stored calls that share a response id, a trace or a stream key with these rows, or ran beside those of them that
     are `mixed` (a process that tells a model's calls under two scopes) in the same process on the same model."""
     starts = rows["start_ns"].to_numpy()
-    twins = rows.filter(pa.array(mixed))
-    distinct = {name: _distinct(rows, name) for name in ("response_id", "stream_key")}
-    distinct |= {name: _distinct(twins, name) for name in ("instance", "model_requested")}
     lasted = rows["duration_ns"].fill_null(0).to_numpy()
-    keys = [
-        "trace_id in (select unhex(unnest(?)))",
-        "response_id in (select unnest(?))",
-        "stream_key in (select unnest(?))",
-        """(instance in (select unnest(?)) and model_requested in (select unnest(?))
-            and start_ns <= ? and start_ns + duration_ns >= ?)""",
-    ]
-    parameters: list[Any] = [
-        int(starts.min()) - apart_ns(),
-        int(starts.max()) + apart_ns(),
-        sorted({one.hex() for one in rows["trace_id"].to_pylist()}),
-        *distinct.values(),
-        int((starts + lasted).max()),
-        int(starts.min()),
-    ]
-    used = [key for key in keys if "instance" not in key or (distinct["instance"] and distinct["model_requested"])]
-    if len(used) < len(keys):
-        del parameters[5:]
+    when, parameters = within("start_ns", starts, apart_ns())
+    same_trace, traces = _in_traces(rows, engine.shared)
+    keys = [same_trace]
+    parameters += traces
+    for name in ("response_id", "stream_key"):
+        if told := _distinct(rows, name):
+            keys.append(f"{name} in (select unnest(?))")
+            parameters.append(told)
+    twins = rows.filter(pa.array(mixed))
+    processes, models = _distinct(twins, "instance"), _distinct(twins, "model_requested")
+    if processes and models:
+        keys.append(
+            "(instance in (select unnest(?)) and model_requested in (select unnest(?))"
+            " and start_ns <= ? and start_ns + duration_ns >= ?)"
+        )
+        parameters += [processes, models, int((starts + lasted).max()), int(starts.min())]
     found = engine.query(
-        f"select {FIELDS} from calls where start_ns between ? and ? and part is distinct from '{NO_LEAF}'"
-        f" and ({' or '.join(used)})",
+        f"select {FIELDS} from calls where {when} and part is distinct from '{NO_LEAF}' and ({' or '.join(keys)})",
         parameters,
     )
     return [_as_told(row) for row in found]
+
+
+def _in_traces(rows: Any, narrow: bool) -> tuple[str, list[Any]]:
+    """SQL with parameters: stored rows of the same traces; `narrow`: only those that may tell of one call with a new
+    row, because their scope is another one and either side tells no id (key B), or that were doubted before."""
+    traces, scopes = rows["trace_id"].to_pylist(), [scope or "" for scope in rows["scope"].to_pylist()]
+    if not narrow or len(set(scopes)) > MOST_SCOPES:
+        return "trace_id in (select unhex(unnest(?)))", [_hexed(traces)]
+    parts = ["trace_id in (select unhex(unnest(?))) and len(flags) > 0"]
+    parameters: list[Any] = [_hexed(traces)]
+    has_id = rows["response_id"].is_valid().to_pylist()
+    for scope, told in sorted({*zip(scopes, has_id, strict=True)}):
+        meant = [one for one, *what in zip(traces, scopes, has_id, strict=True) if what == [scope, told]]
+        lacking = " and (response_id is null or len(members) > 1)" if told else ""
+        parts.append(f"trace_id in (select unhex(unnest(?))) and (len(scopes) > 1 or scopes[1] <> ?){lacking}")
+        parameters += [_hexed(meant), scope]
+    return f"({' or '.join(f'({part})' for part in parts)})", parameters
+
+
+def _hexed(ids: Sequence[bytes]) -> list[str]:
+    return sorted({one.hex() for one in ids})
 
 
 def _distinct(rows: Any, name: str) -> list[str]:
@@ -88,7 +104,17 @@ def merged(engine: Engine, rows: Any, meant: Any, near: Sequence[Row], batch: An
     meant = meant | sharing(rows, list(near))
     if not meant.any():
         return Merged(rows, CALLS.empty_table())
-    fresh = rows.filter(pa.array(meant)).to_pylist()
+    changed = _grouped(engine, rows.filter(pa.array(meant)).to_pylist(), near, batch)
+    return Merged(pa.concat_tables([rows.filter(pa.array(~meant)), changed.added]), changed.gone)
+
+
+def again(engine: Engine, near: Sequence[Row]) -> Merged:
+    """Stored rows, grouped once more among themselves."""
+    return _grouped(engine, [], [_as_told(row) for row in near], SPANS.empty_table())
+
+
+def _grouped(engine: Engine, fresh: list[Row], near: Sequence[Row], batch: Any) -> Merged:
+    """What must come and go for new rows and stored ones near them."""
     several = [row for row in near if len(row["members"]) > 1]
     atoms = fresh + [row for row in near if len(row["members"]) == 1] + _members(engine, several)
     stored = {_place(row): row for row in near}
@@ -102,8 +128,7 @@ def merged(engine: Engine, rows: Any, meant: Any, near: Sequence[Row], batch: An
         else:
             added.append(row)
     gone = [row for place, row in stored.items() if place not in same]
-    alone = rows.filter(pa.array(~meant))
-    return Merged(pa.concat_tables([alone, pa.Table.from_pylist(added, schema=CALLS)]), _table(gone))
+    return Merged(pa.Table.from_pylist(added, schema=CALLS), _table(gone))
 
 
 def _table(rows: list[Row]) -> Any:

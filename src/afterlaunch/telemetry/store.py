@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,36 @@ from afterlaunch.telemetry import aggregates, callrows, merging, rollups, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
-from afterlaunch.telemetry.engines import Changes, Engine
+from afterlaunch.telemetry.engines import Changes, Contested, Engine
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.engines.duck_summed import put_together
+from afterlaunch.telemetry.reconcile import reconcile
 from afterlaunch.telemetry.remembered import Remembered, of_ids
 from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
 from afterlaunch.telemetry.tables import CALLS, COUNT_TABLE, DEAD_LETTERS, TABLES, Table
+from afterlaunch.telemetry.times import within
 
 log = logging.getLogger(__name__)
 READ_AT_START = 200_000
 """So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
+TRIES = 8
+LEARNED_SECONDS, MOST_SENDERS = 10.0, 50_000
+
+
+@dataclass(frozen=True)
+class _Change:
+    """`look` tells which rows of `calls` come and go as things stand; `spans` are new."""
+
+    name: str
+    look: Callable[[], merging.Merged]
+    spans: Any = field(default_factory=SPANS.empty_table)
+
+    def token(self, merged: merging.Merged) -> str:
+        """Of new spans their own, whoever else is at it; else what is changed."""
+        if self.spans.num_rows:
+            return _token(self.spans)
+        return f"{self.name}-{_token(merged.added)}-{_token(merged.gone)}"
 
 
 class Store:
@@ -48,6 +70,7 @@ class Store:
         self._spans = Remembered()
         self._suspects = Suspects(always=engine.shared)
         self._unsure = False
+        self._learned: dict[str, float] = {}
         if not read_only:
             engine.prepare(TABLES)
             if not engine.shared:
@@ -153,12 +176,49 @@ class Store:
 
     def _commit(self, batch: Any) -> None:
         rows = callrows.of_spans(batch)
-        merged = self._merged(rows, batch) if rows.num_rows else merging.Merged(rows, rows)
-        increments = rollups.of_commit(merged.added, merged.gone, batch, self._ids)
-        self._write_down(_token(batch), increments, merged, spans=batch, attribute_counts=tally.of_spans(batch))
+        if self.engine.shared and rows.num_rows:
+            self._learn(rows)
+        untouched = merging.Merged(rows, CALLS.empty_table())
+        change = (lambda: self._merged(rows, batch)) if rows.num_rows else lambda: untouched
+        self._write_when_agreed(_Change("", change, batch))
         self._spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
         if rows.num_rows:
             self._suspects.remember(rows)
+
+    def _write_when_agreed(self, meant: _Change) -> int:
+        """Write it; look again while another process changes the same calls. How many rows of `calls` it was. Raises
+        Unavailable."""
+        spans = meant.spans
+        more = {"spans": spans, "attribute_counts": tally.of_spans(spans)} if spans.num_rows else {}
+        for turn in range(TRIES):
+            merged = meant.look()
+            increments = rollups.of_commit(merged.added, merged.gone, spans, self._ids)
+            try:
+                if more or merged.number:
+                    self._write_down(meant.token(merged), increments, merged, **more)
+                return merged.number
+            except Contested:
+                time.sleep(random.uniform(0.02, 0.1) * (turn + 1))  # noqa: S311 - so that two do not meet again
+        raise Unavailable("Other processes change the same calls all the time.", "Send again later.", 1)
+
+    def _learn(self, rows: Any) -> None:
+        """Under which scopes other processes of ours were told calls by the same senders."""
+        senders = set(rows["instance"].to_pylist()) - {None}
+        now = time.monotonic()
+        asked = sorted(one for one in senders if now - self._learned.get(one, -LEARNED_SECONDS) >= LEARNED_SECONDS)
+        if not asked:
+            return
+        when, bounds = within("start_ns", rows["start_ns"].to_numpy(), apart_ns())
+        found = self.engine.query(
+            "select distinct client, instance, model_requested, unnest(scopes) as scope from calls"
+            f" where {when} and instance in (select unnest(?)) and model_requested is not null",
+            [*bounds, asked],
+        )
+        names = ("client", "instance", "model_requested", "scope")
+        self._suspects.processes.note(tuple(row[name] for name in names) for row in found if row["scope"])
+        if len(self._learned) > MOST_SENDERS:
+            self._learned.clear()
+        self._learned |= dict.fromkeys(asked, now)
 
     def _write_down(self, token: str, more: Increments, merged: merging.Merged, **added: Any) -> None:
         tables = {**added, "calls": merged.added, "series": more.series}
@@ -175,6 +235,8 @@ class Store:
             return batch
         looked = batch.filter(pa.array(suspicious))
         stored = self._stored(looked) if looked.num_rows else set()
+        if not stored and len(np.unique(keys)) == len(keys):
+            return batch
         kept, seen = [], stored
         columns = zip(*(batch[name].to_pylist() for name in ("client", "trace_id", "span_id")), strict=True)
         for place, key in enumerate(columns):
@@ -184,11 +246,10 @@ class Store:
         return batch.take(pa.array(kept, pa.int64())).combine_chunks()
 
     def _stored(self, batch: Any) -> set[tuple[str, bytes, bytes]]:
-        starts = batch["start_ns"].to_numpy()
+        when, bounds = within("start_ns", batch["start_ns"].to_numpy())
         found = self.engine.query(
-            "select client, trace_id, span_id from spans where start_ns between ? and ?"
-            " and span_id in (select unhex(unnest(?)))",
-            [int(starts.min()), int(starts.max()), callrows.hex_of(batch["span_id"]).to_pylist()],
+            f"select client, trace_id, span_id from spans where {when} and span_id in (select unhex(unnest(?)))",
+            [*bounds, callrows.hex_of(batch["span_id"]).to_pylist()],
         )
         return {(row["client"], row["trace_id"], row["span_id"]) for row in found}
 
@@ -203,14 +264,17 @@ class Store:
         return merging.merged(self.engine, rows, meant, near, batch)
 
     def settle(self, now_ns: int) -> int:
-        """Count usage that was told in sum only (`aggregates`); returns how many rows changed."""
-        with self._writing():
-            changed = aggregates.settle(self.engine, now_ns)
-            if changed.number:
-                increments = rollups.of_commit(changed.added, changed.gone, SPANS.empty_table(), self._ids)
-                token = f"settle-{now_ns}-{_token(changed.added)}-{_token(changed.gone)}"
-                self._write_down(token, increments, changed)
-            return changed.number
+        """Count usage that was told in sum only (`aggregates`), and make one call of what several writers stored of it
+        (`reconcile`); returns how many rows changed."""
+        changed = 0
+        for name, change in (
+            ("settle", lambda: aggregates.settle(self.engine, now_ns)),
+            ("reconcile", lambda: reconcile(self.engine, self.engine.lately())),
+        ):
+            with self._writing():
+                if name == "settle" or self.engine.shared:
+                    changed += self._write_when_agreed(_Change(f"{name}-{now_ns}", change))
+        return changed
 
     def adopt(self, calls: Any) -> None:
         """Add rows of `calls` (schema CALLS) as they are, with what they add to the rollups."""

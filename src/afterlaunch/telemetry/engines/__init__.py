@@ -20,6 +20,11 @@ class Gone:
     client: str
     start_ns: int
     span_id: bytes
+    members: Sequence[str] = ()
+
+
+class Contested(Exception):
+    """Another process replaces one of the calls that were to be replaced, or has done so: look again."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Engine(Protocol):
         ...
 
     def write(self, changes: Changes) -> None:
-        """All or nothing, durable when it returns; the same token twice changes nothing more."""
+        """All or nothing, durable when it returns; the same token twice changes nothing more. Raises Contested, where
+        several processes write; then nothing was written."""
         ...
 
     def land(self, table: Table, rows: Any, token: str) -> int:
@@ -99,12 +105,25 @@ class Engine(Protocol):
         """Whatever makes later questions cheaper; safe to repeat."""
         ...
 
+    def lately(self) -> str:
+        """SQL: rows of `calls` that other processes may have stored within the last minutes."""
+        ...
+
+    def keep(self, days: Mapping[str, int]) -> None:
+        """Let rows of these tables go by themselves after so many days, where the engine can; others are taken out by
+        `delete`."""
+        ...
+
     def bytes_used(self) -> int:
         """On disk."""
         ...
 
     def bytes_free(self) -> int:
         """Of these, what the next rows will use again."""
+        ...
+
+    def disk_left(self) -> int:
+        """Bytes that the disk it writes to still takes."""
         ...
 
     def bytes_by_table(self) -> dict[str, int]:

@@ -10,36 +10,46 @@ from what comes into the minutes, in the same insert and under its token.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from afterlaunch.ground.errors import Unsupported
-from afterlaunch.telemetry.engines import Changes
+from afterlaunch.telemetry.engines import Changes, Contested, Gone
 from afterlaunch.telemetry.engines import clickhouse_commits as commits
 from afterlaunch.telemetry.engines.clickhouse_clients import Address, Clients
 from afterlaunch.telemetry.engines.clickhouse_commits import Commit
-from afterlaunch.telemetry.engines.clickhouse_sql import bound
+from afterlaunch.telemetry.engines.clickhouse_sql import bound, only_keys
 from afterlaunch.telemetry.engines.clickhouse_tables import (
     ROW_GONE,
     ROW_VERSION,
     UNVERSIONED,
-    WINDOW_SECONDS,
     Site,
     columns,
     ddl,
+    empty,
+    filled,
     layout,
+    restating,
     rolling,
     ttl,
     view_name,
 )
-from afterlaunch.telemetry.tables import CALLS, TIERS, Table
+from afterlaunch.telemetry.tables import CALLS, PROFILE_TABLES, SERIES_TABLE, SUM_TABLES, TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan
 
 _ORDER = ("spans", "calls", "series", "profile_minute", "sums_minute")
 _KNOWN_SERIES = 200_000
+SERIES_SECONDS = 600.0
+"""A series is written again after so long: another process may have taken it out."""
+KEYS_AT_ONCE = 50_000
+LATELY_NS = 300_000_000_000
 
 
 class _All:
@@ -56,7 +66,7 @@ class _All:
 
 
 class ClickHouse:
-    """`keep`: table -> days after which its rows go by themselves; the others stay."""
+    """`keep`: table -> days after which its rows go by themselves, the others stay; None leaves all as it is."""
 
     shared = True
     unwritable: tuple[type[Exception], ...] = (pa.ArrowTypeError, pa.ArrowNotImplementedError)
@@ -64,9 +74,9 @@ class ClickHouse:
 
     def __init__(self, to: Address, keep: Mapping[str, int] | None = None) -> None:
         self._clients = Clients(to)
-        self.site = Site(to.database, to.cluster, keep or {})
+        self.site = Site(to.database, to.cluster, keep)
         self._tables: dict[str, Table] = {}
-        self._series: set[int] = set()
+        self._series: dict[int, float] = {}
         self._versioned = self._those_versioned()
 
     def prepare(self, tables: Sequence[Table]) -> None:
@@ -118,7 +128,9 @@ class ClickHouse:
                 for one in dict.fromkeys((made["name"], table.name)):
                     plain = kind if one == made["name"] else kind.partition(" codec(")[0]
                     self._alter(one, f'add column if not exists "{name}" {plain}')
-        days = (self.site.keep or {}).get(table.name, 0)
+        if self.site.keep is None:
+            return
+        days = self.site.keep.get(table.name, 0)
         has = re.search(r"TTL .*? \+ toIntervalDay\((\d+)\)", made["made"])
         if days and table.instant and (not has or int(has.group(1)) != days):
             self._alter(made["name"], f"modify ttl {ttl(table, days)}")
@@ -161,23 +173,54 @@ class ClickHouse:
 
     def write(self, changes: Changes) -> None:
         commit = self._commit(changes)
-        if len(commit.tables) > 1:
-            self._insert("commits", commits.as_row(commit), commit.token)
-        self._apply(commit)
-        if len(commit.tables) > 1:
-            self._insert("ended", pa.table({"token": [commit.token]}), commit.token)
+        with self._claimed(changes):
+            if len(commit.tables) > 1:
+                self._insert("commits", commits.as_row(commit), commit.token)
+            self._apply(commit)
+            if len(commit.tables) > 1:
+                self._insert("ended", pa.table({"token": [commit.token]}), commit.token)
+
+    @contextmanager
+    def _claimed(self, changes: Changes) -> Iterator[None]:
+        """Nobody else replaces the same calls meanwhile, and they are what they were. Raises Contested."""
+        if not changes.gone:
+            yield
+            return
+        spans = [one.span_id for one in changes.gone]
+        claim, began = f"{changes.token}#{uuid4().hex}", time.monotonic()
+        self._insert("claims", commits.as_claim(claim, spans), claim)
+        try:
+            if self._rows(*commits.contesting(claim, spans)) or not self._as_they_were(changes.gone):
+                raise Contested
+            if time.monotonic() - began > commits.CLAIM_SECONDS / 2:
+                raise Contested
+            yield
+        finally:
+            self._insert("ended", pa.table({"token": [claim]}), claim)
+
+    def _as_they_were(self, gone: Sequence[Gone]) -> bool:
+        starts = [one.start_ns for one in gone]
+        found = self.query(
+            "select client, start_ns, span_id, members from calls where start_ns between ? and ?"
+            " and span_id in (select unhex(unnest(?)))",
+            [min(starts), max(starts), [one.span_id.hex() for one in gone]],
+        )
+        held = {(row["client"], row["start_ns"], row["span_id"]): row["members"] for row in found}
+        return all(held.get((one.client, one.start_ns, one.span_id)) == list(one.members) for one in gone)
 
     def _commit(self, changes: Changes) -> Commit:
-        """What there is to write, in order; series that this process has written before are left out."""
+        """What there is to write, in order; series that this process has lately written are left out."""
         held = {name: rows for name, rows in changes.added.items() if rows.num_rows}
         if "series" in held:
-            ids = held["series"]["id"].to_pylist()
-            held["series"] = held["series"].filter(pa.array([one not in self._series for one in ids]))
+            ids, now = held["series"]["id"].to_pylist(), time.monotonic()
+            known = [now - self._series.get(one, -SERIES_SECONDS) < SERIES_SECONDS for one in ids]
+            held["series"] = held["series"].filter(pa.array([not one for one in known]))
         calls = _calls(changes)
         held = {name: rows for name, rows in held.items() if rows.num_rows and name != "calls"}
         held |= {"calls": calls} if calls is not None else {}
         order = [*_ORDER, *sorted(held.keys() - set(_ORDER))]
-        return Commit(changes.token, {name: held[name] for name in order if name in held})
+        tables = {name: held[name] for name in order if name in held}
+        return Commit(changes.token, tables, [one.span_id for one in changes.gone])
 
     def _apply(self, commit: Commit) -> None:
         for name, rows in commit.tables.items():
@@ -185,23 +228,18 @@ class ClickHouse:
         if "series" in commit.tables:
             if len(self._series) > _KNOWN_SERIES:
                 self._series.clear()
-            self._series |= set(commit.tables["series"]["id"].to_pylist())
+            self._series |= dict.fromkeys(commit.tables["series"]["id"].to_pylist(), time.monotonic())
 
     def _insert(self, name: str, rows: Any, token: str) -> None:
         with self._clients.client() as client:
             client.insert_arrow(name, rows.combine_chunks(), settings={"insert_deduplication_token": f"{token}/{name}"})
 
     def finish(self, spans: Any) -> None:
-        with self._clients.client() as client:
-            ids = spans.cast(pa.binary()).to_pylist()
-            asked = {"ids": [one.hex() for one in ids], "stale": commits.STALE_SECONDS, "kept": WINDOW_SECONDS}
-            tokens = [row[0] for row in client.query(commits.FIND, parameters=asked).result_rows]
-        for token in tokens:
-            found = self._rows(
-                "select payload from commits where token = {token:String}", {"token": token}, ["payload"]
-            )
-            self._apply(commits.unpacked(token, found[0]["payload"]))
-            self._insert("ended", pa.table({"token": [token]}), token)
+        for row in self._rows(*commits.left_behind(spans.cast(pa.binary()).to_pylist())):
+            told = {"token": row["token"]}
+            found = self._rows("select payload from commits where token = {token:String}", told, ["payload"])
+            self._apply(commits.unpacked(row["token"], found[0]["payload"]))
+            self._insert("ended", pa.table({"token": [row["token"]]}), row["token"])
 
     def land(self, table: Table, rows: Any, token: str) -> int:
         first = table.keys[0]
@@ -225,27 +263,80 @@ class ClickHouse:
     def delete(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
         (row,) = self.query(f"select count(*) as rows from {table.name} where {condition}", parameters)
         if row["rows"]:
-            text, given = bound(f"select 1 from {table.name} where {condition}", parameters, frozenset())
-            where = text.partition(" WHERE ")[2]
-            with self._clients.client() as client:
-                kept = self.site.kept_in(table.name, layout(table))
-                client.command(
-                    f"alter table {self.site.database}.{kept}{self.site.everywhere} delete where {where}",
-                    parameters=given,
-                )
+            for one, values in self._conditions(table, condition, parameters):
+                self._mutate(table, "delete", one, values)
         return int(row["rows"])
+
+    def _conditions(self, table: Table, condition: str, parameters: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+        """What takes every version of the rows out. Of a row with several, the condition may hold for the newest only:
+        then all of its key are taken, so that no older one appears in its place."""
+        if ROW_VERSION not in " ".join(layout(table).more) or only_keys(condition, (*table.keys, table.instant)):
+            yield condition, list(parameters)
+            return
+        asked = f"select span_id, start_ns from {table.name} where {condition}"
+        rows = sorted((row["start_ns"], row["span_id"].hex()) for row in self.query(asked, parameters))
+        for first in range(0, len(rows), KEYS_AT_ONCE):
+            some = rows[first : first + KEYS_AT_ONCE]
+            inside = "start_ns between ? and ? and span_id in (select unhex(unnest(?)))"
+            yield inside, [some[0][0], some[-1][0], [span for _, span in some]]
+
+    def _mutate(self, table: Table, deed: str, condition: str, parameters: Sequence[Any]) -> None:
+        """Rewrites the parts that hold such rows; returns when that is done."""
+        text, given = bound(f"select 1 from {table.name} where {condition}", parameters, frozenset())
+        where = text.partition(" WHERE ")[2]
+        kept = self.site.kept_in(table.name, layout(table))
+        self._command(f"alter table {self.site.database}.{kept}{self.site.everywhere} {deed} where {where}", given)
+
+    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
+        told = f"({' or '.join(filled(table, name) for name in columns)})"
+        text, given = bound(f"select count(*) as rows from {table.name} where {condition}", parameters, frozenset())
+        (row,) = self._rows(f"{text} and {told}", given)
+        if row["rows"]:
+            emptied = ", ".join(f'"{name}" = {empty(table, name)}' for name in columns)
+            text, given = bound(f"select 1 from {table.name} where {condition}", parameters, frozenset())
+            kept = self.site.kept_in(table.name, layout(table))
+            self._command(
+                f"alter table {self.site.database}.{kept}{self.site.everywhere} update {emptied}"
+                f" where ({text.partition(' WHERE ')[2]}) and {told}",
+                given,
+            )
+        return int(row["rows"])
+
+    def restate(self, ids: Mapping[int, int], series: Any) -> None:
+        with self._once(f"restate-{blake2b(repr(sorted(ids.items())).encode(), digest_size=16).hexdigest()}") as token:
+            self._insert("series", series, token)
+            for name, sql in restating(ids, self.site):
+                with self._clients.client() as client:
+                    once = {"insert_deduplication_token": f"{token}/{name}", "max_threads": 1, "max_insert_threads": 1}
+                    client.command(sql, settings=once)
+            old = list(ids)
+            for table in (*SUM_TABLES.values(), *PROFILE_TABLES.values()):
+                self._mutate(table, "delete", "list_contains(?, series)", [old])
+            self._mutate(SERIES_TABLE, "delete", "list_contains(?, id)", [old])
+            for one in old:
+                self._series.pop(one, None)
+
+    @contextmanager
+    def _once(self, deed: str) -> Iterator[str]:
+        """A token for the inserts of a deed of several steps: the same one when it was begun and broke off, another one
+        when it has ended and is done again."""
+        begun = self._rows(*commits.begun(deed))
+        token = begun[0]["token"] if begun else f"{deed}#{uuid4().hex}"
+        if not begun:
+            self._insert("claims", commits.as_claim(token, []), token)
+        yield token
+        self._insert("ended", pa.table({"token": [token]}), token)
 
     def reopen(self) -> None:
         """The server keeps itself."""
 
-    def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
-        raise Unsupported("ClickHouse forgets by the days of its tables (TTL), not by command.")
-
-    def restate(self, ids: Mapping[int, int], series: Any) -> None:
-        raise Unsupported("On ClickHouse the sums of a tenant cannot be renamed yet.")
-
     def bytes_free(self) -> int:
         return 0
+
+    def disk_left(self) -> int:
+        disks = f"clusterAllReplicas('{self.site.cluster}', system.disks)" if self.site.cluster else "system.disks"
+        (row,) = self._rows(f"select sum(unreserved_space) as left from {disks}", {})
+        return int(row["left"])
 
     def bytes_by_table(self) -> dict[str, int]:
         parts = f"clusterAllReplicas('{self.site.cluster}', system.parts)" if self.site.cluster else "system.parts"
@@ -263,6 +354,15 @@ class ClickHouse:
         """The table's own index finds it."""
         return "true", []
 
+    def lately(self) -> str:
+        return f"{ROW_VERSION} >= toUnixTimestamp64Nano(now64(9)) - {LATELY_NS}"
+
+    def keep(self, days: Mapping[str, int]) -> None:
+        self.site = replace(self.site, keep=dict(days))
+        held = self._held()
+        for table in self._tables.values():
+            self._brought_up(table, held[self.site.kept_in(table.name, layout(table))])
+
     def upkeep(self, now_ns: int) -> None:
         """Finish what was begun and left; forget commits that ended a while ago."""
         self.finish(pa.array([], pa.binary()))
@@ -274,9 +374,9 @@ class ClickHouse:
             )
         }
         old = self._rows(
-            "select partition_id as part, max(modification_time) < now() - interval 30 minute as old"
+            "select partition_id as part, max(modification_time) < now() - interval {minutes:Int64} minute as old"
             " from system.parts where database = {database:String} and table = {table:String} and active group by part",
-            {"database": self.site.database, "table": kept},
+            {"database": self.site.database, "table": kept, "minutes": commits.KEPT_MINUTES},
         )
         for row in old:
             if row["old"] and row["part"] not in open_ones:
@@ -295,10 +395,19 @@ class ClickHouse:
         self._clients.close()
 
 
+def statements(tables: Sequence[Table], site: Site) -> Iterator[str]:
+    """Everything that makes an empty store."""
+    yield f"create database if not exists {site.database}{site.everywhere}"
+    yield from commits.ddl(site)
+    yield from ddl(tables, site)
+
+
 def _calls(changes: Changes) -> Any:
     """New rows of `calls` and, marked, those that are gone; a row that is replaced under its key is not gone."""
     added = changes.added.get("calls")
     added = added if added is not None else CALLS.empty_table()
+    if not changes.gone:
+        return added if added.num_rows else None
     keys = set(zip(*(added[name].to_pylist() for name in ("client", "start_ns", "span_id")), strict=True))
     gone = [one for one in changes.gone if (one.client, one.start_ns, one.span_id) not in keys]
     if not gone:

@@ -6,38 +6,43 @@ the tables, each insert under a token of commit and table, so that repeating it 
 Whoever dies between 1 and 3, process or server, leaves a commit that was begun and not ended; nobody was told that it
 is stored. The next commit of any process that holds one of its spans (the sender's retry, in whatever company it comes)
 finishes it first and then sees these spans as stored; others are finished once they are STALE. So neither a retry
-nor a crash counts a span twice or loses what was counted. What is not covered: the same span sent to two processes at
-the same moment, both of which look before either begins; `spans` and `calls` keep one row of it then, sums count both.
+nor a crash counts a span twice or loses what was counted.
+
+A commit that replaces stored calls claims them first, and is given up before `begin` when somebody else has claimed
+one or when one is no more what it was: of two that would replace the same row, one looks again (`Contested`). Two that
+store members of one call at the same moment without seeing each other are made one by the duty (`reconcile`). What is
+not covered: the same span sent to two processes at the same moment, both of which look before either begins; `spans`
+and `calls` keep one row of it then, the sums count both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from afterlaunch.telemetry.engines.clickhouse_sql import bound
 from afterlaunch.telemetry.engines.clickhouse_tables import WINDOW, WINDOW_SECONDS, Site
 
 STALE_SECONDS = 5
+CLAIM_SECONDS = 30
+"""A claim of somebody who died holds so long; one who is slower than half of it gives up."""
 KEPT_MINUTES = 10
-FIND = """select token from commits
-    prewhere token not in (select token from ended where at > now() - interval {kept:Int64} second)
-    where at > now() - interval {kept:Int64} second
-      and (at < now() - interval {stale:Int64} second or hasAny(spans, arrayMap(v -> unhex(v), {ids:Array(String)})))
-    order by at"""
+_OPEN = f"token not in (select token from ended where at > now() - interval {WINDOW_SECONDS} second)"
+_TABLES = {
+    "commits": "token String, at DateTime64(3) default now64(3), spans Array(FixedString(8)),"
+    " gone Array(FixedString(8)), payload String codec(NONE)",
+    "claims": "token String, at DateTime64(3) default now64(3), gone Array(FixedString(8))",
+    "ended": "token String, at DateTime64(3) default now64(3)",
+}
 
 
 def ddl(site: Site) -> list[str]:
-    """`commits` and `ended`; on a cluster they are spread by token."""
-    columns = {
-        "commits": "token String, at DateTime64(3) default now64(3), spans Array(FixedString(8)),"
-        " payload String codec(NONE)",
-        "ended": "token String, at DateTime64(3) default now64(3)",
-    }
+    """On a cluster they are spread by token."""
     out = []
-    for name, told in columns.items():
+    for name, columns in _TABLES.items():
         kept = f"{name}_local" if site.cluster else name
         path = f"'/clickhouse/tables/{site.database}/{kept}/{{shard}}', '{{replica}}'"
         engine = f"ReplicatedMergeTree({path})" if site.cluster else "MergeTree"
@@ -47,7 +52,7 @@ def ddl(site: Site) -> list[str]:
             else f"non_replicated_deduplication_window = {WINDOW}, fsync_after_insert = 1, fsync_part_directory = 1"
         )
         out.append(
-            f"create table if not exists {site.database}.{kept}{site.everywhere} ({told}) engine = {engine}"
+            f"create table if not exists {site.database}.{kept}{site.everywhere} ({columns}) engine = {engine}"
             f" partition by toStartOfInterval(at, interval {KEPT_MINUTES} minute) order by token"
             f" ttl toDateTime(at) + interval {WINDOW_SECONDS} second settings {sync}, index_granularity = 64"
         )
@@ -61,10 +66,11 @@ def ddl(site: Site) -> list[str]:
 
 @dataclass(frozen=True)
 class Commit:
-    """`tables` in the order in which they are written."""
+    """`tables` in the order in which they are written; `gone`: span ids of the calls that it replaces."""
 
     token: str
     tables: Mapping[str, Any]
+    gone: Sequence[bytes] = ()
 
     @property
     def spans(self) -> Any:
@@ -103,12 +109,56 @@ def unpacked(token: str, payload: bytes) -> Commit:
 
 def as_row(commit: Commit) -> Any:
     """What `begin` inserts."""
-    spans = commit.spans
-    offsets = pa.array([0, len(spans)], pa.int32())
     return pa.table(
         {
             "token": pa.array([commit.token]),
-            "spans": pa.ListArray.from_arrays(offsets, spans),
+            "spans": _one_list(commit.spans),
+            "gone": _one_list(pa.array(commit.gone, pa.binary(8))),
             "payload": pa.array([packed(commit)], pa.binary()),
         }
     )
+
+
+def as_claim(token: str, gone: Sequence[bytes]) -> Any:
+    return pa.table({"token": pa.array([token]), "gone": _one_list(pa.array(gone, pa.binary(8)))})
+
+
+def _one_list(ids: Any) -> Any:
+    return pa.ListArray.from_arrays(pa.array([0, len(ids)], pa.int32()), ids)
+
+
+Asked = tuple[str, dict[str, Any]]
+
+
+def left_behind(spans: Sequence[bytes]) -> Asked:
+    """Tokens of commits that were begun and not ended and hold one of these spans, or are stale; the oldest first."""
+    return _with_ids(
+        f"select token from commits prewhere {_OPEN}"
+        f" where at > now() - interval {WINDOW_SECONDS} second"
+        f" and (at < now() - interval {STALE_SECONDS} second or hasAny(spans, arrayMap(v -> unhex(v), IDS)))"
+        " order by at",
+        spans,
+    )
+
+
+def contesting(claim: str, gone: Sequence[bytes]) -> Asked:
+    """Somebody else who replaces one of these calls: a row for each claim and commit."""
+    sql, given = _with_ids(
+        f"select token from claims prewhere {_OPEN} where at > now() - interval {CLAIM_SECONDS} second"
+        " and token != {claim:String} and hasAny(gone, arrayMap(v -> unhex(v), IDS))"
+        f" union all select token from commits prewhere {_OPEN}"
+        f" where at > now() - interval {WINDOW_SECONDS} second and hasAny(gone, arrayMap(v -> unhex(v), IDS))",
+        gone,
+    )
+    return sql, {**given, "claim": claim}
+
+
+def begun(deed: str) -> Asked:
+    """Tokens under which this deed was begun and not ended."""
+    return f"select token from claims prewhere {_OPEN} where startsWith(token, {{deed:String}})", {"deed": f"{deed}#"}
+
+
+def _with_ids(sql: str, ids: Sequence[bytes]) -> Asked:
+    """As a parameter, or written out where they are many."""
+    written, given = bound("select ?", [[one.hex() for one in ids]], frozenset())
+    return sql.replace("IDS", written.removeprefix("SELECT ")), given

@@ -167,3 +167,9 @@ def _functions(node: Any) -> Any:
         held = exp.Anonymous(this="mapContains", expressions=[node.this.copy(), node.expressions[0].copy()])
         return exp.If(this=held, true=node.copy(), false=exp.Null())
     return node
+
+
+def only_keys(condition: str, names: Sequence[str]) -> bool:
+    """Whether a condition asks for nothing but these columns."""
+    tree = sqlglot.parse_one(f"select 1 where {_numbered(condition)}", read="duckdb")
+    return {column.name for column in tree.find_all(exp.Column) if _place(column) is None} <= set(names)

@@ -17,9 +17,8 @@ import pyarrow as pa
 from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS, TIERS, Table
 
 DAY_NS = 1440 * MINUTE_NS
-WEEK_NS = 7 * DAY_NS
-SANE_NS = (1_577_836_800 * 10**9, 2_524_608_000 * 10**9)
-"""2020 to 2050: rows of other times, from clocks that are wrong, share one partition."""
+SANE_NS = (1_577_836_800 * 10**9, 2_208_988_800 * 10**9)
+"""2020 to 2040: rows of other times, from clocks that are wrong, share one partition."""
 WINDOW, WINDOW_SECONDS = 10_000, 7 * 86_400
 """So many of the newest inserts of a table, for so long on a cluster, are known by their token."""
 ROW_VERSION, ROW_GONE = "_version", "_gone"
@@ -48,12 +47,13 @@ CONTENT_CODEC = "ZSTD(3)"
 @dataclass(frozen=True)
 class Layout:
     """`family`: which MergeTree, with its arguments; `shard`: rows of one value stay together, "" keeps the whole
-    table on every node; `more`: columns beside those of the table; `weekly`: partitions by the week of `instant`."""
+    table on every node; `days`: so many of `instant` lie in one partition, 0 for all of them; `more`: columns beside
+    those of the table."""
 
     family: str
     order: tuple[str, ...]
     shard: str
-    weekly: bool = True
+    days: int = 7
     more: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
 
@@ -61,7 +61,7 @@ class Layout:
 _BY_TRACE = "index by_trace trace_id type bloom_filter(0.01) granularity 1"
 _LAYOUTS = {
     "spans": Layout(
-        "ReplacingMergeTree", ("start_ns", "span_id", "client", "trace_id"), "trace_id", indexes=(_BY_TRACE,)
+        "ReplacingMergeTree", ("start_ns", "span_id", "client", "trace_id"), "trace_id", 1, indexes=(_BY_TRACE,)
     ),
     "calls": Layout(
         f"ReplacingMergeTree({ROW_VERSION}, {ROW_GONE})",
@@ -71,9 +71,9 @@ _LAYOUTS = {
             f"{ROW_VERSION} UInt64 default toUnixTimestamp64Nano(now64(9))",
             f"{ROW_GONE} UInt8 default 0",
         ),
-        indexes=(_BY_TRACE,),
+        indexes=(_BY_TRACE, f"index by_arrival {ROW_VERSION} type minmax granularity 1"),
     ),
-    "series": Layout("ReplacingMergeTree", ("id",), "", weekly=False),
+    "series": Layout("ReplacingMergeTree", ("id",), "", days=0),
     "dead_letter": Layout("MergeTree", ("at_ns", "client"), "client"),
 }
 UNVERSIONED = frozenset({"spans", "dead_letter"})
@@ -85,7 +85,7 @@ def layout(table: Table) -> Layout:
     if table.summed:
         summed = ", ".join(f'"{name}"' for name in table.schema.names if name not in table.keys)
         return Layout(f"SummingMergeTree(({summed}))", table.keys, "series" if "series" in table.keys else "client")
-    return _LAYOUTS.get(table.name) or Layout("ReplacingMergeTree", table.keys, table.keys[0])
+    return _LAYOUTS.get(table.name) or Layout("ReplacingMergeTree", table.keys, table.keys[0], 1)
 
 
 def column_type(name: str, kind: Any, required: bool) -> str:
@@ -116,7 +116,8 @@ def columns(table: Table) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Site:
-    """One server, or the cluster of that name in its configuration; `keep`: days that rows of a table are kept."""
+    """One server, or the cluster of that name in its configuration; `keep`: days that rows of a table are kept, None
+    says nothing of it."""
 
     database: str
     cluster: str = ""
@@ -166,12 +167,12 @@ def _engine(placed: Layout, site: Site, kept: str) -> str:
 
 
 def _partition(table: Table, placed: Layout) -> str:
-    if not placed.weekly:
+    if not placed.days:
         return ""
     first, last = (bound // table.unit_ns for bound in SANE_NS)
-    week = WEEK_NS // table.unit_ns
+    length = placed.days * DAY_NS // table.unit_ns
     instant = f'"{table.instant}"'
-    return f" partition by if({instant} between {first} and {last}, intDiv({instant}, {week}), 0)"
+    return f" partition by if({instant} between {first} and {last}, intDiv({instant}, {length}), 0)"
 
 
 def ttl(table: Table, days: int) -> str:
@@ -234,3 +235,46 @@ def rolling(kind: str, tier: str, site: Site) -> str:
 
 def version_of(text: str) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def empty(table: Table, name: str) -> str:
+    """SQL: what stands in a column of which nothing is told."""
+    return f"defaultValueOfTypeName('{column_type(name, table.schema.field(name).type, False)}')"
+
+
+def filled(table: Table, name: str) -> str:
+    """SQL: something is told."""
+    kind = table.schema.field(name).type
+    return f'notEmpty("{name}")' if pa.types.is_map(kind) or pa.types.is_list(kind) else f'"{name}" is not null'
+
+
+def restating(ids: Mapping[int, int], site: Site) -> Iterator[tuple[str, str]]:
+    """(table, insert) for every tier: what stands under the keys of `ids` once more under the values. The views add the
+    minutes to the hours and days; these get the rest: what minutes that are forgotten by now had told them."""
+    old, new = (f"cast([{', '.join(map(str, side))}], 'Array(Int64)')" for side in (ids.keys(), ids.values()))
+    for kind, measures, more in (("sums", MEASURES, ""), ("profile", ("calls",), "measure, bucket, ")):
+        chosen = f"where has({old}, told.series)"
+        named = f"toInt64(transform(told.series, {old}, {new}))"
+        keys = "".join(f"told.{name}, " for name in more.split(", ") if name)
+        inner = "".join(f"told.{name} as {name}, " for name in more.split(", ") if name)
+        columns = f"minute, series, {more}{', '.join(measures)}"
+        minutes = f"{site.database}.{kind}_minute"
+        sums = ", ".join(f"sum(told.{name})" for name in measures)
+        yield (
+            minutes,
+            f"insert into {minutes} ({columns}) select told.minute, {named}, {keys}{sums} from {minutes} as told"
+            f" {chosen} group by told.minute, {keys}told.series",
+        )
+        for tier in ("hour", "day"):
+            coarse, size = f"{site.database}.{kind}_{tier}", TIERS[tier]
+            plain, negative = (", ".join(f"{sign}told.{one} as {one}" for one in measures) for sign in ("", "-"))
+            parts = (
+                f"select told.minute as minute, told.series as series, {inner}{plain} from {coarse} as told {chosen}"
+                f" union all select toInt32(intDiv(told.minute, {size}) * {size}) as minute, told.series as series,"
+                f" {inner}{negative} from {minutes} as told {chosen}"
+            )
+            yield (
+                coarse,
+                f"insert into {coarse} ({columns}) select told.minute, {named}, {keys}{sums} from ({parts}) as told"
+                f" group by told.minute, {keys}told.series",
+            )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -233,6 +234,13 @@ class Duck:
     def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:
         return self._blocks.holding(self._cursor(), trace_id)
 
+    def lately(self) -> str:
+        """There are none."""
+        return "false"
+
+    def keep(self, days: Mapping[str, int]) -> None:
+        """A file forgets nothing by itself."""
+
     def upkeep(self, now_ns: int) -> None:
         """Add up the hours and days that are over."""
         from afterlaunch.telemetry.engines.duck_rolling import due, roll
@@ -277,6 +285,9 @@ class Duck:
             cursor.register("batch", series)
             cursor.execute("insert into series select * from batch where id not in (select id from series)")
         self._series -= set(ids)
+
+    def disk_left(self) -> int:
+        return shutil.disk_usage(self.file.parent).free
 
     def bytes_free(self) -> int:
         (row,) = self.query("select block_size, free_blocks from pragma_database_size() where database_name = 'kept'")

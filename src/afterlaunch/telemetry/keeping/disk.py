@@ -91,17 +91,26 @@ def forecast(room: Room, samples: Sequence[tuple[datetime, int]]) -> Forecast:
 
 class Watchman:
     """Closes the receivers while there is no room, and opens them again by itself. `used` gives (bytes of the files,
-    bytes free within them); it is asked by a thread of the watchman's own, every two seconds."""
+    bytes free within them), `left` what their disk still takes (of `folder`, if not given); both are asked by a thread
+    of the watchman's own, every two seconds."""
 
-    def __init__(self, folder: Path, used: Callable[[], tuple[int, int]], budget: int, reserve: int) -> None:
-        self._folder, self._used, self._budget, self._reserve = folder, used, budget, reserve
+    def __init__(
+        self,
+        folder: Path,
+        used: Callable[[], tuple[int, int]],
+        budget: int,
+        reserve: int,
+        left: Callable[[], int] | None = None,
+    ) -> None:
+        self._used, self._budget, self._reserve = used, budget, reserve
+        self._left = left or (lambda: shutil.disk_usage(folder).free)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="disk-watch", daemon=True)
         self.full = False
 
     def room(self) -> Room:
         file, inside = self._used()
-        return room_of(file, inside, self._budget, shutil.disk_usage(self._folder).free, self._reserve)
+        return room_of(file, inside, self._budget, self._left(), self._reserve)
 
     def start(self) -> None:
         self.look()
@@ -114,7 +123,7 @@ class Watchman:
     def look(self) -> None:
         """Whether there is room now. Who cannot be asked changes nothing: a write that fails is told to its sender."""
         try:
-            free = shutil.disk_usage(self._folder).free
+            free = self._left()
             full = free < self._reserve or (self._budget > 0 and self.room().used >= self._budget)
         except Exception:
             log.exception("the room on the disk could not be told")

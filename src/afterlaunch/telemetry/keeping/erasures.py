@@ -14,7 +14,7 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
-from afterlaunch.ground.errors import Conflict, Invalid, NotFound, Unsupported
+from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 from afterlaunch.telemetry.keeping import erasing
 from afterlaunch.telemetry.keeping.erasing import KEYS, Subject
 from afterlaunch.telemetry.keeping.models import Erasure
@@ -41,8 +41,6 @@ def _subject(actor: Actor, client: Client, kind: str, value: str) -> Subject:
 def ask(actor: Actor, client: Client, kind: str, value: str, confirm: str) -> Erasure:
     """`confirm` repeats the value. The duty `telemetry.erase` does it; it cannot be taken back."""
     subject = _subject(actor, client, kind, value)
-    if kind == "tenant" and current().engine.shared:
-        raise Unsupported("On ClickHouse a tenant cannot be erased yet: its sums cannot be renamed.")
     if confirm != value:
         raise Invalid("The erasure is not confirmed.", f"Repeat the name of the {kind}, exactly.")
     if Erasure.objects.filter(client=client, kind=kind, value=value, done_at=None).exists():

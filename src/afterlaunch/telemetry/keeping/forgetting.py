@@ -26,9 +26,9 @@ Where = tuple[str, list[Any]]
 
 
 def forget(store: Store, rules: Rules, now: datetime, seconds: float = SECONDS) -> dict[str, int]:
-    """Rows forgotten, by kind. A shared engine forgets by the days of its tables."""
+    """Rows forgotten, by kind, as far as the engine does not do it by itself."""
     if store.engine.shared:
-        return {}
+        return _at_once(store, rules, now)
     until = time.monotonic() + seconds
     gone: dict[str, int] = {}
     for kind in KINDS:
@@ -40,6 +40,37 @@ def forget(store: Store, rules: Rules, now: datetime, seconds: float = SECONDS) 
                     if time.monotonic() > until:
                         return gone
     return gone
+
+
+def _at_once(store: Store, rules: Rules, now: datetime) -> dict[str, int]:
+    """An engine that rewrites whole parts of a table to take rows out is told once a day. What nobody keeps longer goes
+    by itself as well, part by part."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    store.engine.keep(longest(rules))
+    gone: dict[str, int] = {}
+    for kind in KINDS:
+        for name in kind.tables:
+            table = BY_NAME[name]
+            for horizon, (condition, parameters) in _wheres(kind, rules, today):
+                inside = f"{table.instant} < ? and {condition}"
+                bounds = [_in_units(table, horizon), *parameters]
+                if kind.columns:
+                    number = store.blank(table, kind.columns, inside, bounds)
+                else:
+                    number = store.take_out(table, inside, bounds)
+                if number:
+                    gone[kind.name] = gone.get(kind.name, 0) + number
+    return gone
+
+
+def longest(rules: Rules) -> dict[str, int]:
+    """Table -> days after which nobody keeps its rows."""
+    return {
+        name: max(rules.days_of(client)[kind.name] for client in (None, *rules.clients()))
+        for kind in KINDS
+        if not kind.columns
+        for name in kind.tables
+    }
 
 
 def _in_units(table: Table, horizon: datetime) -> int:

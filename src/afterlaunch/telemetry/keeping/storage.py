@@ -16,7 +16,7 @@ def watchman() -> Watchman:
     chosen, engine = settings(), current().engine
     budget = int(chosen.number("DISK_BUDGET_GB") * 2**30)
     reserve = int(chosen.number("DISK_RESERVE_MB") * 2**20)
-    return Watchman(chosen.data, lambda: (engine.bytes_used(), engine.bytes_free()), budget, reserve)
+    return Watchman(chosen.data, lambda: (engine.bytes_used(), engine.bytes_free()), budget, reserve, engine.disk_left)
 
 
 def seen() -> tuple[Room, Forecast]:

@@ -3,6 +3,7 @@ the middle of it; several processes write; a question is translated, never a val
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,15 +12,21 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from afterlaunch.ground.errors import Unavailable
+from afterlaunch.ground.settings import WrongSetting
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines import clickhouse_commits as commits
-from afterlaunch.telemetry.engines.clickhouse import ClickHouse
+from afterlaunch.telemetry.engines.clickhouse import ClickHouse, statements
+from afterlaunch.telemetry.engines.clickhouse_clients import address
 from afterlaunch.telemetry.engines.clickhouse_sql import LONGEST_PARAMETER, bound
+from afterlaunch.telemetry.engines.clickhouse_tables import Site
+from afterlaunch.telemetry.signals import tables as signals
 from afterlaunch.telemetry.store import Store, close_store, engine_at, open_store
-from afterlaunch.telemetry.tables import SUMS, TIERS
+from afterlaunch.telemetry.tables import CALL_TABLE, SUM_TABLES, SUMS, TIERS
+from afterlaunch.telemetry.tables import TABLES as TABLES_ALL
 from afterlaunch.telemetry.tests.places import Places, new_places
-from afterlaunch.telemetry.tests.test_one_call_one_cost import CHAT, USED, span, stream, usage
+from afterlaunch.telemetry.tests.test_one_call_one_cost import AT, CHAT, USED, span, stream, usage
 from afterlaunch.telemetry.tests.test_tiers import DAYS, START, answers, spans
 
 TABLES = ("spans", "calls", "series", "sums_minute", "sums_hour", "sums_day", "profile_minute", "profile_hour")
@@ -198,3 +205,158 @@ def test_values_of_any_kind_come_back_as_they_were_asked(stores: Any) -> None:
     ]
     asked = query("select ? as n, ? as x, ? as yes, ? as nothing", [-(2**63), 0.1, True, None])
     assert asked == [{"n": -(2**63), "x": 0.1, "yes": True, "nothing": None}]
+
+
+def told_by_three() -> list[Any]:
+    said = {**CHAT, **USED, "gen_ai.response.id": "r1"}
+    return [span(number, f"app.{number}", 2000, 100, said) for number in (1, 2, 3)]
+
+
+def counted(store: Store) -> tuple[list[int], dict[str, int]]:
+    """(members of each call, the sums)."""
+    calls = store.query("select members from calls")
+    (sums,) = store.query("select sum(calls)::bigint as calls, sum(in_uncached)::bigint as tokens from sums_hour")
+    return [len(call["members"]) for call in calls], sums
+
+
+ONE_OF_THREE = ([3], {"calls": 1, "tokens": 100})
+
+
+@ON_CLICKHOUSE
+def test_of_two_that_replace_the_same_call_one_looks_again(stores: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, (one, two, three) = stores(), stores(), told_by_three()
+    first.commit([one])
+    really, meanwhile = first._write_down, iter([three])
+
+    def write_down(*what: Any, **more: Any) -> None:
+        for table in meanwhile:
+            second.commit([table])
+        really(*what, **more)
+
+    monkeypatch.setattr(first, "_write_down", write_down)
+    first.commit([two])
+    assert counted(second) == ONE_OF_THREE
+
+
+@ON_CLICKHOUSE
+def test_who_is_claimed_by_somebody_else_is_left_alone(stores: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, (one, two, three) = stores(), stores(), told_by_three()
+    first.commit([one])
+    really, meanwhile, refused = first.engine._as_they_were, iter([three]), []
+
+    def as_they_were(gone: Any) -> bool:
+        for table in meanwhile:  # the claim stands already
+            with monkeypatch.context() as hurried:
+                hurried.setattr("afterlaunch.telemetry.store.TRIES", 2)
+                try:
+                    second.commit([table])
+                except Unavailable as problem:
+                    refused.append(problem)
+        return bool(really(gone))
+
+    monkeypatch.setattr(first.engine, "_as_they_were", as_they_were)
+    first.commit([two])
+    assert len(refused) == 1
+    second.commit([three])
+    assert counted(second) == ONE_OF_THREE
+
+
+@ON_CLICKHOUSE
+def test_members_stored_at_the_same_moment_are_made_one_by_the_duty(
+    stores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, tables = stores(), stores(), told_by_three()
+    with monkeypatch.context() as blind:
+        blind.setattr("afterlaunch.telemetry.merging.neighbours", lambda *_: [])
+        for store, table in zip((first, second, first), tables, strict=True):
+            store.commit([table])
+        first.commit([stream(11, 0)])
+        second.commit([usage(12, 500)])
+    assert counted(first)[1]["calls"] == 4
+    assert first.settle(AT + 3600 * 10**9) > 0
+    assert sorted(counted(second)[0]) == [2, 3] and counted(second)[1] == {"calls": 2, "tokens": 200}
+    assert second.settle(AT + 3600 * 10**9) == 0
+
+
+@ON_CLICKHOUSE
+def test_a_row_that_was_replaced_does_not_come_back_when_the_newer_one_is_erased(stores: Any) -> None:
+    store, (one, two, _) = stores(), told_by_three()
+    store.commit([one])
+    store.commit([two])
+    assert store.take_out(CALL_TABLE, "len(members) = 2") == 1
+    assert store.query("select * from calls") == []
+
+
+@ON_CLICKHOUSE
+def test_sums_move_to_another_series_in_every_tier_even_where_minutes_are_forgotten(
+    stores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores()
+    store.commit([spans(1, 60)])
+    (before,) = store.query("select count(*) as days, sum(calls)::bigint as calls from sums_day")
+    ids = {row["id"]: row["id"] ^ 1 for row in store.query("select id from series")}
+    series = store.engine.arrow("select * from series")
+    moved = series.set_column(0, "id", pa.array([ids[one] for one in series["id"].to_pylist()]))
+    store.engine.delete(SUM_TABLES["minute"], "minute < ?", [queries.minute_of(START) + 1440])
+    with monkeypatch.context() as broken:
+        broken.setattr(store.engine, "_mutate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.engine.restate(ids, moved)
+    for _ in range(2):  # what broke off is ended, and what is done again changes nothing more
+        store.engine.restate(ids, moved)
+    (after,) = store.query(
+        "select count(*) as days, sum(calls)::bigint as calls from sums_day where list_contains(?, series)",
+        [list(ids.values())],
+    )
+    assert after["calls"] == before["calls"] > 50
+    (hours,) = store.query("select sum(calls)::bigint as calls from sums_hour")
+    assert hours["calls"] == before["calls"]
+    for tier in TIERS:
+        assert store.query(f"select 1 from sums_{tier} where list_contains(?, series)", [list(ids)]) == []
+    assert {row["id"] for row in store.query("select id from series")} == set(ids.values())
+
+
+@ON_CLICKHOUSE
+def test_the_days_of_a_table_are_its_ttl_and_stand_when_other_processes_start(stores: Any) -> None:
+    def days(store: Store) -> dict[str, str | None]:
+        assert isinstance(store.engine, ClickHouse)
+        made = {name: one["made"] for name, one in store.engine._held().items()}
+        found = {name: re.search(r"TTL .*toIntervalDay\((\d+)\)", made[name]) for name in ("spans", "calls", "series")}
+        return {name: match and match[1] for name, match in found.items()}
+
+    first = stores()
+    assert days(first) == {"spans": None, "calls": None, "series": None}
+    first.engine.keep({"spans": 30, "calls": 400})
+    assert days(stores()) == {"spans": "30", "calls": "400", "series": None}
+    first.engine.keep({"spans": 60})
+    assert days(first) == {"spans": "60", "calls": None, "series": None}
+
+
+def test_the_ddl_of_a_cluster_is_replicated_and_sharded_and_can_be_read(chdb: Places) -> None:
+    site = Site("telemetry", "main", {"spans": 30})
+    told = list(statements([*TABLES_ALL, *signals.TABLES], site))
+    engine = engine_at(chdb())
+    assert isinstance(engine, ClickHouse)
+    for statement in told:
+        engine._rows(f"explain ast {statement}", {})
+    engine.close()
+    (spans_local,) = [one for one in told if "telemetry.spans_local on cluster 'main' (" in one]
+    assert (
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/telemetry/spans_local/{shard}', '{replica}')" in spans_local
+    )
+    assert "toIntervalDay(30)" in spans_local and "cityHash64(trace_id)" in " ".join(told)
+    assert "telemetry.series_local" not in " ".join(told), "every node joins it whole"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["clickhouse://", "chdb://", "clickhouse://h/a b", "clickhouse://h/x?cluster=a'b", "clickhouse://h?color=red"],
+)
+def test_an_address_that_cannot_be_meant_is_refused(url: str) -> None:
+    with pytest.raises(WrongSetting, match="AFTERLAUNCH_TELEMETRY_URL"):
+        address(url)
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "hidden" not in repr(address("clickhouses://me:hid%2Fden@h:9440/x")).replace("hid/den", "hidden")
+    assert address("clickhouses://me:hid%2Fden@h:9440/x").password == "hid/den"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,15 +12,19 @@ from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.signals import points, records, tables
 from afterlaunch.telemetry.store import Store
+from afterlaunch.telemetry.tests import places as engines
 
 PLAIN = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "input.value": "hush"}
 TOKENS = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "10"}}
 Send = Callable[..., None]
 
 
+places = engines.places
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = stores.open_store(tmp_path / "telemetry.duckdb")
+def store(places: engines.Places) -> Iterator[Store]:
+    store = stores.open_store(places())
     tables.prepare(store)
     yield store
     stores.close_store()

@@ -77,6 +77,9 @@ def test_the_sums_of_a_tenant_stay_under_another_name(store: Store, send: Any, n
     assert rows(store, counted) == [("north", "erased", 1), ("north", "other", 1), ("south", "acme", 1)]
     send("north", NOW, {"tenant.id": "acme"})  # who sends on counts anew
     assert rows(store, counted)[0] == ("north", "acme", 1)
+    erasures.ask(ENGINE, north, "tenant", "acme", "acme")
+    erasures.work(NOW)
+    assert rows(store, counted)[0] == ("north", "erased", 2)
 
 
 def test_rows_of_dead_letters_go_too(store: Store, send: Any, north: Client) -> None:

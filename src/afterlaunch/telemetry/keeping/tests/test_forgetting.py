@@ -6,6 +6,8 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from afterlaunch.ground import clock
 from afterlaunch.telemetry.keeping.forgetting import forget
 from afterlaunch.telemetry.keeping.rules import Decision, Rules
@@ -54,7 +56,8 @@ def test_a_client_has_days_of_its_own(store: Store, send: Any) -> None:
 def test_minutes_go_once_hours_and_days_hold_them_and_sums_stay(store: Store, send: Any) -> None:
     send("north", ago(300), {}, {})
     forget(store, Rules(), NOW)
-    assert told(store, "select count(*) > 0 from sums_minute") == [(True,)]  # not added up yet
+    if not store.engine.shared:
+        assert told(store, "select count(*) > 0 from sums_minute") == [(True,)]  # not added up yet
     store.upkeep(clock.to_ns(NOW))
     forget(store, Rules(), NOW)
     assert told(store, "select count(*) from sums_minute") == [(0,)]
@@ -68,6 +71,9 @@ def test_forgetting_again_changes_nothing(store: Store, send: Any) -> None:
 
 
 def test_room_is_used_again(store: Store, send: Any) -> None:
+    if store.engine.shared:
+        pytest.skip("a server gives room back by itself, later")
+
     def held() -> int:
         store.engine.query("checkpoint")
         return store.engine.bytes_used() - store.engine.bytes_free()
