@@ -51,7 +51,15 @@ def targets(folder: Path, mlflow: Path) -> tuple[list[dict[str, object]], list[s
     database = folder / "mlflow.db"
     store = ["--backend-store-uri", f"sqlite:///{database}", "--default-artifact-root", str(folder / "artifacts")]
     commands = (
-        [sys.executable, "-m", "afterlaunch", "serve", "web", f"--data={folder / 'ours'}", f"--port={PORTS['ours']}"],
+        [
+            sys.executable,
+            "-m",
+            "afterlaunch",
+            "up",
+            "--no-gateway",
+            f"--data={folder / 'ours'}",
+            f"--port={PORTS['ours']}",
+        ],
         [str(mlflow / "bin" / "mlflow"), "server", *store, "--host", "127.0.0.1", "--port", str(PORTS["mlflow"])],
     )
     processes = [

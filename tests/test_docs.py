@@ -96,7 +96,7 @@ def test_every_command_in_the_text_exists_with_its_flags(page: Path) -> None:
         if name is None:
             assert words[-1] in ("--help", "--version") or " ".join(words[:2]) in groups, f"{page.name}: {line}"
             continue
-        flags = {flag for parameter in known[name].params for flag in parameter.opts} | {"--help"}
+        flags = {flag for one in known[name].params for flag in (*one.opts, *one.secondary_opts)} | {"--help"}
         for word in words:
             if word.startswith("-") and word not in ("-",):
                 assert word.partition("=")[0] in flags, f"{page.name}: {line}: {word}"

@@ -9,23 +9,43 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "afterlaunch.app.django_settings")
 
+import orjson
 from django.core.asgi import get_asgi_application
 
 # Whitenoise serves small files of our own as an iterator; Django warns once that it reads them whole.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
+HEALTH = ("/healthz", "/readyz")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def assemble(hot: dict[str, Application]) -> Application:
-    """`hot` maps exact paths to raw ASGI applications; everything else goes to Django."""
-    pages = get_asgi_application()
+def assemble(hot: dict[str, Application], pages: bool = True) -> Application:
+    """`hot` maps exact paths to raw ASGI applications; everything else goes to Django: to all of its addresses, or,
+    without `pages`, to those alone that tell how the process is."""
+    django = get_asgi_application()
+    known, elsewhere = {*hot, *HEALTH}, Elsewhere("This process has no pages and no API. Ask `serve web`.")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        target: Application = hot.get(scope.get("path", ""), pages)  # type: ignore[arg-type]
-        await target(scope, receive, send)
+        path = scope.get("path", "")
+        target: Application = hot.get(path, django)  # type: ignore[arg-type]
+        await (target if pages or path in known else elsewhere)(scope, receive, send)
 
     return application
+
+
+class Elsewhere:
+    """404: another kind of process answers for this address; `detail` says which."""
+
+    def __init__(self, detail: str) -> None:
+        self._body = orjson.dumps({"type": "about:blank", "title": "Not here", "status": 404, "detail": detail})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        length = str(len(self._body)).encode()
+        headers = [(b"content-type", b"application/problem+json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 404, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from django.db import close_old_connections
 
-from afterlaunch.app.asgi import Application
+from afterlaunch.app.asgi import Application, Elsewhere
 from afterlaunch.app.metrics import metrics_of
+from afterlaunch.app.roles import Role
 from afterlaunch.ground.settings import settings
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
@@ -22,6 +23,10 @@ from afterlaunch.telemetry.keeping.watch import Watched, guarded
 from afterlaunch.telemetry.otlp_grpc import GrpcReceiver
 from afterlaunch.telemetry.signals import receivers, tables
 from afterlaunch.telemetry.store import Store, close_store, open_store, place
+
+SIGNALS = ("traces", "metrics", "logs")
+PROFILES, REMOTE_WRITE = "/v1development/profiles", "/api/v1/write"
+INGEST_PATHS = (*(f"/v1/{signal}" for signal in SIGNALS), PROFILES, REMOTE_WRITE)
 
 
 @dataclass
@@ -61,15 +66,23 @@ def rules_now() -> Rules:
         close_old_connections()
 
 
-def open_stores(host: str) -> Stores:
+def open_stores(host: str, role: Role = Role.ALL) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
-    chosen = settings()
-    store, disk = open_store(place()), watchman()
+    store = open_store(place())
+    tables.prepare(store)
+    if role.ingests:
+        return _with_ingest(store, host)
+    hot: dict[str, Application] = dict.fromkeys(INGEST_PATHS, Elsewhere("Send telemetry to `serve ingest`."))
+    hot["/metrics"] = Exposition({}, lambda: metrics_of(store.engine.bytes_used))
+    return Stores(hot, [close_store])
+
+
+def _with_ingest(store: Store, host: str) -> Stores:
+    chosen, disk = settings(), watchman()
     room = int(chosen.number("INGEST_BUFFER_MB") * 2**20)
     buffer = Buffer(store, room, _journal(store, "spans"), disk.check)
     max_body = int(chosen.number("INGEST_MAX_BODY_MB") * 2**20)
     door = Door(host in (*LOOPBACK, "localhost"), bool(chosen["TRUST_LOOPBACK_CLIENTS"]), int(chosen["INGEST_AT_ONCE"]))
-    tables.prepare(store)
     metrics, logs = (
         Buffer(tables.Lander(store, one), room, _journal(store, one.name), disk.check) for one in tables.TABLES
     )
@@ -81,8 +94,8 @@ def open_stores(host: str) -> Stores:
     }
     hot: dict[str, Application] = {f"/v1/{signal}": Ingest(intake) for signal, intake in intakes.items()}
     hot |= {
-        "/v1development/profiles": NotTaken(),
-        "/api/v1/write": receivers.RemoteWrite(metrics, max_body, door),
+        PROFILES: NotTaken(),
+        REMOTE_WRITE: receivers.RemoteWrite(metrics, max_body, door),
         "/metrics": Exposition(
             {"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.engine.bytes_used)
         ),

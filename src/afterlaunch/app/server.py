@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "afterlaunch.app.django_settings")
@@ -16,9 +17,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from afterlaunch.app.roles import Role, need_shared_stores
 from afterlaunch.ground.settings import settings
 
 Progress = Callable[[str], None]
+MIGRATING = 0x61667465726C6175  # PostgreSQL's lock while the schema changes
 
 
 def prepare(progress: Progress) -> None:
@@ -26,10 +29,31 @@ def prepare(progress: Progress) -> None:
     settings().data.mkdir(parents=True, exist_ok=True, mode=0o700)
     Path(settings().data / "static").mkdir(exist_ok=True)
     django.setup()
-    plan = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
-    if plan:
-        progress(f"Preparing the database ({len(plan)} steps)")
-        call_command("migrate", interactive=False, verbosity=0)
+    if not _steps_to_migrate():
+        return
+    with _one_at_a_time():
+        if steps := _steps_to_migrate():
+            progress(f"Preparing the database ({steps} steps)")
+            call_command("migrate", interactive=False, verbosity=0)
+
+
+def _steps_to_migrate() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of several processes that start together one migrates; the others find it done."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s)", [MIGRATING])
+        try:
+            yield
+        finally:
+            cursor.execute("select pg_advisory_unlock(%s)", [MIGRATING])
 
 
 def gateway_credentials() -> None:
@@ -43,6 +67,7 @@ def gateway_credentials() -> None:
     if settings().text("GATEWAY_TOKEN") or file.exists():
         return
     _, secret = create_token(automation("first start"), "gateway", "ingest", None)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f"token.{secrets.token_hex(4)}")
     temporary.touch(mode=0o600)
     temporary.write_text(secret)
@@ -60,20 +85,24 @@ def first_sign_in_link() -> str | None:
 
 
 class Server:
-    """Everything that listens on the server's port, plus the engine. `run` blocks until stopped."""
+    """Everything that listens on the server's port, plus the engine, as far as it is part of the role. `run` blocks
+    until stopped. Raises WrongSetting."""
 
-    def __init__(self, host: str, port: int, with_engine: bool = True) -> None:
+    def __init__(self, host: str, port: int, role: Role = Role.ALL) -> None:
+        need_shared_stores(role)
+        from afterlaunch.app import health
         from afterlaunch.app.asgi import assemble
         from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
         from afterlaunch.engine.duties import Engine
 
-        self._stores = open_stores(host)
+        self._stores = open_stores(host, role)
         holder = f"{socket.gethostname()}:{os.getpid()}"
         period = settings().number("ENGINE_PERIOD")
-        self._engine = Engine(DUTIES, holder, period) if with_engine else None
+        self._engine = Engine(DUTIES, holder, period) if role.has_engine else None
+        health.this = health.Process(role, holder)
         config = uvicorn.Config(
-            assemble(self._stores.hot),
+            assemble(self._stores.hot, role.has_pages),
             host=host,
             port=port,
             log_level="warning",

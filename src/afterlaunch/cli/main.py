@@ -16,6 +16,7 @@ from afterlaunch.cli import (
     rebuild,
     replay,
     report,
+    telemetry_ddl,
     up,
     verify,
 )
@@ -37,6 +38,7 @@ app.command("verify")(verify.verify)
 app.add_typer(verify.evidence, name="evidence")
 app.command("replay")(replay.replay)
 app.command("migrate-telemetry")(migrate.migrate)
+app.command("telemetry-ddl")(telemetry_ddl.show)
 app.command("rebuild-telemetry")(rebuild.rebuild)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -66,11 +66,13 @@ def up(
     host: str = typer.Option("127.0.0.1", envvar="AFTERLAUNCH_HOST", help="Address to listen on."),
     port: int = typer.Option(8700, envvar="AFTERLAUNCH_PORT", help="Port of the server."),
     gateway_port: int = typer.Option(8701, envvar="AFTERLAUNCH_GATEWAY_PORT", help="Port of the gateway."),
+    with_gateway: bool = typer.Option(True, "--gateway/--no-gateway", help="Whether a gateway runs beside it."),
 ) -> None:
     """Start the server and the gateway on embedded stores, until stopped."""
     _flags(data, host, port, host, gateway_port)
     _need_free(host, port, "--port")
-    _need_free(host, gateway_port, "--gateway-port")
+    if with_gateway:
+        _need_free(host, gateway_port, "--gateway-port")
     with_data(None)
     _need_grpc_free(host)
     from afterlaunch.app.gateway_process import GatewayProcess
@@ -79,9 +81,11 @@ def up(
 
     gateway_credentials()
     server = Server(host, port)
-    gateway = GatewayProcess(host, gateway_port)
-    gateway.start()
-    say(f"Afterlaunch  {settings().public_url}   gateway  http://{host}:{gateway_port}   data  {settings().data}")
+    gateway = GatewayProcess(host, gateway_port) if with_gateway else None
+    if gateway:
+        gateway.start()
+    beside = f"   gateway  http://{host}:{gateway_port}" if gateway else ""
+    say(f"Afterlaunch  {settings().public_url}{beside}   data  {settings().data}")
     link = first_sign_in_link()
     again = "afterlaunch sign-in" + (f" --data {shlex.quote(data)}" if data else "")
     say(f"Sign in once with  {link}" if link else f"Sign in as before; a new link: {again}")
@@ -90,7 +94,8 @@ def up(
     try:
         server.run()
     finally:
-        gateway.stop()
+        if gateway:
+            gateway.stop()
 
 
 @plainly
@@ -100,7 +105,8 @@ def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int | None = typer.Option(None, help="Port to listen on. Default: the setting of that process."),
 ) -> None:
-    """Start one kind of process."""
+    """Start one kind of process, beside others on the same PostgreSQL and ClickHouse: web (pages and API), ingest (OTLP
+    and remote write), engine (duties), or the gateway, which needs neither store."""
     if data:
         os.environ["AFTERLAUNCH_DATA"] = data
     from afterlaunch.ground.settings import reload
@@ -111,16 +117,15 @@ def serve(
 
         main(host, port or int(chosen["GATEWAY_PORT"]))
         return
-    if kind is not Kind.WEB:
-        fail(
-            f"{kind.value} cannot run apart yet: the embedded telemetry store has one owner.",
-            "Start `afterlaunch serve web` (pages, API, ingest and engine) and `afterlaunch serve gateway`.",
-            code=2,
-        )
+    from afterlaunch.app.roles import Role, need_shared_stores
+
+    role = Role(kind)
+    need_shared_stores(role)
     _flags(None, host, port or int(chosen["PORT"]), chosen.text("GATEWAY_HOST"), int(chosen["GATEWAY_PORT"]))
     with_data(None)
     from afterlaunch.app.server import Server, gateway_credentials
 
-    gateway_credentials()
+    if role is Role.WEB:
+        gateway_credentials()
     _end_cleanly_on_sigterm()
-    Server(host, port or int(chosen["PORT"])).run()
+    Server(host, port or int(chosen["PORT"]), role).run()

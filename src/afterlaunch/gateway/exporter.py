@@ -92,7 +92,7 @@ class Exporter:
         """Status, and how many seconds to wait before the next try."""
         headers = {**self._link.headers(), "Content-Type": "application/x-protobuf"}
         timeout = aiohttp.ClientTimeout(total=10)
-        url = f"{self._link.server}/v1/traces"
+        url = f"{self._link.telemetry or self._link.server}/v1/traces"
         async with self._session.post(url, data=body, headers=headers, timeout=timeout) as answer:
             await answer.read()
             after = answer.headers.get("retry-after", "")

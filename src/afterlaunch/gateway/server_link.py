@@ -18,13 +18,14 @@ PAUSE = 0.25  # seconds between two questions: a change is in force within one s
 
 @dataclass(frozen=True)
 class Link:
-    """Token and key come from their settings, else from the data folder that `up` shares with us; read when needed,
-    since the server may make them after we have started."""
+    """`telemetry`: where spans go, if not to the server. Token and key come from their settings, else from the data
+    folder that `up` shares with us; read when needed, since the server may make them after we have started."""
 
     server: str
     folder: Path
     given_token: str = ""
     given_key: str = ""
+    telemetry: str = ""
 
     def token(self) -> str:
         return self.given_token or _read(self.folder / "token")
@@ -46,8 +47,8 @@ def _read(file: Path) -> str:
 
 def link_from(settings: Settings) -> Link:
     server = settings.text("GATEWAY_SERVER").rstrip("/") or f"http://127.0.0.1:{settings['PORT']}"
-    folder = settings.data / "gateway"
-    return Link(server, folder, settings.text("GATEWAY_TOKEN"), settings.text("GATEWAY_KEY"))
+    folder, telemetry = settings.data / "gateway", settings.text("GATEWAY_TELEMETRY").rstrip("/")
+    return Link(server, folder, settings.text("GATEWAY_TOKEN"), settings.text("GATEWAY_KEY"), telemetry)
 
 
 class Poller:

@@ -61,6 +61,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Where the gateway reaches the server. Default: http://127.0.0.1:PORT.",
     ),
     Setting(
+        "AFTERLAUNCH_GATEWAY_TELEMETRY",
+        "text",
+        "",
+        "Where the gateway sends its telemetry, when that is another process (`serve ingest`). Default: the server.",
+    ),
+    Setting(
         "AFTERLAUNCH_GATEWAY_TOKEN",
         "text",
         "",

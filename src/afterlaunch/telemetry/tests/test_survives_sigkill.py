@@ -38,13 +38,13 @@ def body(number: int) -> bytes:
 
 
 class Running:
-    """`afterlaunch serve web` as a process of its own."""
+    """`afterlaunch up` without a gateway, as a process of its own."""
 
     def __init__(self, data: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        command = [sys.executable, "-m", "afterlaunch", "serve", "web", "--data", str(data)]
+        command = [sys.executable, "-m", "afterlaunch", "up", "--no-gateway", "--data", str(data)]
         port = self.address.rpartition(":")[2]
         paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self.process = subprocess.Popen([*command, "--port", port], env=paths, stderr=subprocess.DEVNULL)
