@@ -46,8 +46,8 @@ OPEN = "import sys, time; from pathlib import Path; from afterlaunch.telemetry i
 OPEN += "; t = time.perf_counter(); store.open_store(Path(sys.argv[1])); print(time.perf_counter() - t)"
 
 
-def templates(harness: Path) -> list[Any]:
-    """Mapped spans, whole traces, 2,048 a table."""
+def bodies_of(harness: Path) -> list[bytes]:
+    """OTLP bodies of 512 spans, whole traces."""
     with tempfile.TemporaryDirectory(prefix="al-bench-") as folder:
         file = Path(folder) / "bodies.bin"
         command = [sys.executable, str(harness / "gen_spans.py"), "--bodies", "32", "--dialect", "both"]
@@ -57,6 +57,11 @@ def templates(harness: Path) -> list[Any]:
             (size,) = struct.unpack_from("<I", data, at)
             bodies.append(data[at + 4 : at + 4 + size])
             at += 4 + size
+    return bodies
+
+
+def templates(bodies: list[bytes]) -> list[Any]:
+    """Mapped spans, 2,048 a table."""
     tables = [normalise(body, "application/x-protobuf", None, 0).table for body in bodies]
     return [pa.concat_tables(tables[n : n + 4]).combine_chunks() for n in range(0, len(tables), 4)]
 
@@ -181,7 +186,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
     sizes = [int(size) for size in given.spans.split(",")]
-    tables = templates(given.harness)
+    tables = templates(bodies_of(given.harness))
     late = []
     with tempfile.TemporaryDirectory(prefix="al-bench-") as name:
         file = (given.data or Path(name)) / "telemetry.duckdb"
