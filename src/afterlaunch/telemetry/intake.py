@@ -8,11 +8,12 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -38,7 +39,8 @@ from afterlaunch.ground.errors import (
 )
 from afterlaunch.telemetry.apart import FAULTS, apart, halves_of_message, why
 from afterlaunch.telemetry.buffer import Buffer
-from afterlaunch.telemetry.conventions import HOUSE, normalise
+from afterlaunch.telemetry.conventions import HOUSE, normalise, normalise_all
+from afterlaunch.telemetry.decoding import WORKERS, Body, Decoding
 from afterlaunch.telemetry.otlp import request_of
 from afterlaunch.telemetry.sent import as_sent
 
@@ -89,13 +91,15 @@ class Request:
 @dataclass(frozen=True)
 class Signal:
     """One kind of telemetry. `decode(body, content type, client, received_ns)` raises Invalid or Unsupported;
-    `rejected` is the field of the response's partial success."""
+    `rejected` is the field of the response's partial success. `together(protobuf bodies, client, received_ns)` gives
+    what all become, and how many items each has; where it raises or rejects anything, they are decoded one by one."""
 
     name: str
     decode: Callable[[bytes, str, str | None, int], Made]
     response: Any
     rejected: str
     request: Request
+    together: Callable[[Sequence[bytes], str | None, int], tuple[Made, list[int]]] | None = None
 
     def answer(self, made: Made) -> Any:
         """The Export…ServiceResponse; its partial success is set only where there is something to tell."""
@@ -136,6 +140,7 @@ TRACES = Signal(
     ExportTraceServiceResponse,
     "rejected_spans",
     Request(partial(request_of, ExportTraceServiceRequest), ("resource_spans", "scope_spans", "spans"), _spans),
+    normalise_all,
 )
 
 
@@ -166,8 +171,9 @@ class Intake:
 
     def __init__(self, buffer: Buffer, max_body: int, door: Door, signal: Signal = TRACES) -> None:
         self.buffer, self.max_body, self.signal, self._door = buffer, max_body, signal, door
-        self.pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="otlp-decode")
+        self.pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="otlp-decode")
         self.pace = Pace()
+        self._decoding = Decoding(self.pool, self._made, self._made_together)
         self._known: dict[str, tuple[float, str | None]] = {}
         self._under_way: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -239,9 +245,8 @@ class Intake:
         return Rows(made.table, made.rejected + buried, [*made.messages, f"{buried} {self.signal.name} {BURIED}"])
 
     async def _decoded(self, body: bytes, content_type: str, client: str | None) -> Made:
-        loop, now = asyncio.get_running_loop(), clock.now_ns()
         try:
-            return await loop.run_in_executor(self.pool, self._made, body, content_type, client, now)
+            return await asyncio.wrap_future(self._decoding.read(Body(body, content_type, client, clock.now_ns())))
         except AfterlaunchError:
             raise
         except Exception as problem:  # noqa: BLE001 - its own words may hold what the sender wrote
@@ -250,22 +255,37 @@ class Intake:
         finally:
             self.buffer.decoded()
 
-    def _made(self, body: bytes, content_type: str, client: str | None, now: int) -> Made:
+    def _made(self, body: Body) -> Made:
         try:
-            return self.signal.decode(body, content_type, client, now)
+            return self.signal.decode(body.data, body.content_type, body.client, body.received_ns)
         except UNREADABLE as problem:
             log.error("%s could not be read, each is tried alone: %s", self.signal.name, why(problem))
-        return self._made_apart(body, content_type, client, now)
+        return self._made_apart(body)
 
-    def _made_apart(self, body: bytes, content_type: str, client: str | None, now: int) -> Made:
+    def _made_together(self, bodies: Sequence[Body]) -> list[Made] | None:
+        """None where anything is wrong with one of them."""
+        first = bodies[0]
+        if self.signal.together is None or first.content_type != PROTOBUF:
+            return None
+        try:
+            made, sizes = self.signal.together([one.data for one in bodies], first.client, first.received_ns)
+        except Exception as problem:  # noqa: BLE001 - each is read alone, and its sender told
+            log.info("%d bodies are read one by one: %s", len(bodies), why(problem))
+            return None
+        if made.rejected or made.messages:
+            return None
+        starts = accumulate(sizes, initial=0)
+        return [Rows(made.table.slice(start, size), 0, []) for start, size in zip(starts, sizes, strict=False)]
+
+    def _made_apart(self, body: Body) -> Made:
         """Keep the good; the bad goes to the dead letters, as it was sent. Raises Invalid when that is all of it."""
-        request = self.signal.request
+        request, client, now = self.signal.request, body.client, body.received_ns
 
         def made(part: Message) -> Made:
             return self.signal.decode(part.SerializeToString(), PROTOBUF, client, now)
 
         found = apart(
-            request.read(body, content_type),
+            request.read(body.data, body.content_type),
             made,
             partial(halves_of_message, path=request.path),
             (*UNREADABLE, Invalid),

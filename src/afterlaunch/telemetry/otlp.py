@@ -69,7 +69,8 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Decoded:
-    """`spans` is a StructArray; `resource` and `scope` tell each span's place among the encoded messages of theirs."""
+    """`spans` is a StructArray; `resource` and `scope` tell each span's place among the encoded messages of theirs;
+    `sizes`: how many spans each body has."""
 
     spans: Any
     attributes: Pairs
@@ -77,6 +78,7 @@ class Decoded:
     resources: list[bytes]
     scope: Ints
     scopes: list[bytes]
+    sizes: Ints
 
 
 @cache
@@ -107,13 +109,14 @@ def _pairs(attributes: Any) -> Pairs:
     return Pairs(owner, keys.dictionary.to_pylist(), keys.indices.to_numpy(), Values(flat.field("value")))
 
 
-def decode(body: bytes) -> Decoded:
-    """Protobuf body to columns. Raises Invalid when it is no ExportTraceServiceRequest."""
+def decode(*bodies: bytes) -> Decoded:
+    """Protobuf bodies to columns, one after the other. Raises Invalid when one is no ExportTraceServiceRequest."""
     try:
-        batch = _decoder().list_to_record_batch([body])
+        batch = _decoder().list_to_record_batch(list(bodies))
     except (ValueError, RuntimeError, pa.ArrowException, UnicodeDecodeError) as problem:
         raise Invalid(f"The body is no OTLP trace request: {problem}") from None
-    groups = batch.column("resource_spans").flatten()
+    groups_of = batch.column("resource_spans")
+    groups = groups_of.flatten()
     scopes_of = groups.field("scope_spans")
     scopes = scopes_of.flatten()
     spans_of = scopes.field("spans")
@@ -127,6 +130,7 @@ def decode(body: bytes) -> Decoded:
         groups.field("resource").to_pylist(),
         scope_of_span,
         scopes.field("scope").to_pylist(),
+        np.diff(spans_of.offsets.to_numpy()[scopes_of.offsets.to_numpy()[groups_of.offsets.to_numpy()]]),
     )
 
 

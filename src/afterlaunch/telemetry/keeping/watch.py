@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,8 +76,19 @@ def guarded(signal: Signal, shape: Shape, watched: Watched) -> Signal:
         kept: Made = replace(made, table=private(made.table, shape, watched.rules().of))
         return kept
 
+    def together(bodies: Sequence[bytes], client: str | None, received_ns: int) -> tuple[Made, list[int]]:
+        assert signal.together is not None
+        made, sizes = signal.together(bodies, client, received_ns)
+        shown: Any = made
+        return replace(shown, table=private(made.table, shape, watched.rules().of)), sizes
+
     def sent(message: Message, client: str | None) -> bytes:
         scrubbed(message, watched.rules().strictest(client))
         return message.SerializeToString()
 
-    return replace(signal, decode=decode, request=replace(signal.request, kept=sent))
+    return replace(
+        signal,
+        decode=decode,
+        request=replace(signal.request, kept=sent),
+        together=together if signal.together else None,
+    )

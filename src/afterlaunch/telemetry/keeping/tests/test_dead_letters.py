@@ -15,6 +15,7 @@ from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import NotAllowed, NotFound
 from afterlaunch.telemetry.buffer import Buffer, as_bytes
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.decoding import Body
 from afterlaunch.telemetry.intake import TRACES, Door, Intake
 from afterlaunch.telemetry.keeping import dead_letters, erasing
 from afterlaunch.telemetry.keeping.actions import rules
@@ -100,7 +101,7 @@ def sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     buffer = Buffer(store, 1_000_000)
     signal = guarded(dead_letters.SIGNALS["spans"], SPAN_SHAPE, Watched(rules))
     intake = Intake(buffer, 100_000, Door(True), signal)
-    made = intake._made(request.SerializeToString(), "application/x-protobuf", "north", clock.now_ns())
+    made = intake._made(Body(request.SerializeToString(), "application/x-protobuf", "north", clock.now_ns()))
     assert (made.table.num_rows, made.rejected) == (3, 1)
     buffer.close()
     (one,) = dead_letters.letters(ENGINE)

@@ -1,0 +1,98 @@
+"""Where bodies wait to be read. Those of one sender that wait at the same time are read together, as most of the work
+is done once for all of them: the busier, the cheaper.
+
+1. A body that finds nobody at work is read at once. 2. While one reads, others wait; then the first of them is taken,
+with those behind it that may come along. 3. A second worker helps when more waits than comes along at once. 4. When
+reading together fails, or refuses anything, each is read alone, so that every sender gets the answer to its own body.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+MOST_BODIES, MOST_BYTES, WORKERS = 8, 4 * 2**20, 2
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Body:
+    """`client`: as whose it counts; `received_ns`: when it came."""
+
+    data: bytes
+    content_type: str
+    client: str | None
+    received_ns: int
+
+    def goes_with(self, other: Body) -> bool:
+        return (self.content_type, self.client) == (other.content_type, other.client)
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[R]):
+    body: Body
+    done: Future[R]
+
+
+class Decoding(Generic[R]):
+    """`alone` reads one body and may raise what its sender is told; `together` reads several that go with each other,
+    one answer for each, or None where they must be read alone."""
+
+    def __init__(
+        self, pool: Executor, alone: Callable[[Body], R], together: Callable[[Sequence[Body]], list[R] | None]
+    ) -> None:
+        self._pool, self._alone, self._together = pool, alone, together
+        self._waiting: deque[_Waiting[R]] = deque()
+        self._lock = threading.Lock()
+        self._workers = self._bytes = 0
+
+    def read(self, body: Body) -> Future[R]:
+        waiting: _Waiting[R] = _Waiting(body, Future())
+        with self._lock:
+            self._waiting.append(waiting)
+            self._bytes += len(body.data)
+            more = len(self._waiting) > MOST_BODIES or self._bytes > MOST_BYTES
+            start = not self._workers or (more and self._workers < WORKERS)
+            self._workers += start
+        if start:
+            self._pool.submit(self._work)
+        return waiting.done
+
+    def _work(self) -> None:
+        """One group; then whoever else waits for the pool has its turn."""
+        self._answer([one for one in self._group() if one.done.set_running_or_notify_cancel()])
+        with self._lock:
+            more = bool(self._waiting)
+            self._workers -= not more
+        if more:
+            self._pool.submit(self._work)
+
+    def _group(self) -> list[_Waiting[R]]:
+        """The first that waits and those that come along; another worker may have taken all."""
+        with self._lock:
+            if not self._waiting:
+                return []
+            group = [self._waiting.popleft()]
+            size = len(group[0].body.data)
+            left: deque[_Waiting[R]] = deque()
+            for one in self._waiting:
+                fits = len(group) < MOST_BODIES and size + len(one.body.data) <= MOST_BYTES
+                if fits and one.body.goes_with(group[0].body):
+                    group.append(one)
+                    size += len(one.body.data)
+                else:
+                    left.append(one)
+            self._waiting, self._bytes = left, self._bytes - size
+        return group
+
+    def _answer(self, group: list[_Waiting[R]]) -> None:
+        made = self._together([one.body for one in group]) if len(group) > 1 else None
+        for number, one in enumerate(group):
+            try:
+                one.done.set_result(made[number] if made else self._alone(one.body))
+            except BaseException as problem:  # noqa: BLE001 - its sender is told
+                one.done.set_exception(problem)
