@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 COMPANY_SECONDS = 0.05
 LINGER_SECONDS = 0.003
 MAX_ROWS = 16_384
+"""Of a commit: DuckDB writes a whole row group straight to its place, anything else to its log first."""
+COLLECT_SECONDS, QUIET_SECONDS = 1.0, 0.1
+"""What is answered for already waits so long for a full commit, while more keeps coming."""
 AGAIN_SECONDS = 1.0
 
 
@@ -185,7 +188,7 @@ class Buffer:
 
     def _pass_on(self, group: list[_Waiting]) -> None:
         with self._turn:
-            self._turn.wait_for(lambda: sum(one.table.num_rows for one in self._backlog) < MAX_ROWS)
+            self._turn.wait_for(lambda: _rows(self._backlog) < MAX_ROWS)
             busy = self._committing or self._backlog
         if busy and self._journal and not self._put_down(group, self._journal):
             return
@@ -216,11 +219,8 @@ class Buffer:
                 self._turn.wait_for(lambda: self._backlog or self._closing)
                 if not self._backlog:
                     return
-                group: list[_Waiting] = []
-                rows = 0
-                while self._backlog and (not group or rows + self._backlog[0].table.num_rows <= MAX_ROWS):
-                    group.append(self._backlog.popleft())
-                    rows += group[-1].table.num_rows
+                self._collect()
+                group = _full(self._backlog)
                 self._committing = True
                 self._turn.notify_all()
             left = self._commit(group)
@@ -232,6 +232,16 @@ class Buffer:
                     return
             if left:
                 time.sleep(AGAIN_SECONDS)
+
+    def _collect(self) -> None:
+        """Let the backlog grow to a full commit, as long as nobody waits for it and more keeps coming."""
+        until = time.monotonic() + COLLECT_SECONDS
+        while (rows := _rows(self._backlog)) < MAX_ROWS and (left := until - time.monotonic()) > 0:
+            if self._closing or any(one.position is None for one in self._backlog):
+                break
+            self._turn.wait(min(left, QUIET_SECONDS))
+            if _rows(self._backlog) == rows and not self._decoding:
+                break
 
     def _commit(self, group: list[_Waiting]) -> list[_Waiting]:
         """One transaction for all; when it fails, each alone, so that one bad body harms no other. Returns what was
@@ -307,6 +317,26 @@ class Buffer:
 def told(problem: Exception) -> str:
     """Why rows cannot be stored, as their dead letter says it."""
     return f"{type(problem).__name__}: {problem}"[:2000]
+
+
+def _rows(waiting: Iterable[_Waiting]) -> int:
+    return sum(one.table.num_rows for one in waiting)
+
+
+def _full(backlog: deque[_Waiting]) -> list[_Waiting]:
+    """Take from the left what one commit holds. A body that was answered for may be cut in two."""
+    group = [backlog.popleft()]
+    room = MAX_ROWS - group[0].table.num_rows
+    while backlog and backlog[0].table.num_rows <= room:
+        group.append(backlog.popleft())
+        room -= group[-1].table.num_rows
+    before = group[-1].position
+    if backlog and room > 0 and before is not None and backlog[0].position is not None:
+        cut = backlog.popleft()
+        # Its place in the journal is told with the second part; the first stands where the body before it ends.
+        group.append(_Waiting(cut.table.slice(0, room), 0, cut.done, before))
+        backlog.appendleft(_Waiting(cut.table.slice(room), cut.size, cut.done, cut.position))
+    return group
 
 
 def as_bytes(table: Any) -> bytes:

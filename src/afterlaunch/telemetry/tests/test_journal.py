@@ -177,6 +177,22 @@ def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(shelf.numbers) == list(range(7))
 
 
+def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "MAX_ROWS", 4)
+    shelf, sizes = Shelf(), list[int]()
+    shelf.refuse = lambda numbers: sizes.append(len(numbers))
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    ends = [buffer.put(table(*range(first, first + 3)), 7) for first in range(1, 13, 3)]
+    ends[0].result(5)
+    shelf.free.set()
+    for end in ends:
+        end.result(5)
+    buffer.close()
+    assert shelf.numbers == list(range(13)) and sizes == [1, 4, 4, 4]
+    assert buffer.held_bytes == 0 and not list(tmp_path.iterdir())
+
+
 def test_appending_while_others_are_done_loses_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     positions: queue.Queue[tuple[int, int] | None] = queue.Queue()
