@@ -1,4 +1,4 @@
-"""Charts: an Altair chart becomes an SVG on the server. Its colours are those of the page, in light and in dark."""
+"""Charts: a Vega-Lite specification becomes an SVG on the server, in the colours of the page, in light and in dark."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import altair as alt
 import orjson
 import vl_convert
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Colours that stand for the page's own; a rendered SVG carries `var(--…)` in their place.
 INK = {"#010101": "var(--muted)", "#020202": "var(--line)"}
 SERIES = {f"#03030{number}": f"var(--series-{number})" for number in range(1, 9)}
@@ -49,24 +49,32 @@ def lines(
         return mark_safe('<p class="muted">Nothing measured in this time.</p>')
     names = list(dict.fromkeys(name for _, values in points for name in values))
     clock_face = "%H:%M" if points[-1][0] - points[0][0] <= timedelta(days=2) else "%d %b"
-    chart = alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
-    drawn = {
-        "line": chart.mark_line(strokeWidth=1.8, point={"size": 14}),
-        "area": chart.mark_area(opacity=0.75),
-        "bar": chart.mark_bar(size=max(2, min(14, 420 // max(1, len(points))))),
-    }[kind]
-    legend: Any = alt.Legend() if len(names) > 1 else None
-    encoded = drawn.encode(
-        x=alt.X("at:T", title=None, axis=alt.Axis(tickCount=6, grid=False, format=clock_face)),
-        y=alt.Y("value:Q", title=unit, axis=alt.Axis(tickCount=4)),
-        color=alt.Color("name:N", scale=alt.Scale(domain=names), legend=legend),
-    )
-    whole: Any = encoded
+    encoding = {
+        "x": {
+            "field": "at",
+            "type": "temporal",
+            "title": None,
+            "axis": {"tickCount": 6, "grid": False, "format": clock_face},
+        },
+        "y": {"field": "value", "type": "quantitative", "title": unit, "axis": {"tickCount": 4}},
+        "color": {
+            "field": "name",
+            "type": "nominal",
+            "scale": {"domain": names},
+            "legend": {} if len(names) > 1 else None,
+        },
+    }
+    marks = {
+        "line": {"type": "line", "strokeWidth": 1.8, "point": {"size": 14}},
+        "area": {"type": "area", "opacity": 0.75},
+        "bar": {"type": "bar", "size": max(2, min(14, 420 // max(1, len(points))))},
+    }
+    layers: list[dict[str, Any]] = [{"data": {"values": rows}, "mark": marks[kind], "encoding": encoding}]
     if limits:
-        across = alt.Chart(alt.Data(values=[{"limit": one} for one in limits]))  # type: ignore[no-untyped-call]
-        rule = across.mark_rule(strokeDash=[4, 3], color="#040401", opacity=0.8)
-        whole = alt.layer(encoded, rule.encode(y="limit:Q"))
-    return svg(whole.properties(width=width, height=height))
+        across = {"type": "rule", "strokeDash": [4, 3], "color": "#040401", "opacity": 0.8}
+        level = {"y": {"field": "limit", "type": "quantitative"}}
+        layers.append({"data": {"values": [{"limit": one} for one in limits]}, "mark": across, "encoding": level})
+    return svg({"layer": layers, "width": width, "height": height})
 
 
 def small(
@@ -102,10 +110,10 @@ def small(
     )
 
 
-def svg(chart: alt.Chart) -> SafeString:
-    spec = chart.to_dict()
-    spec["config"] = CONFIG
-    return mark_safe(_render(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)))  # noqa: S308 - drawn by Vega, text escaped
+def svg(spec: Mapping[str, Any]) -> SafeString:
+    """A Vega-Lite specification, drawn."""
+    whole = {"$schema": SCHEMA, "config": CONFIG, **spec}
+    return mark_safe(_render(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)))  # noqa: S308 - Vega escapes text
 
 
 @lru_cache(maxsize=256)
