@@ -40,7 +40,8 @@ from afterlaunch.telemetry.conventions import normalise
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30
-ROWS = 2_048
+ROWS = 16_384
+BESIDE = 2_048
 OPEN_SECONDS = 2.0
 OPEN = "import sys, time; from pathlib import Path; from afterlaunch.telemetry import store, queries"
 OPEN += "; t = time.perf_counter(); store.open_store(Path(sys.argv[1])); print(time.perf_counter() - t)"
@@ -50,7 +51,7 @@ def bodies_of(harness: Path) -> list[bytes]:
     """OTLP bodies of 512 spans, whole traces."""
     with tempfile.TemporaryDirectory(prefix="al-bench-") as folder:
         file = Path(folder) / "bodies.bin"
-        command = [sys.executable, str(harness / "gen_spans.py"), "--bodies", "32", "--dialect", "both"]
+        command = [sys.executable, str(harness / "gen_spans.py"), "--bodies", "64", "--dialect", "both"]
         subprocess.run([*command, "--out", str(file)], check=True, stdout=subprocess.DEVNULL)
         data, bodies, at = file.read_bytes(), [], 0
         while at < len(data):
@@ -61,9 +62,9 @@ def bodies_of(harness: Path) -> list[bytes]:
 
 
 def templates(bodies: list[bytes]) -> list[Any]:
-    """Mapped spans, 2,048 a table."""
+    """Mapped spans, 16,384 a table."""
     tables = [normalise(body, "application/x-protobuf", None, 0).table for body in bodies]
-    return [pa.concat_tables(tables[n : n + 4]).combine_chunks() for n in range(0, len(tables), 4)]
+    return [pa.concat_tables(tables[n : n + 32]).combine_chunks() for n in range(0, len(tables), 32)]
 
 
 def another(table: Any, begin_ns: int, length_ns: int, draw: np.random.Generator) -> Any:
@@ -94,7 +95,7 @@ def fill(kept: store.Store, tables: list[Any], have: int, want: int, most: int) 
         begin = clock.to_ns(END) - whole + int(whole * (number * ROWS - have) / (want - have))
         length = max(10**9, int(whole * ROWS / (want - have)))
         stored += kept.commit([another(tables[number % len(tables)], begin, length, draw)])[0]
-        if number % 500 == 499:
+        if number % 60 == 59:
             kept.upkeep(clock.to_ns(END + timedelta(days=2)))
             print(f"  {have + stored:,} of {most:,}", file=sys.stderr)
     return (time.process_time() - began) / max(stored, 1)
@@ -111,7 +112,7 @@ class Ingest:
     def _run(self) -> None:
         draw = np.random.default_rng()
         while not self._over.wait(0.1):
-            table = another(random.choice(self._tables), clock.to_ns(END), 10**9, draw)
+            table = another(random.choice(self._tables).slice(0, BESIDE), clock.to_ns(END), 10**9, draw)
             self.spans += self._kept.commit([table])[0]
 
     def __enter__(self) -> Ingest:

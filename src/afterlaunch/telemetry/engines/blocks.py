@@ -19,25 +19,28 @@ BITS_A_TRACE, PROBES = 12, 6
 _MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-def _places(keys: Keys, bits: int) -> npt.NDArray[np.uint64]:
+def _probes(keys: Keys) -> npt.NDArray[np.uint64]:
     step = ((keys * _STEP) >> np.uint64(17)) | np.uint64(1)
     start = (keys * _MIX) >> np.uint64(17)
-    return (start[:, None] + np.arange(PROBES, dtype=np.uint64)[None, :] * step[:, None]) % np.uint64(bits)
+    return start[:, None] + np.arange(PROBES, dtype=np.uint64)[None, :] * step[:, None]
 
 
 def filter_of(keys: Keys) -> bytes:
     """The filter of these traces; its length tells its size."""
     size = max(8, -(-len(keys) * BITS_A_TRACE // 8))
     bits = np.zeros(size, np.uint8)
-    places = _places(keys, size * 8).ravel()
+    places = (_probes(keys) % np.uint64(size * 8)).ravel()
     np.bitwise_or.at(bits, places >> np.uint64(3), np.left_shift(1, places & np.uint64(7)).astype(np.uint8))
     return bits.tobytes()
 
 
-def may_hold(bits: bytes, key: Keys) -> bool:
-    held = np.frombuffer(bits, np.uint8)
-    places = _places(key, len(held) * 8).ravel()
-    return bool(((held[places >> np.uint64(3)] >> (places & np.uint64(7)).astype(np.uint8)) & 1).all())
+def may_hold(filters: Any, key: Keys) -> npt.NDArray[np.bool_]:
+    """Of each filter of a binary array, whether it may hold the one key."""
+    offsets = np.frombuffer(filters.buffers()[1], np.int32)[filters.offset : filters.offset + len(filters) + 1]
+    held, sizes = np.frombuffer(filters.buffers()[2], np.uint8), np.diff(offsets).astype(np.uint64)
+    places = _probes(key) % (sizes[:, None] * np.uint64(8))
+    looked = held[offsets[:-1, None] + (places >> np.uint64(3)).astype(np.int64)]
+    return ((looked >> (places & np.uint64(7)).astype(np.uint8)) & 1).astype(bool).all(axis=1)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,9 @@ class Blocks:
         """SQL over `seq`, with parameters."""
         key = of_ids(pa.array([trace_id], pa.binary(16)))
         parts, parameters = ["seq >= ?"], [self.first]
-        for first, last, bits in cursor.execute("select first, last, bits from trace_blocks").fetchall():
-            if may_hold(bits, key):
+        told = cursor.sql("select first, last, bits from trace_blocks").to_arrow_table().combine_chunks()
+        if told.num_rows:
+            for row in told.select(["first", "last"]).filter(may_hold(told["bits"].chunk(0), key)).to_pylist():
                 parts.append("seq between ? and ?")
-                parameters += [first, last]
+                parameters += [row["first"], row["last"]]
         return f"({' or '.join(parts)})", parameters
