@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import socket
@@ -120,11 +121,14 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; then end the engine and close the stores, in that order."""
+        gc.freeze()  # what is loaded stays: it is not looked through again and again
+        gc.enable()
         try:
             self._stores.listen()
             self._serve()
         finally:
             self._stores.close()
+            gc.unfreeze()
 
     def _serve(self) -> None:
         if self._engine:

@@ -11,7 +11,7 @@ from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import TEXT, Column, Grid
 
-STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 10_080)
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 1_440, 2_880, 10_080)
 POINTS = 60
 
 
