@@ -44,6 +44,11 @@ def system_by_id(actor: Actor, pk: int) -> System:
     return system
 
 
+def places_known() -> set[tuple[str, str, str]]:
+    """(client, system, environment) of everything that was ever sighted."""
+    return set(Environment.objects.values_list("system__client__slug", "system__key", "name"))
+
+
 @transaction.atomic
 def note_sightings(sightings: Iterable[Sighting], at: datetime) -> list[Version]:
     """Make what is new, touch what is known. Returns versions that were never seen before in their environment."""

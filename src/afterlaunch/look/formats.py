@@ -17,7 +17,9 @@ def money(nano: int | None) -> str:
     usd = Decimal(nano) / NANO
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:,.2f}"
-    return f"${usd:.4f}" if abs(usd) >= Decimal("0.001") else f"${usd:.9f}".rstrip("0")
+    if abs(usd) >= Decimal("0.001"):
+        return f"${usd:.4f}"
+    return f"${usd.quantize(Decimal(1).scaleb(max(-9, usd.adjusted() - 3))).normalize():f}"
 
 
 def duration_ms(milliseconds: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from afterlaunch.estate.actions import Sighting, note_sightings
+from afterlaunch.estate.actions import Sighting, note_sightings, places_known
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.signals import questions
@@ -25,9 +25,13 @@ def add_up(now: datetime) -> None:
 
 
 def notice_systems(now: datetime) -> None:
-    """Everything that telemetry of the last minutes tells of; repeating it changes nothing. Metrics and logs make a
-    system known, spans its versions too."""
+    """Systems, however late their telemetry comes, and the versions that spans of the last minutes tell; repeating it
+    changes nothing. Metrics and logs make a system known as well."""
     found: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
+    known = places_known()
+    for row in queries.systems_told():
+        if (key := (row["client"], row["system"], row["environment"])) not in known:
+            found[key] = set()
     for row in queries.sightings(clock.to_ns(now - max(LOOK_BACK, clock.lease(5)))):
         key = row["client"], row["system"], row["environment"]
         components = found.setdefault(key, set())

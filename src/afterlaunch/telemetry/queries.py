@@ -341,6 +341,11 @@ def sightings(since_ns: int) -> list[dict[str, Any]]:
     )
 
 
+def systems_told() -> list[dict[str, Any]]:
+    """Every client, system and environment that a span ever told, however old it was."""
+    return current().query("select distinct client, system, environment from series where system is not null")
+
+
 def _trace(text: str) -> bytes:
     try:
         raw = bytes.fromhex(text)

@@ -40,7 +40,8 @@ def may_hold(filters: Any, key: Keys) -> npt.NDArray[np.bool_]:
     held, sizes = np.frombuffer(filters.buffers()[2], np.uint8), np.diff(offsets).astype(np.uint64)
     places = _probes(key) % (sizes[:, None] * np.uint64(8))
     looked = held[offsets[:-1, None] + (places >> np.uint64(3)).astype(np.int64)]
-    return ((looked >> (places & np.uint64(7)).astype(np.uint8)) & 1).astype(bool).all(axis=1)
+    found: npt.NDArray[np.bool_] = np.all(((looked >> (places & np.uint64(7)).astype(np.uint8)) & 1) == 1, axis=1)
+    return found
 
 
 @dataclass(frozen=True)
