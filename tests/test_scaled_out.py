@@ -250,6 +250,9 @@ def test_what_one_takes_in_the_others_show_and_judge(house: House, admin: str) -
 def test_a_receiver_that_dies_at_any_moment_loses_nothing_and_counts_nothing_twice(house: House, admin: str) -> None:
     before, sent = calls(house, admin), 0
     for turn in range(3):
+        if turn:
+            house.start("ingest-2")
+            house.wait("ingest-2", "/readyz")
         body = spans(10_000 + turn * 400, 400)
         answers: list[int] = []
 
@@ -267,8 +270,6 @@ def test_a_receiver_that_dies_at_any_moment_loses_nothing_and_counts_nothing_twi
         until(lambda body=body: asked(house.url("ingest") + "/v1/traces", admin, body)[0] == 200, "the other takes it")  # type: ignore[misc]
         sent += 400
         assert calls(house, admin) == before + sent, f"killed in turn {turn}, which had been answered {answers}"
-        house.start("ingest-2")
-        house.wait("ingest-2", "/readyz")
 
 
 def test_the_gateway_takes_its_routes_from_the_web_and_tells_the_receiver(house: House, admin: str) -> None:

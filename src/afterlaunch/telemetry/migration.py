@@ -2,7 +2,8 @@
 
 Table by table and day by day: 1. both sides are summed up; 2. a day that agrees is left alone; 3. one that does not is
 emptied on the new side and copied in pieces; 4. both sides are summed up again. So an interrupted run goes on where it
-stopped, and a second run takes only what came since.
+stopped, and a second run takes only what came since. Hours and days of the rollups are made from the minutes by either
+engine; they are copied for the days whose minutes are forgotten.
 """
 
 from __future__ import annotations
@@ -45,19 +46,14 @@ class Moved:
     differences: Sequence[Difference]
 
 
-def meant(tables: Sequence[Table]) -> list[Table]:
-    """What is copied: not the hours and days of the rollups, which every engine makes from the minutes."""
-    coarse = {one[tier].name for one in (SUM_TABLES, PROFILE_TABLES) for tier in TIERS if tier != "minute"}
-    return [table for table in tables if table.name not in coarse]
-
-
 def migrate(source: Engine, target: Engine, tables: Sequence[Table], progress: Progress) -> Moved:
     """Both sides have their tables. Nothing may write to either meanwhile."""
     rows: dict[str, int] = {}
     copied: dict[str, int] = {}
     differences = []
-    for table in meant(tables):
-        here, there = facts(source, table), facts(target, table)
+    for table in tables:
+        made = made_from_minutes(source, table)
+        here, there = facts(source, table, made), facts(target, table, made)
         rows[table.name], copied[table.name] = sum(one["rows"] for one in here.values()), 0
         for day in sorted({*here, *there}, key=lambda one: one or 0):
             if not _agree(table, here.get(day), there.get(day)):
@@ -65,7 +61,7 @@ def migrate(source: Engine, target: Engine, tables: Sequence[Table], progress: P
                     _emptied(target, table, day)
                 copied[table.name] += _copied(source, target, table, day)
             progress(table.name, here[day]["rows"] if day in here else 0)
-        there = facts(target, table) if copied[table.name] else there
+        there = facts(target, table, made) if copied[table.name] else there
         differences += [
             Difference(table.name, day, here.get(day, {}), there.get(day, {}))
             for day in sorted({*here, *there}, key=lambda one: one or 0)
@@ -75,16 +71,28 @@ def migrate(source: Engine, target: Engine, tables: Sequence[Table], progress: P
 
 
 def size_of(engine: Engine, table: Table) -> int:
+    """How many rows there are to copy."""
+    if made := made_from_minutes(engine, table):
+        return sum(one["rows"] for one in facts(engine, table, made).values())
     return int(engine.query(f"select count(*) as rows from {table.name}")[0]["rows"])
 
 
-def facts(engine: Engine, table: Table) -> dict[Day, dict[str, int]]:
-    """Day -> how many rows, and the sum of every column of integers."""
+def made_from_minutes(engine: Engine, table: Table) -> frozenset[Day]:
+    """Days whose rows in this table follow from minutes that are there: none, but in the coarser tables of sums."""
+    for tiers in (SUM_TABLES, PROFILE_TABLES):
+        if table in tiers.values() and table != tiers["minute"]:
+            found = engine.query(f"select distinct minute // {TIERS['day']} as day from {tiers['minute'].name}")
+            return frozenset(row["day"] for row in found)
+    return frozenset()
+
+
+def facts(engine: Engine, table: Table, without: frozenset[Day] = frozenset()) -> dict[Day, dict[str, int]]:
+    """Day -> how many rows, and the sum of every column of integers; `without`: days that are of no interest."""
     sums = [f'sum(coalesce("{name}", 0) % {_MODULUS})::bigint as "{name}"' for name in _integers(table)]
     day = f'"{table.instant}" // {_a_day(table)}' if table.instant else "null"
     chosen = ", ".join([f"{day} as day", "count(*) as rows", *sums])
     found = engine.query(f"select {chosen} from {table.name}{' group by day' if table.instant else ''}")
-    return {row.pop("day"): row for row in found if row["rows"]}
+    return {one: row for row in found if row["rows"] and (one := row.pop("day")) not in without}
 
 
 def _integers(table: Table) -> list[str]:

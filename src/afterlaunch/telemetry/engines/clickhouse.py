@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
@@ -80,13 +80,11 @@ class ClickHouse:
         self._versioned = self._those_versioned()
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        if "commits" not in self._tables:
-            for statement in commits.ddl(self.site):
-                self._command(statement)
         held = self._held()
-        self._outdated_views(held)
-        for statement in ddl(tables, self.site):
-            self._command(statement)
+        outdated = self._outdated_views(held)
+        for statement in (*commits.ddl(self.site), *ddl(tables, self.site)):
+            if self.site.cluster or not _makes(statement, held.keys() - outdated):  # a node may be new
+                self._command(statement)
         for table in tables:
             if (made := held.get(self.site.kept_in(table.name, layout(table)))) is not None:
                 self._brought_up(table, made)
@@ -113,13 +111,16 @@ class ClickHouse:
         )
         return frozenset(row["name"].removesuffix("_local") for row in held) - UNVERSIONED
 
-    def _outdated_views(self, held: Mapping[str, Mapping[str, Any]]) -> None:
-        """A view of another version goes; `ddl` makes it anew."""
+    def _outdated_views(self, held: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """A view of another version goes; `ddl` makes it anew. Their names."""
+        gone = set()
         for kind in ("sums", "profile"):
             for tier in TIERS:
                 made = held.get(view_name(kind, tier))
                 if made is not None and made["comment"] not in rolling(kind, tier, self.site):
                     self._command(f"drop view {self.site.database}.{made['name']}{self.site.everywhere} sync")
+                    gone.add(str(made["name"]))
+        return gone
 
     def _brought_up(self, table: Table, made: Mapping[str, Any]) -> None:
         """Columns that came with a new version of the product, and the days that rows are kept."""
@@ -400,6 +401,12 @@ def statements(tables: Sequence[Table], site: Site) -> Iterator[str]:
     yield f"create database if not exists {site.database}{site.everywhere}"
     yield from commits.ddl(site)
     yield from ddl(tables, site)
+
+
+def _makes(statement: str, names: Collection[str]) -> bool:
+    """Whether it makes one of these."""
+    found = re.match(r"create [a-z ]+ if not exists \w+\.(\w+)", statement)
+    return found is not None and found[1] in names
 
 
 def _calls(changes: Changes) -> Any:

@@ -189,12 +189,21 @@ class Duck:
                     cursor.register("batch", rows)
                     cursor.execute(f"insert into {name} by name select * from batch")
             block = block.written(cursor)
-            for tier, minute in stale:
+            whole = {
+                tier: np.unique(rows["minute"].to_numpy()).tolist()
+                for tier in _COARSE
+                if (rows := changes.added.get(f"sums_{tier}")) is not None and rows.num_rows
+            }
+            for tier, minute in [*stale, *((tier, one) for tier, minutes in whole.items() for one in minutes)]:
                 cursor.execute("delete from rolled where tier = ? and minute = ?", [tier, minute])
+            for tier, minutes in whole.items():
+                cursor.executemany("insert into rolled values (?, ?)", [[tier, minute] for minute in minutes])
         self._blocks = block
         self._series.update(known)
         for tier, minute in stale:
             self._rolled[tier].discard(minute)
+        for tier, minutes in whole.items():
+            self._rolled[tier] |= set(minutes)
 
     def _unknown(self, rows: Any) -> Any:
         """Those series that are not known to be stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from afterlaunch.cli.main import app
+from afterlaunch.ground import clock
 from afterlaunch.telemetry import migration, queries, store
 from afterlaunch.telemetry.engines.clickhouse import ClickHouse
 from afterlaunch.telemetry.migration import Moved, migrate
 from afterlaunch.telemetry.signals import tables as signals
 from afterlaunch.telemetry.signals.points import POINTS
 from afterlaunch.telemetry.store import Store, engine_at
-from afterlaunch.telemetry.tables import TABLES
+from afterlaunch.telemetry.tables import PROFILE_TABLES, SUM_TABLES, TABLES
 from afterlaunch.telemetry.tests.places import Places, new_places
 from afterlaunch.telemetry.tests.test_one_call_one_cost import stream, usage
-from afterlaunch.telemetry.tests.test_tiers import answers, spans
+from afterlaunch.telemetry.tests.test_tiers import START, answers, spans
 
 EVERY = [*TABLES, *signals.TABLES]
 
@@ -82,6 +84,26 @@ def test_the_other_engine_answers_alike_and_a_second_run_copies_nothing(
     first, second = (target, source) if back else (source, target)
     done = moved(filled(first), second)
     assert not done.differences and done.copied == done.rows and done.rows["spans"] == 152
+    assert told(second) == told(first)
+    again = moved(first, second)
+    assert not again.differences and not any(again.copied.values())
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["to-clickhouse", "from-clickhouse"])
+def test_hours_and_days_come_along_where_their_minutes_are_forgotten(
+    tmp_path: Path, chdb: Places, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    monkeypatch.setattr(migration, "PIECE", 40)
+    source, target = tmp_path / "t.duckdb", chdb()
+    first, second = (target, source) if back else (source, target)
+    kept = Store(engine_at(filled(first)))
+    for _ in range(3):
+        kept.upkeep(clock.to_ns(START + timedelta(days=30)))
+    for tiers in (SUM_TABLES, PROFILE_TABLES):
+        assert kept.take_out(tiers["minute"], "minute < ?", [queries.minute_of(START) + 1440])
+    kept.close()
+    done = moved(first, second)
+    assert not done.differences and done.copied["sums_hour"] == done.rows["sums_hour"] > 0 < done.rows["profile_day"]
     assert told(second) == told(first)
     again = moved(first, second)
     assert not again.differences and not any(again.copied.values())
