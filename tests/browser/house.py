@@ -44,6 +44,7 @@ def _span(number: int, at: datetime) -> list[dict[str, Any]]:
         "gen_ai.prompt.version": "v13" if number % 9 == 0 else "v12",
         "tenant.id": ("north", "south")[number % 2],
         "afterlaunch.route": "support-chat",
+        "afterlaunch.transaction": f"order-{number // 3 % 900 + 100}",
     }
     if number % 11 == 0:
         call["error.type"] = "timeout"
@@ -253,7 +254,10 @@ PAGES = {
     "logs-errors": "/logs?severity=17&text=tool&range=6h&live=1",
     "logs-nothing": "/logs?text=nobody-wrote-this",
     "targets": "/targets",
-    **{name: f"/calls/{name}" for name in ("usage", "latency", "errors", "agents", "retrieval", "sessions", "users")},
+    **{
+        name: f"/calls/{name}"
+        for name in ("usage", "latency", "errors", "agents", "retrieval", "transactions", "sessions", "users")
+    },
     "compare": "/calls/compare",
     "session": "/calls/session?id=none",
     "spend": "/spend",

@@ -97,9 +97,11 @@ PAGES = (
         for name, what in (
             ("usage?group_by=tenant", "Tokens, cache and cost"), ("latency?group_by=agent", "Latency"),
             ("errors", "Errors and throttling"), ("agents", "Agents and tools"), ("retrieval", "Retrieval"),
-            ("sessions", "Sessions"), ("users", "Users"), ("compare", "Two periods or versions"),
+            ("transactions", "Transactions"), ("sessions", "Sessions"), ("users", "Users"),
+            ("compare", "Two periods or versions"),
         )
     ),
+    look("/calls/transaction?id=one", "viewer", "A transaction", "id=hush-order", "id=hush-order&of_client=north"),
     look("/calls/session?id=one", "viewer", "A session", "id=hush-session", "id=hush-session&of_client=north"),
     look("/calls/user?id=one", "viewer", "A user", "id=hush-user", "id=hush-user&of_client=north"),
     look("/traces/{trace}", "viewer", "A trace"),
@@ -205,10 +207,11 @@ REST = (
         look(f"{API}/{name}", "viewer", what, "q=tenant:hush-tenant", "client=north&range=30d")
         for name, what in (
             ("errors?group_by=agent", "Errors and throttling"), ("agents", "Agents and tools"),
-            ("retrieval", "Retrieval"), ("sessions", "Sessions"), ("users", "Users"),
-            ("compare?by=period", "Two periods or versions"),
+            ("retrieval", "Retrieval"), ("transactions", "Transactions"), ("sessions", "Sessions"),
+            ("users", "Users"), ("compare?by=period", "Two periods or versions"),
         )
     ),
+    look(f"{API}/transaction?id=one", "viewer", "A transaction", "id=hush-order&q=tenant:hush-tenant"),
     look(f"{API}/session?id=one", "viewer", "A session", "id=hush-session&q=tenant:hush-tenant"),
     look(f"{API}/user?id=one", "viewer", "A user", "id=hush-user&q=tenant:hush-tenant"),
     look(f"{API}/metrics", "viewer", "Metrics", "client=north", "system=north-desk"),

@@ -19,7 +19,17 @@ from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.tables import ORPHAN
 
 SLACK_NS = 50_000_000
-APPLICATION_FIRST = ("system", "environment", "service", "agent", "session", "user", "version", "release")
+APPLICATION_FIRST = (
+    "system",
+    "environment",
+    "service",
+    "agent",
+    "session",
+    "user",
+    "transaction",
+    "version",
+    "release",
+)
 GATEWAY_FIRST = ("route", "arm", "tenant", "gateway_call", "version")
 NUMBERS = (*BUCKETS, "cost_nano", "cost_confidence", "price", "finish_reason", "refused", "truncated")
 

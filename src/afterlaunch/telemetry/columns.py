@@ -106,6 +106,7 @@ SPANS = pa.schema(
         # who, where, why
         ("session", pa.string()),
         ("user", pa.string()),
+        ("transaction", pa.string()),  # of the business: an order, a ticket
         ("tenant", pa.string()),
         ("agent", pa.string()),
         ("workflow", pa.string()),

@@ -23,8 +23,9 @@ from afterlaunch.telemetry.views.search import HELP
 
 SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
 PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment", "provider", "error", "fault", "tool",
-         "session", "user", "finish", "client", "arm")  # fmt: skip
+         "transaction", "session", "user", "finish", "client", "arm")  # fmt: skip
 PAGE = 50
+WHOSE = ("transaction", "session", "user")
 
 
 @require_safe
@@ -84,7 +85,7 @@ def trace(request: Request, trace_id: str) -> HttpResponse:
     view = "conversation" if request.GET.get("view") == "conversation" else "waterfall"
     costs = [call["cost_nano"] for call in counted]
     here = f"/traces/{trace_id}"
-    one: dict[str, Any] = next((call for call in counted if call["session"] or call["user"]), {})
+    one: dict[str, Any] = next((call for call in counted if any(call[kind] for kind in WHOSE)), {})
     context = {
         "trace_id": trace_id,
         "calls": len(counted),
@@ -95,7 +96,7 @@ def trace(request: Request, trace_id: str) -> HttpResponse:
         "failed": sum(bool(call["failed"]) for call in counted),
         "start": spans[0]["start"],
         "system": spans[0]["system"],
-        "people": [(kind, one[kind], people.page_of(kind, one[kind])) for kind in ("session", "user") if one.get(kind)],
+        "people": [(kind, one[kind], people.page_of(kind, one[kind])) for kind in WHOSE if one.get(kind)],
         "tabs": [("Waterfall", here), ("Conversation", f"{here}?view=conversation")],
         "tab": view.capitalize(),
         "files": [(word, f"/api/v1/spans?trace_id={trace_id}&format={kind}") for word, kind in FILES],
@@ -147,8 +148,8 @@ def _waterfall(
 FACTS = (
     "system", "environment", "service", "release", "op_kind", "scope", "http_status", "error_type", "error_kind",
     "fault", "status_message", "finish_reason", "provider", "model_requested", "model_answered", "response_id",
-    "service_tier", "cost_confidence", "price", "session", "user", "tenant", "agent", "workflow", "route", "tool",
-    "prompt_name", "prompt_version", "arm", "gateway_call", "flags", *BUCKETS,
+    "service_tier", "cost_confidence", "price", "session", "user", "transaction", "tenant", "agent", "workflow",
+    "route", "tool", "prompt_name", "prompt_version", "arm", "gateway_call", "flags", *BUCKETS,
 )  # fmt: skip
 
 

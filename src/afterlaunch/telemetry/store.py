@@ -161,9 +161,7 @@ class Store:
 
     def commit(self, tables: list[Any]) -> tuple[int, int]:
         """Returns (stored, duplicates). When it returns, the spans are durable."""
-        batch = pa.concat_tables(tables).combine_chunks()
-        if batch.schema != SPANS:
-            batch = batch.cast(SPANS)
+        batch = pa.concat_tables([_in_schema(one) for one in tables]).combine_chunks()
         if not batch.num_rows:
             return 0, 0
         with self._writing():
@@ -300,6 +298,17 @@ class Store:
         row = pa.table([pa.array([value]) for value in (at_ns, client, why, body)], schema=DEAD_LETTERS)
         with self._writing():
             self.engine.write(Changes(f"dead-{at_ns}-{client}", {"dead_letter": row}))
+
+
+def _in_schema(rows: Any) -> Any:
+    """Rows of the schema SPANS; an older version of the product put down columns that were there then."""
+    if rows.schema == SPANS:
+        return rows
+    there = set(rows.column_names)
+    if not there >= {"client", "trace_id", "span_id", "start_ns"}:
+        raise pa.ArrowInvalid("These rows are no spans.")
+    columns = [rows[one.name] if one.name in there else pa.nulls(rows.num_rows, one.type) for one in SPANS]
+    return pa.table(columns, names=SPANS.names).cast(SPANS)
 
 
 def _token(batch: Any) -> str:

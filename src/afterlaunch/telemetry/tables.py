@@ -30,6 +30,7 @@ CALL_TEXTS = (
     *DIMENSIONS,
     "session",
     "user",
+    "transaction",
     "release",
     "gateway_call",
     "response_id",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from afterlaunch.telemetry.conventions.table import As, Field, field
 from afterlaunch.telemetry.conventions.words import ENVIRONMENTS as ENVIRONMENTS
 
-MAPPING_VERSION = 3
+MAPPING_VERSION = 4
 
 WHO: tuple[Field, ...] = (
     field(
@@ -357,6 +357,16 @@ WHY: tuple[Field, ...] = (
         others="lmnr.association.properties.user_id litellm.metadata.user_api_key_user_id"
         " ~metadata.user_api_key_end_user_id ~metadata.user_api_key_user_id langsmith.metadata.user_id"
         " mlflow.trace.user",
+    ),
+    field(
+        "transaction",
+        As.TEXT,
+        "Business transaction that it is part of: an order, a ticket, a document.",
+        genai="afterlaunch.transaction",
+        traceloop="traceloop.association.properties.transaction_id",
+        langfuse="langfuse.trace.metadata.transaction_id langfuse.trace.metadata.transactionId",
+        vercel="ai.telemetry.metadata.transactionId",
+        others="lmnr.association.properties.transaction_id",
     ),
     field(
         "tenant",

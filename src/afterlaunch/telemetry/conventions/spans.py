@@ -38,7 +38,7 @@ AS_WORDS = (
     *("finish_reason", "error_type", "operation", "agent", "agent_version", "workflow", "route", "tool", "tool_type"),
     *("data_source", "prompt_name", "prompt_version", "arm"),
 )
-AS_TEXTS = ("previous_response_id", "provider_request_id", "tool_call_id", "agent_id", "gateway_call")
+AS_TEXTS = ("transaction", "previous_response_id", "provider_request_id", "tool_call_id", "agent_id", "gateway_call")
 RAW_USAGE = {"negative_bucket", "cache_exceeds_input", "cache_write_split_exceeds_total", "total_mismatch"}
 RAW_USAGE |= {"invalid_value", "unit_suspect"}
 """Where one of these is set, the attributes that told the numbers stay."""

@@ -33,7 +33,17 @@ _TYPES = {
     pa.binary(): "String",
 }
 _MANY = {
-    *("session", "user", "tenant", "response_id", "gateway_call", "stream_key", "instance", "status_message"),
+    *(
+        "session",
+        "user",
+        "transaction",
+        "tenant",
+        "response_id",
+        "gateway_call",
+        "stream_key",
+        "instance",
+        "status_message",
+    ),
     *("input_text", "output_text", "events", "body", "why", "workflow", "links", "limits", "document_ids"),
     *("previous_response_id", "provider_request_id", "tool_call_id", "trace_state"),
 }

@@ -452,6 +452,18 @@ def test_a_clients_route_is_the_providers_and_never_ours() -> None:
     assert "server.port" not in own["attributes"] and row({"server.port": 443})["attributes"] == {"server.port": "443"}
 
 
+def test_a_transaction_of_the_business_is_told_by_name() -> None:
+    for key in (
+        "afterlaunch.transaction",
+        "traceloop.association.properties.transaction_id",
+        "langfuse.trace.metadata.transaction_id",
+        "ai.telemetry.metadata.transactionId",
+    ):
+        found = row({**CHAT, key: "order-17"})
+        assert (found["transaction"], found["attributes"].get(key)) == ("order-17", None)
+    assert row(CHAT)["transaction"] is None
+
+
 def test_what_was_asked_for_is_one_text() -> None:
     found = row(
         {"gen_ai.request.temperature": 0.2, "gen_ai.request.max_tokens": 64, "gen_ai.request.stop_sequences": ["a"]}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -179,3 +181,23 @@ def test_a_clock_that_runs_fast_leaves_members_as_much_real_time(monkeypatch: py
     usual = calls.apart_ns()
     monkeypatch.setattr(clock, "_clock", clock.ScaledClock(time.time(), clock.now(), 400.0))
     assert calls.apart_ns() == 400 * usual == 400 * 600_000_000_000
+
+
+def test_a_call_keeps_the_transaction_that_one_of_its_members_told(place: Path | str) -> None:
+    said = {**CHAT, **USED, "gen_ai.response.id": "resp_12345678901234567"}
+    opened = Store(engine_at(place))
+    opened.commit([span(1, "app.one", 0, 100, {**said, "afterlaunch.transaction": "order-17"}, trace=7)])
+    opened.commit([span(2, "app.two", 5, 90, said, trace=8)])
+    (call,) = opened.query('select "transaction" as told, members from calls')
+    assert call["told"] == "order-17" and len(call["members"]) == 2
+    opened.close()
+
+
+def test_rows_of_an_older_version_are_stored_without_what_they_do_not_know(place: Path | str) -> None:
+    opened = Store(engine_at(place))
+    opened.commit([span(1, "app.one", 0, 100, {**CHAT, **USED}).drop_columns(["transaction", "limits"])])
+    (one,) = opened.query('select "transaction" as told, in_uncached from spans')
+    assert one["told"] is None and one["in_uncached"]
+    with pytest.raises(pa.ArrowInvalid):
+        opened.commit([pa.table({"nonsense": [1]})])
+    opened.close()

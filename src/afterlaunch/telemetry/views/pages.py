@@ -54,6 +54,8 @@ VIEWS = (
          ("op_kind", *_ANY, "tool")),
     View("agents", "Agents", "Steps of runs, tools, their order, and loops", agents.sheet),
     View("retrieval", "Retrieval", "Quality, empty results, cache hits and age of what is found", retrieval.sheet),
+    View("transactions", "Transactions", "Transactions by cost", people.transactions),
+    View("transaction", "Transaction", "One transaction", people.transaction, tab="Transactions"),
     View("sessions", "Sessions", "Sessions by cost", people.sessions),
     View("session", "Session", "One session", people.session, tab="Sessions"),
     View("users", "Users", "Users by cost", people.users),
@@ -115,7 +117,7 @@ def page_of(view: View) -> Callable[[Request], HttpResponse]:
             "turns": people.said(view.name, ask) if view.tab else None,
             "most_said": people.MOST_SAID,
             "orders": [(name, ask.link(order=name), name == ask.kept.get("order", "cost")) for name in people.ORDERS]
-            if view.name in ("sessions", "users")
+            if view.name in ("transactions", "sessions", "users")
             else (),
         }
         return render(request, "telemetry/view.html", context)

@@ -1,4 +1,4 @@
-"""Sessions and users by cost, and one of them: its traces, its figures, and what was said."""
+"""Transactions, sessions and users by cost, and one of them: its traces, its figures, and what was said."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from afterlaunch.telemetry.views.sheets import Section, Sheet, Tile
 MOST = 200
 ORDERS = {"cost": "cost desc nulls last", "calls": "calls desc", "failed": "failed desc", "last": "last_ns desc"}
 ADVICE = {
+    "transaction": "Send afterlaunch.transaction on spans; afterlaunch.context(transaction=…) does it.",
     "session": "Send session.id or gen_ai.conversation.id on spans; afterlaunch.context(session=…) does it.",
     "user": "Send user.id on spans; afterlaunch.context(user=…) does it.",
 }
@@ -56,7 +57,7 @@ TRACES = (
 
 
 def page_of(kind: str, name: str) -> str:
-    """The address of one session or user."""
+    """The address of one transaction, session or user."""
     from django.utils.http import urlencode
 
     return f"/calls/{kind}?{urlencode({'id': name})}"
@@ -65,7 +66,9 @@ def page_of(kind: str, name: str) -> str:
 def _where(ask: Asked, more: Mapping[str, str | None]) -> tuple[str, list[Any]]:
     own, of_spans = conditions(ask.search, "calls")
     if of_spans[0]:
-        raise Invalid("Sessions and users can't be narrowed by what only spans tell.", "Search the calls instead.")
+        raise Invalid(
+            "Transactions, sessions and users can't be narrowed by what only spans tell.", "Search the calls instead."
+        )
     seen, mine = narrowed(ask.clients, {})
     parts = [f"start_ns >= ? and start_ns < ? and {seen}"]
     parameters: list[Any] = [clock.to_ns(ask.start), clock.to_ns(ask.end), *mine]
@@ -106,6 +109,10 @@ def _listed(kind: str, ask: Asked) -> Sheet:
     return Sheet([section], [Tile(f"{kind.capitalize()}s", formats.compact(whole))])
 
 
+def transactions(ask: Asked) -> Sheet:
+    return _listed("transaction", ask)
+
+
 def sessions(ask: Asked) -> Sheet:
     return _listed("session", ask)
 
@@ -120,7 +127,7 @@ def _dressed(row: dict[str, Any]) -> None:
 
 
 def one(kind: str, ask: Asked) -> Sheet:
-    """The traces of one session or user, newest first, and, of a user, their sessions."""
+    """The traces of one transaction, session or user, newest first, and, of a user, their sessions."""
     name = ask.kept.get("id", "")
     if not name:
         raise Invalid(f"Which {kind}?", "Give its id.")
@@ -170,7 +177,8 @@ def _sessions_of(ask: Asked, where: str, parameters: list[Any]) -> Section:
 
 
 def said(kind: str, ask: Asked) -> list[Turn]:
-    """The conversation of one session or user: the newest calls whose content is kept, in order of their start."""
+    """What was said in one transaction or session, or by one user: the newest calls whose content is kept, in order of
+    their start."""
     mine: dict[str, str | None] = {kind: ask.kept.get("id", "")}
     if ask.kept.get("of_client"):
         mine["client"] = ask.kept["of_client"]
@@ -199,6 +207,10 @@ CONTENT = (
     " coalesce(model_answered, model_requested) as model, input_text, output_text"
 )
 MOST_SAID = 100
+
+
+def transaction(ask: Asked) -> Sheet:
+    return one("transaction", ask)
 
 
 def session(ask: Asked) -> Sheet:

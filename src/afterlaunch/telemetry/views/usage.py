@@ -10,7 +10,6 @@ from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
-from afterlaunch.telemetry.tables import CALLS
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid
 from afterlaunch.telemetry.views.sheets import (
@@ -36,8 +35,7 @@ COLUMNS = (
     Column("calls_with_unknown_tokens", COUNT, "Tokens unknown", "calls, not in the sum", shown=False),
     *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
 )
-TRANSACTION = "transaction" if "transaction" in CALLS.names else "trace_id"
-UNITS = {"transaction": TRANSACTION, "session": "session", "user": '"user"'}
+UNITS = {"transaction": 'coalesce("transaction", lower(hex(trace_id)))', "session": "session", "user": '"user"'}
 UNIT_COLUMNS = (
     Column("unit", TEXT, "One"),
     Column("count", COUNT, "How many"),
@@ -58,7 +56,12 @@ def sheet(ask: Asked) -> Sheet:
     return Sheet(
         [
             Section("rows", "By " + ", ".join(names) if names else "In all", grid),
-            Section("units", "What one of them costs", Grid(UNIT_COLUMNS, units(ask)), note=UNITS_NOTE),
+            Section(
+                "units",
+                "What one of them costs",
+                Grid(UNIT_COLUMNS, units(ask), {"unit": lambda row: ask.link(f"/calls/{row['unit']}s")}),
+                note=UNITS_NOTE,
+            ),
         ],
         _tiles(found),
         (lambda: _chart(ask)) if any(one["cost_nano"] for one in found) else None,
@@ -72,11 +75,7 @@ def _chart(ask: Asked) -> Any:
     return charts.lines(points, "USD", "bar", width=1_000, height=150)
 
 
-UNITS_NOTE = (
-    "A transaction is what afterlaunch.transaction names, else a trace."
-    if TRANSACTION != "trace_id"
-    else "A transaction is a trace."
-)
+UNITS_NOTE = "A transaction is what afterlaunch.transaction names, else a trace."
 
 
 def _row(one: Group) -> dict[str, Any]:

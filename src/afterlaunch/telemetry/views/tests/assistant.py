@@ -80,6 +80,8 @@ def one_trace(number: int, at: datetime) -> Trace:
         "afterlaunch.route": "support",
         "gen_ai.prompt.version": "v13" if number % 3 == 0 else "v12",
     }
+    if number % 3 == 0:
+        common["afterlaunch.transaction"] = f"order-{number // 6}"
     trace = Trace(number, at, common)
     run = trace.span("invoke_agent", 0, 9, told={"gen_ai.operation.name": "invoke_agent"})
     found = [

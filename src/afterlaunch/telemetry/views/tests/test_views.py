@@ -27,7 +27,7 @@ from afterlaunch.telemetry.views.tests.test_search import asker
 pytestmark = pytest.mark.django_db
 RUNS = 60
 END = START + timedelta(minutes=RUNS // 3)
-IDS = {"session": {"id": "session-1"}, "user": {"id": "user-0"}}
+IDS = {"transaction": {"id": "order-1"}, "session": {"id": "session-1"}, "user": {"id": "user-0"}}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -98,7 +98,10 @@ def test_tokens_cache_and_cost_by_any_dimension(ask: Any) -> None:
     both = ask("usage", group_by="tenant,version")["rows"]
     assert len(both) == 3 and sum(row["calls"] for row in both) == calls
     units = {row["unit"]: row for row in ask("usage")["units"]}
-    assert [units[name]["count"] for name in ("transaction", "session", "user")] == [RUNS, RUNS // 4, RUNS // 12]
+    orders, others = RUNS // 6, RUNS * 2 // 3
+    assert [units[name]["count"] for name in ("transaction", "session", "user")] == [
+        orders + others, RUNS // 4, RUNS // 12,
+    ]  # fmt: skip
     assert units["transaction"]["with_unknown_cost"] == RUNS // 6
     assert ask("usage", q="tenant:tenant-1")["rows"][0]["calls"] < calls
 
@@ -150,6 +153,18 @@ def test_retrieval_quality_cache_and_age(ask: Any) -> None:
     (quality,) = said["quality"]
     assert quality["judged"] == RUNS / 2
     assert quality["recall"] == pytest.approx(0.4) and quality["mrr"] == pytest.approx(0.4)
+
+
+def test_transactions_by_cost_and_one_of_them(ask: Any) -> None:
+    rows = ask("transactions")["rows"]
+    assert len(rows) == RUNS // 6 and {row["traces"] for row in rows} == {2}
+    (order,) = [row for row in rows if row["transaction"] == "order-1"]
+    one = ask("transaction", id="order-1")["rows"]
+    assert len(one) == 2 and sum(row["calls"] for row in one) == order["calls"]
+    assert sum(float(row["cost_usd"]) for row in one) == pytest.approx(float(order["cost_usd"]))
+    assert [row["transaction"] for row in ask("transactions", q="transaction:order-1")["rows"]] == ["order-1"]
+    page = browser().get("/calls/transactions", {"from": START.isoformat(), "to": END.isoformat()}).content.decode()
+    assert "/calls/transaction?" in page and "tell no transaction" in page
 
 
 def test_sessions_and_users_by_cost_and_one_of_them(ask: Any) -> None:
