@@ -46,7 +46,7 @@ WHOSE = {
     "cancelled": "user",
 }
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
-MOST_EVENTS, NEWEST = 200, 1_000
+MOST_EVENTS, NEWEST, FIRST = 200, 1_000, 20
 CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
 ROOM = "start_ns, provider, model_answered, model_requested, limits, limit_headroom"
 COLUMNS = (
@@ -104,10 +104,10 @@ def sheet(ask: Asked) -> Sheet:
         [
             Section("rows", "By whose fault", Grid([*dimension_columns(names), *COLUMNS], rows, links), NOTE,
                     "Nothing failed", "No operation in this time told a failure."),
-            Section("throttling", "Throttled", Grid(EVENTS, events, {"trace_id": _trace}), _lost(events),
-                    "Nothing was throttled", "No 429, overload or exhausted quota in this time."),
             Section("headroom", "Before the limit", Grid(HEADROOM, room), f"Of the newest {NEWEST:,} calls.",
                     "No limits are told", SEND),
+            Section("throttling", "Throttled", Grid(EVENTS, events, {"trace_id": _trace}), _lost(events),
+                    "Nothing was throttled", "No 429, overload or exhausted quota in this time.", FIRST),
         ],
         _tiles(rows, failed, operations),
         (lambda: _chart(ask)) if failed else None,

@@ -21,7 +21,6 @@ PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment"
          "arm", "service")  # fmt: skip
 
 
-MOST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def page_of(view: View) -> Callable[[Request], HttpResponse]:
             "chart": sheet.chart() if sheet.chart else "",
             "heading": ask.kept.get("id") or view.title,
             "sections": [
-                (one, ask.files(view.api, one.key), one.grid.cells(MOST_SHOWN), max(0, len(one.grid.rows) - MOST_SHOWN))
+                (one, ask.files(view.api, one.key), one.grid.cells(one.most), max(0, len(one.grid.rows) - one.most))
                 for one in sheet.sections
             ],
             "files": [

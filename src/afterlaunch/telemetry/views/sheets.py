@@ -26,8 +26,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Section:
-    """`key` names it in the API. `advice` is for when there is no row: what to send, or to choose. `more`: rows that
-    are left out of the page, told in the note."""
+    """`key` names it in the API. `advice` is for when there is no row: what to send, or to choose. `most`: so many
+    rows stand on the page; files and the API hold all."""
 
     key: str
     title: str
@@ -35,6 +35,7 @@ class Section:
     note: str = ""
     empty: str = "Nothing in this time"
     advice: str = "Choose a longer time or leave a term out."
+    most: int = 100
 
 
 @dataclass(frozen=True)
