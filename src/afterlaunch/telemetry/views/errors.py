@@ -47,6 +47,7 @@ WHOSE = {
 }
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
 MOST_EVENTS, NEWEST, FIRST = 200, 1_000, 20
+TRIED_AGAIN_NS = 3_600 * 10**9  # later attempts are not those of the same failure
 CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
 ROOM = "start_ns, provider, model_answered, model_requested, limits, limit_headroom"
 COLUMNS = (
@@ -171,20 +172,23 @@ def throttled(ask: Asked) -> list[dict[str, Any]]:
     """Throttled attempts, newest first, each with what followed in its trace."""
     found = newest(ask, f"error_kind in (select unnest(?)) and {CALLS_ONLY}", "*", MOST_EVENTS, [list(THROTTLED)])
     rows = [readable(row) for row in found]
-    attempts = _attempts(ask, sorted({row["trace_id"] for row in rows}))
+    attempts = _attempts(ask, rows)
     return [_event(row, attempts.get((row["client"], row["trace_id"]), [])) for row in rows]
 
 
-def _attempts(ask: Asked, traces: list[str]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    if not traces:
+def _attempts(ask: Asked, rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The calls in the traces of these rows, from the first of them until an hour after the last."""
+    if not rows:
         return {}
     seen, mine = narrowed(ask.clients, {})
+    starts = [row["start_ns"] for row in rows]
+    traces = sorted({row["trace_id"] for row in rows})
     found = current().query(
         "select client, trace_id, span_id, provider, start_ns, failed,"
         " coalesce(model_requested, model_answered) as model, gateway"
-        f" from spans where start_ns >= ? and {seen} and trace_id in (select unhex(unnest(?)))"
+        f" from spans where start_ns between ? and ? and {seen} and trace_id in (select unhex(unnest(?)))"
         " and op_kind in ('inference', 'embedding', 'rerank') order by start_ns",
-        [clock.to_ns(ask.start), *mine, traces],
+        [min(starts), max(starts) + TRIED_AGAIN_NS, *mine, traces],
     )
     out: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in found:
