@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 import pyarrow as pa
 
@@ -48,6 +49,27 @@ class Cell:
     href: str = ""
     at: datetime | None = None
     title: str = ""
+
+
+class Later(Sequence[Mapping[str, Any]]):
+    """Rows that are found when somebody looks."""
+
+    def __init__(self, find: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        self._find = find
+
+    @cached_property
+    def _rows(self) -> Sequence[Mapping[str, Any]]:
+        return self._find()
+
+    @overload
+    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Mapping[str, Any]]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        return self._rows[place]
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @dataclass(frozen=True)

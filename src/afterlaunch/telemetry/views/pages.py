@@ -10,17 +10,16 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from afterlaunch.ground.errors import NotFound
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.views import agents, compare, errors, latency, people, retrieval, usage
 from afterlaunch.telemetry.views.asked import Asked, asked
-from afterlaunch.telemetry.views.sheets import Sheet
+from afterlaunch.telemetry.views.sheets import Section, Sheet
 
 KEEP = ("group_by", "by", "a", "b", "order", "id", "of_client")
 PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment", "provider", "tool", "kind", "client",
          "arm", "service")  # fmt: skip
-
-
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,21 @@ def tabs(ask: Asked) -> list[tuple[str, str]]:
     return [("Calls", ask.link("/calls")), *((one.title, ask.link(one.page)) for one in VIEWS if not one.tab)]
 
 
+def _card(view: View, ask: Asked, one: Section) -> dict[str, Any]:
+    left = max(0, len(one.grid.rows) - one.most)
+    return {"one": one, "files": ask.files(view.api, one.key), "cells": one.grid.cells(one.most), "left": left}
+
+
 def page_of(view: View) -> Callable[[Request], HttpResponse]:
     @require_safe
     def page(request: Request) -> HttpResponse:
         ask = asked(request, *KEEP)
         sheet = view.sheet(ask)
+        if part := request.GET.get("part"):
+            found = [one for one in sheet.sections if one.key == part]
+            if not found:
+                raise NotFound(f"This page has no part {part!r}.")
+            return render(request, "telemetry/_section.html", _card(view, ask, found[0]))
         chosen = ask.kept.get("group_by", view.groups[0] if view.groups else "")
         context: dict[str, Any] = {
             **ask.context(view.api),
@@ -95,7 +104,7 @@ def page_of(view: View) -> Callable[[Request], HttpResponse]:
             "chart": sheet.chart() if sheet.chart else "",
             "heading": ask.kept.get("id") or view.title,
             "sections": [
-                (one, ask.files(view.api, one.key), one.grid.cells(one.most), max(0, len(one.grid.rows) - one.most))
+                {"one": one, "address": ask.link(part=one.key)} if one.later else _card(view, ask, one)
                 for one in sheet.sections
             ],
             "files": [

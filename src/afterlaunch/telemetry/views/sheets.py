@@ -27,7 +27,7 @@ class Tile:
 @dataclass(frozen=True)
 class Section:
     """`key` names it in the API. `advice` is for when there is no row: what to send, or to choose. `most`: so many
-    rows stand on the page; files and the API hold all."""
+    rows stand on the page; files and the API hold all. `later`: it takes long, and comes after the page."""
 
     key: str
     title: str
@@ -36,6 +36,7 @@ class Section:
     empty: str = "Nothing in this time"
     advice: str = "Choose a longer time or leave a term out."
     most: int = 100
+    later: bool = False
 
 
 @dataclass(frozen=True)

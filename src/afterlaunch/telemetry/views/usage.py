@@ -11,7 +11,7 @@ from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views.asked import Asked
-from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid
+from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid, Later
 from afterlaunch.telemetry.views.sheets import (
     Section,
     Sheet,
@@ -59,8 +59,9 @@ def sheet(ask: Asked) -> Sheet:
             Section(
                 "units",
                 "What one of them costs",
-                Grid(UNIT_COLUMNS, units(ask), {"unit": lambda row: ask.link(f"/calls/{row['unit']}s")}),
-                note=UNITS_NOTE,
+                Grid(UNIT_COLUMNS, Later(lambda: units(ask)), {"unit": lambda row: ask.link(f"/calls/{row['unit']}s")}),
+                UNITS_NOTE,
+                later=True,
             ),
         ],
         _tiles(found),

@@ -62,6 +62,25 @@ def taken(address: str, query: dict[str, str]) -> bytes:
     return b"".join(answer.streaming_content)
 
 
+def test_what_takes_long_comes_after_the_page(opened: store.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"from": START.isoformat(), "to": END.isoformat()}
+    asked: list[str] = []
+    query = opened.engine.query
+
+    def noted(sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return query(sql, *rest)
+
+    monkeypatch.setattr(opened.engine, "query", noted)
+    page = browser().get("/calls/usage", times).content.decode()
+    assert "Adding up" in page and "part=units" in page
+    assert not any("row_number" in sql for sql in asked)
+    part = browser().get("/calls/usage", {**times, "part": "units"}).content.decode()
+    assert part.startswith('<section class="card" id="units">') and "session" in part and "<html" not in part
+    assert any("row_number" in sql for sql in asked)
+    assert browser().get("/calls/usage", {**times, "part": "nothing"}).status_code == 404
+
+
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_page_api_and_files_say_the_same(view: Any, ask: Any) -> None:
     more = IDS.get(view.name, {})
