@@ -34,6 +34,7 @@ PREFIXES = {  # what LiteLLM writes in front of a model's name -> the table's, w
     "vertex_ai": "google",
     "xai": "x-ai",
 }
+LONGEST = 300  # no provider and model have names longer than that together
 KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output", "reasoning")
 OVERLAYS = {  # parts of the input or the output that may have a rate of their own: what they replace
     "in_audio": ("input_audio_mtok", "input"),
@@ -65,7 +66,7 @@ class Rates:
 
 def rates(provider: str | None, model: str | None, at: datetime) -> Rates | None:
     """None when the table has no such model: an unknown price is not zero. One look-up per provider, model and hour."""
-    if not provider or not model:
+    if not provider or not model or len(provider) + len(model) > LONGEST:
         return None
     return _rates(PROVIDERS.get(provider, provider), model, at.replace(minute=0, second=0, microsecond=0))
 

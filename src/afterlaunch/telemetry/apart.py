@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 MOST = 64
+OURS = Path(__file__).parent
 FAULTS: tuple[type[Exception], ...] = (
     *(ValueError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError),
     *(NotImplementedError, RecursionError),
@@ -87,5 +88,6 @@ def _with(message: M, field: str, items: list[Message]) -> M:
 def why(problem: BaseException) -> str:
     """The kind of the fault and its place in the code; its own words may repeat what the sender wrote."""
     frames = traceback.extract_tb(problem.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    ours = [one for one in frames if OURS in Path(one.filename).parents] or frames
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     return type(problem).__name__ + place

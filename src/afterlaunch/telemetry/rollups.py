@@ -45,7 +45,7 @@ class Increments:
 class SeriesIds:
     """The number of each combination of dimension values: a hash, so that all processes give the same."""
 
-    MOST = 50_000
+    MOST, LONGEST = 50_000, 1_000
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str | None, ...], int] = OrderedDict()
@@ -75,7 +75,8 @@ class SeriesIds:
             return known
         text = "\x1f".join("\x1e" if value is None else value for value in combination)
         number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-        self._known[combination] = number
+        if len(text) <= self.LONGEST:
+            self._known[combination] = number
         if len(self._known) > self.MOST:
             self._known.popitem(last=False)
         return number

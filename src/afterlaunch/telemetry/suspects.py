@@ -27,7 +27,7 @@ class Processes:
     """Which scopes each process (client, instance) has told calls of a model under. Forgetting some only costs a merge
     by likeness."""
 
-    MOST = 50_000
+    MOST, LONGEST = 50_000, 1_000
 
     def __init__(self) -> None:
         self._scopes: dict[tuple[str, str, str], set[str]] = {}
@@ -37,7 +37,10 @@ class Processes:
         if len(self._scopes) > self.MOST:
             self._scopes.clear()
         for client, instance, model, scope in told:
-            self._scopes.setdefault((client, instance, model), set()).add(scope)
+            if len(instance) + len(model) <= self.LONGEST:
+                scopes = self._scopes.setdefault((client, instance, model), set())
+                if len(scopes) < 2:  # more than one is all that is asked
+                    scopes.add(scope)
 
     def mixed(self) -> set[tuple[str, str, str]]:
         return {process for process, scopes in self._scopes.items() if len(scopes) > 1}
@@ -63,12 +66,7 @@ class Suspects:
         told = _Told(rows)
         out = told.streams | self.in_mixed_processes(rows)
         out[np.flatnonzero(told.has_id)] |= _repeated(told.responses)
-        for scope in range(len(told.scopes) if len(told.scopes) > 1 else 0):
-            others = told.scope != scope
-            for meant, lacking in ((others & ~told.has_id, False), (others & told.has_id, True)):
-                whose = (told.scope == scope) & (~told.has_id if lacking else True)
-                out[meant] |= np.isin(told.traces[meant], told.traces[whose])
-        return out
+        return out | told.across_scopes() if len(told.scopes) > 1 else out
 
     def in_mixed_processes(self, rows: Any) -> Bools:
         """Those of a process that has told calls of the model under two scopes."""
@@ -107,7 +105,8 @@ class Suspects:
     def remember(self, rows: Any) -> None:
         """After their commit: rows as they were told, one per span."""
         told = _Told(rows)
-        self._scopes |= set(told.scopes)
+        if len(self._scopes) <= MOST_SCOPES:  # of more, every row is asked for
+            self._scopes |= set(told.scopes[: MOST_SCOPES + 1])
         marks = np.array([hash(scope) for scope in told.scopes], np.int64).view(np.uint64)[told.scope]
         keys = [told.responses, salted(told.traces ^ marks, ANY), salted((told.traces ^ marks)[~told.has_id], LACKS)]
         self._calls.add(told.starts, np.unique(np.concatenate(keys)))
@@ -126,6 +125,18 @@ class _Told:
         self.scopes: list[str] = scope.dictionary.to_pylist()
         self.scope: Ints = scope.indices.to_numpy()
         self.streams: Bools = rows["stream_key"].is_valid().to_numpy().astype(bool)
+
+    def across_scopes(self) -> Bools:
+        """Rows in whose trace another scope tells something, where one of both has no response id."""
+        traces, trace = np.unique(self.traces, return_inverse=True)
+        pair = trace * len(self.scopes) + self.scope
+        lacking = np.unique(pair[~self.has_id])
+        scopes_of, lacking_of = (
+            np.bincount(pairs // len(self.scopes), minlength=len(traces)) for pairs in (np.unique(pair), lacking)
+        )
+        others_lack = lacking_of[trace] - np.isin(pair, lacking) > 0
+        found: Bools = np.where(self.has_id, others_lack, scopes_of[trace] > 1)
+        return found
 
 
 def sharing(rows: Any, near: list[dict[str, Any]]) -> Bools:

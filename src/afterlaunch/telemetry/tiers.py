@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import pairwise
 from math import gcd
 
 from afterlaunch.telemetry.tables import TIERS
@@ -33,18 +33,26 @@ def plan(first: int, last: int, grain: int, hours: Collection[int], days: Collec
         return []
     if grain % HOUR:
         return [Stretch("minute", first, last)]
+    whole_days = _inside(days, DAY, first, last) if grain % DAY == 0 else []
+    covered = set(whole_days)
+    whole_hours = [one for one in _inside(hours, HOUR, first, last) if one // DAY * DAY not in covered]
+    pieces = [Stretch("day", one, one + DAY) for one in whole_days]
+    pieces += [Stretch("hour", one, one + HOUR) for one in whole_hours]
     out: list[Stretch] = []
-    for begin, end in pairwise(sorted({first, last, *range(-(-first // HOUR) * HOUR, last, HOUR)})):
-        whole = begin % HOUR == 0 and end - begin == HOUR
-        day = begin // DAY * DAY
-        if grain % DAY == 0 and day in days and first <= day and day + DAY <= last:
-            tier = "day"
-        elif whole and begin in hours:
-            tier = "hour"
+    at = first
+    for piece in sorted(pieces, key=lambda one: one.first):
+        if at < piece.first:
+            out.append(Stretch("minute", at, piece.first))
+        if out and out[-1].tier == piece.tier:
+            out[-1] = Stretch(piece.tier, out[-1].first, piece.last)
         else:
-            tier = "minute"
-        if out and out[-1].tier == tier and out[-1].last == begin:
-            out[-1] = Stretch(tier, out[-1].first, end)
-        else:
-            out.append(Stretch(tier, begin, end))
-    return out
+            out.append(piece)
+        at = piece.last
+    return [*out, Stretch("minute", at, last)] if at < last else out
+
+
+def _inside(starts: Collection[int], size: int, first: int, last: int) -> list[int]:
+    """Those that lie inside as a whole; centuries without any cost nothing."""
+    asked = range(-(-first // size) * size, last - size + 1, size)
+    few = isinstance(starts, AbstractSet) and len(starts) < len(asked)
+    return [one for one in (starts if few else asked) if one in (asked if few else starts)]

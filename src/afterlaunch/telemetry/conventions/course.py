@@ -20,6 +20,7 @@ _REASON_IN_MESSAGES = r'"finish_reason"\s*:\s*"(?P<reason>[^"]+)"'
 _MOST_NANO = 2.0**62
 
 
+@np.errstate(over="ignore")
 def first_token(reading: Reading, events: Events, at: Any, start_ns: Ints, duration: Any) -> tuple[Any, Bools, Bools]:
     """(nanoseconds until the first token, rows whose unit is suspect, rows with a number that is none). By precedence:
     seconds, events, the instant, milliseconds. What lies outside the call is not believed."""
@@ -52,10 +53,10 @@ def _instants(at: Any, start_ns: Ints) -> Floats:
         text = found if isinstance(found := parsed(text), str) else text
         try:
             instant = datetime.fromisoformat(text)
-        except ValueError:
+            instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            micros = (instant - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+        except (ValueError, OverflowError):
             continue  # kept with the span as it is
-        instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-        micros = (instant - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
         out[row] = float(micros * 1000 - int(start_ns[row]))
     return out
 
@@ -84,7 +85,8 @@ def cost_reported(reading: Reading) -> tuple[Ints, Bools, Bools]:
     if reading.has("cost_in") or reading.has("cost_out"):
         parts = [reading.numbers(name)[0] for name in ("cost_in", "cost_out")]
         whole = np.where(np.isnan(whole), parts[0] + parts[1], whole)
-    nano = np.ceil(np.round(whole * 1e9, 3))  # what is told in whole nanos stays so
+    with np.errstate(over="ignore"):
+        nano = np.ceil(np.round(whole * 1e9, 3))  # what is told in whole nanos stays so
     known = nano < _MOST_NANO
     return np.where(known, nano, 0).astype(np.int64), known, invalid
 

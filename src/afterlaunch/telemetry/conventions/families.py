@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+
+from afterlaunch.telemetry.conventions.caching import kept
 
 PARAMETERS = (
     *("max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop_sequences"),
@@ -41,7 +42,7 @@ _HEADER = re.compile(r"http\.response\.header\.((?:x-|anthropic-)?ratelimit-[\w-
 _VECTOR = re.compile(r"embedding\.embeddings\.\d+\.embedding\.vector|gen_ai\.embedding\.vector|ai\.embeddings?")
 
 
-@lru_cache(maxsize=16_384)
+@kept(16_384, 256)
 def family(key: str) -> Member | None:
     """What the key is a part of, None for most keys."""
     if key.startswith("gen_ai.request."):

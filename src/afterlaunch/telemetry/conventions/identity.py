@@ -17,13 +17,16 @@ from afterlaunch.telemetry.anyvalues import Bools, Ints, as_text
 from afterlaunch.telemetry.conventions import fields as f
 from afterlaunch.telemetry.conventions.arrow import nulls
 from afterlaunch.telemetry.conventions.attributes import Words
+from afterlaunch.telemetry.conventions.caching import kept
 from afterlaunch.telemetry.otlp import Decoded
 
 HOUSE = "house"
-KEPT_BYTES = 16_384  # a larger resource is read anew each time
+KEPT_COLUMN = 2**18  # characters
+SPREAD = 2**25  # characters of a column that repeats words
 SPAN_FIRST = {"client": "span_client", "system": "span_system", "environment": "span_environment"}
 SPAN_FIRST |= {"release": "span_release"}
 OTHERWISE = {"system": "unknown", "environment": "unknown", "client": HOUSE}
+LATEST = np.uint64(2**63 - 1)  # of what a signed number holds: the year 2262
 UNNAMED = "unknown_service"  # what an SDK writes when nobody named the service
 Told = dict[str, str | None]
 
@@ -47,9 +50,19 @@ def _told(name: str, resources: list[Told], owner: Ints, words: Words) -> Any:
     otherwise = OTHERWISE.get(name)
     if own is None:
         return spread([_folded(name, word) or otherwise for word in above], owner)
-    here = [*(_folded(name, word) for word in words.distinct), None]
-    both = [one or _folded(name, word) or otherwise for one in here for word in above]
-    return pa.array(both, pa.string()).take(pa.array((own % len(here)) * len(above) + owner))
+    here = [*words.distinct, None]
+    pairs, of_row = np.unique((own % len(here)) * len(above) + owner, return_inverse=True)
+    both = [(here[pair // len(above)], above[pair % len(above)]) for pair in pairs.tolist()]
+    told = [_folded(name, one) or _folded(name, word) or otherwise for one, word in both]
+    return pa.array(_short(told, len(owner)), pa.string()).take(pa.array(of_row))
+
+
+def _short(values: list[str | None], count: int) -> list[str | None]:
+    """A word is repeated for each span: a megabyte that one resource tells must not become ten thousand."""
+    most = max(64, SPREAD // max(count, 1))
+    if max((len(word) for word in values if word), default=0) <= most:
+        return values
+    return [word and word[:most] for word in values]
 
 
 def _folded(name: str, word: str | None) -> str | None:
@@ -61,21 +74,25 @@ def _folded(name: str, word: str | None) -> str | None:
 
 def spread(values: list[str | None], owner: Ints) -> Any:
     """One value per resource or scope, as a column of spans."""
+    values = _short(values, len(owner))
     if len(set(values)) == 1:
         return nulls(len(owner), pa.string()) if values[0] is None else _repeated(values[0], len(owner))
     return pa.array(values, pa.string()).take(pa.array(owner))
 
 
-@lru_cache(maxsize=256)
 def _repeated(word: str, count: int) -> Any:
+    return _kept_column(word, count) if len(word) * count <= KEPT_COLUMN else _column(word, count)
+
+
+def _column(word: str, count: int) -> Any:
     return pa.repeat(pa.scalar(word), count)
 
 
+_kept_column = lru_cache(maxsize=256)(_column)
+
+
+@kept(1024, 16_384)
 def _resource(blob: bytes) -> Told:
-    return _resource_kept(blob) if len(blob) <= KEPT_BYTES else _resource_told(blob)
-
-
-def _resource_told(blob: bytes) -> Told:
     """Field -> what the resource tells of it; `resource`: JSON of what no field used."""
     try:
         attributes = Resource.FromString(blob).attributes
@@ -97,12 +114,7 @@ def _resource_told(blob: bytes) -> Told:
     return out
 
 
-@lru_cache(maxsize=1024)
-def _resource_kept(blob: bytes) -> Told:
-    return _resource_told(blob)
-
-
-@lru_cache(maxsize=1024)
+@kept(1024, 1024)
 def scope_of(blob: bytes) -> tuple[str, str]:
     """(name, version)."""
     try:
@@ -117,8 +129,8 @@ def envelope(decoded: Decoded) -> tuple[dict[str, Any], Bools, Bools]:
     spans = decoded.spans
     trace_id, traced = _id(spans.field("trace_id"), 16)
     span_id, named = _id(spans.field("span_id"), 8)
-    start = spans.field("start").to_numpy().astype(np.int64)
-    duration = spans.field("end").to_numpy().astype(np.int64) - start
+    start, end = (np.minimum(spans.field(name).to_numpy(), LATEST).astype(np.int64) for name in ("start", "end"))
+    duration = end - start
     kind = spans.field("kind").to_numpy()
     status = spans.field("status")
     scopes = [scope_of(blob) for blob in decoded.scopes]

@@ -62,6 +62,15 @@ def same(values: Values, these: Ints, those: Ints) -> Bools:
     return alike
 
 
+def _each_once(layer: Layer, left: Ints) -> Ints:
+    """A map has each key once, and no engine takes another: of a key sent twice the last stays."""
+    codes = layer.pairs.codes[left]
+    order = np.argsort(codes.astype(np.uint16) if len(layer.pairs.keys) < 2**16 else codes, kind="stable")
+    codes, owner = codes[order], layer.pairs.owner[left][order]
+    earlier = np.flatnonzero((codes[1:] == codes[:-1]) & (owner[1:] == owner[:-1]))
+    return np.delete(left, order[earlier]) if len(earlier) else left
+
+
 def leftovers(layer: Layer, gone: Bools) -> tuple[Any, Bools]:
     """(a map column of what is left, the owners of texts that were cut). Vectors are left out: they say nothing to
     anybody, and are larger than all the rest."""
@@ -69,6 +78,7 @@ def leftovers(layer: Layer, gone: Bools) -> tuple[Any, Bools]:
     left = np.flatnonzero(~gone & (layer.values.kind != 0))
     if vectors:
         left = left[~np.isin(layer.pairs.codes[left], vectors)]
+    left = _each_once(layer, left)
     offsets = np.zeros(layer.count + 1, np.int32)
     np.cumsum(np.bincount(layer.pairs.owner[left], minlength=layer.count), out=offsets[1:])
     keys = pa.array(layer.pairs.keys, pa.string()).take(pa.array(layer.pairs.codes[left]))

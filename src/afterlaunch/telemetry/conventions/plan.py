@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from afterlaunch.telemetry.anyvalues import Bools, Ints
+from afterlaunch.telemetry.conventions.caching import kept
 from afterlaunch.telemetry.conventions.families import Member, family
 from afterlaunch.telemetry.conventions.fields import FIELDS
 from afterlaunch.telemetry.conventions.table import Source
@@ -18,6 +19,7 @@ DIALECTS = (
     *("anthropic_sdk", "litellm", "lmnr", "mlflow", "aisdk", "livekit", "adk", "genkit", "pydantic_ai", "opencode"),
 )
 """What a span may be written in; one may carry several."""
+KEPT_KEYS = 1_000  # a batch of more different keys is planned anew each time
 BIT = {name: 1 << number for number, name in enumerate(DIALECTS)}
 _EXACTLY = {
     **dict.fromkeys(("gen_ai.provider.name", "gen_ai.operation.name", "gen_ai.usage.input_tokens"), "genai"),
@@ -83,9 +85,12 @@ def is_known(key: str) -> bool:
     return key in SOURCES or family(key) is not None or key in CONTAINERS
 
 
-@lru_cache(maxsize=256)
 def plan(keys: tuple[str, ...]) -> Plan:
     """For the distinct keys of a batch, by their codes."""
+    return _kept_plan(keys) if len(keys) <= KEPT_KEYS and sum(map(len, keys)) <= 64 * KEPT_KEYS else _plan(keys)
+
+
+def _plan(keys: tuple[str, ...]) -> Plan:
     ways: list[tuple[str, int, Way]] = []
     families: dict[str, list[tuple[int, Member]]] = defaultdict(list)
     known = np.zeros(len(keys), bool)
@@ -107,7 +112,10 @@ def plan(keys: tuple[str, ...]) -> Plan:
     )
 
 
-@lru_cache(maxsize=16_384)
+_kept_plan = lru_cache(maxsize=256)(_plan)
+
+
+@kept(16_384, 256)
 def dialect_of(key: str) -> str:
     """The dialect that the key alone proves, "" for none."""
     return _EXACTLY.get(key) or next((name for start, name in _STARTING if key.startswith(start)), "")

@@ -36,6 +36,7 @@ _SCORES = {"score": SIMILARITY, "similarity": SIMILARITY, "relevance_score": SIM
 _IDS = ("id", "document_id", "doc_id", "_id")
 _UPDATED, _INDEXED = ("updated_at", "last_modified"), "indexed_at"
 NO_DATE = -(2**63)
+LATEST_NS = 2**63
 
 
 @dataclass
@@ -287,14 +288,17 @@ def with_instants(column: Any, texts: Any) -> Any:
 
 
 def instant_ns(value: Any) -> int | None:
-    """ISO 8601, or seconds or milliseconds since 1970, as nanoseconds; None for anything else."""
+    """ISO 8601, or seconds or milliseconds since 1970, as nanoseconds; None for anything else, and from 2262 on."""
     if isinstance(value, str):
         try:
             found = datetime.fromisoformat(value)
+            instant = round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1e9)
         except ValueError:
             number = _number(value)
             return instant_ns(number) if number is not None else None
-        return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1e9)
+        except OverflowError:  # the first and the last day of the calendar, in another zone
+            return None
+        return instant if abs(instant) < LATEST_NS else None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1e8 < value < 4e12:
         return round(value * (1e6 if value > 4e9 else 1e9))
     return None
