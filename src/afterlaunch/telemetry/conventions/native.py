@@ -111,8 +111,9 @@ SHAPES = (
         True,
         True,
         {
-            "in_total": (("tokens", "input_tokens"), ("billed_units", "input_tokens")),
-            "out_total": (("tokens", "output_tokens"), ("billed_units", "output_tokens")),
+            # `tokens` also counts what the provider wraps around the prompt, which nobody pays.
+            "in_total": (("billed_units", "input_tokens"), ("tokens", "input_tokens")),
+            "out_total": (("billed_units", "output_tokens"), ("tokens", "output_tokens")),
         },
     ),
     Shape(

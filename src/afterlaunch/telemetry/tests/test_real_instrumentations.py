@@ -13,6 +13,7 @@ from tests.real_input import real
 
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.conventions.native import usage
 from afterlaunch.telemetry.store import Store, engine_at
 from afterlaunch.telemetry.tests.places import Places
 
@@ -39,6 +40,9 @@ CLASSES = {
 # provider's own client tells them; and calls whose totals agree but not their cost: one tells no share of the cache.
 CONFLICTS = {OPENAI: 0, ANTHROPIC: 23}
 COSTS_APART = {OPENAI: 1, ANTHROPIC: 0}
+# Of what single instrumentations told, all else has the totals that the provider sent: the one-chunk stream, and a call
+# whose client failed on the answer, told by two.
+KNOWS_NOTHING = {OPENAI: 1, ANTHROPIC: 2}
 Told = dict[str, dict[str, Any]]
 
 
@@ -79,6 +83,19 @@ def _wire(name: str) -> dict[str, dict[str, Any]]:
         return {row["wire_id"]: row for row in map(orjson.loads, lines)}
 
 
+def _on_the_wire(wire: dict[str, Any], merged: bool) -> tuple[int, int] | None:
+    """(tokens in, tokens out) by the provider's own objects: the last one, or, of Anthropic, all of them `merged`."""
+    objects = [one["value"] for one in wire["provider_usage"] or ()]
+    whole = {name: value for one in objects for name, value in one.items() if value is not None}
+    told = usage(whole if merged else objects[-1]) if objects else None
+    if told is None:
+        return None
+    n = Counter(told.counts)
+    cached = n["cache_read"] + (n["cache_write"] or n["cache_write_5m"] + n["cache_write_1h"])
+    heard = n["in_total"] + n["tool_use"] + (0 if told.shape.cache_inside else cached)
+    return heard, n["out_total"] + (0 if told.shape.reasoning_inside else n["reasoning"])
+
+
 def _class(told: Told, wire: dict[str, Any]) -> str:
     totals = {_totals(call) for call in told.values()}
     if len(totals - {None}) > 1:
@@ -100,12 +117,16 @@ def _class(told: Told, wire: dict[str, Any]) -> str:
 def test_one_call_has_one_cost_and_totals_agree_or_are_marked(names: tuple[str, ...], places: Places) -> None:
     by_wire: dict[str, Told] = defaultdict(dict)
     wires: dict[str, dict[str, Any]] = {}
+    apart = []
     for name in names:
         wires |= _wire(name)
         for wire, calls in _played(name, places).items():
             assert len(calls) == 1, (name, wire, calls)
             assert calls[0]["part"] is None, "every usage record found its request"
             by_wire[wire][name] = calls[0]
+            totals, sent = _totals(calls[0]), _on_the_wire(wires[wire], merged=names == ANTHROPIC)
+            apart += [totals] if totals != sent else []
+    assert apart == [None] * KNOWS_NOTHING[names], "whatever is known is what the provider sent"
     several = {wire: told for wire, told in by_wire.items() if len(told) > 1}
     found = Counter(_class(told, wires[wire]) for wire, told in several.items())
     print(f"{len(several)} calls told by several: {dict(found)}")
