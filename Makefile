@@ -46,7 +46,7 @@ check: .venv/dev.stamp
 	$(BIN)/python tests/tools/docs.py --check
 
 test: .venv/dev.stamp .demo/chromium.stamp check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The recipes of docs/recipes with the real libraries, each in an environment of its own (about 2 GB, some minutes).
 recipes: .venv/dev.stamp

