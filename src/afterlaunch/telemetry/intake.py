@@ -224,6 +224,10 @@ class Intake:
 
     async def take(self, sender: Sender, body: bytes, content_type: str) -> Made:
         """Returns when what can be stored is durable. Raises AfterlaunchError, each with what the sender may do."""
+        with self._decoding.sender():
+            return await self._taken(sender, body, content_type)
+
+    async def _taken(self, sender: Sender, body: bytes, content_type: str) -> Made:
         size = max(len(body), 1)
         try:
             self.buffer.reserve(size)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry import decoding as decodings
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise, normalise_all
@@ -66,6 +67,20 @@ def answers(bodies: Sequence[Body], gate: Gate) -> list[str]:
         gate.open.set()
         assert first.result(10) == "first"
         return [one.result(10) for one in waiting]
+
+
+def test_where_several_send_the_first_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decodings, "LINGER_SECONDS", 5.0)
+    gate = Gate()
+    gate.entered.set()
+    bodies = [Body(str(n).encode(), PROTOBUF, "acme", 0) for n in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        decoding = Decoding(pool, gate.alone, gate.together)
+        with decoding.sender():
+            assert decoding.read(bodies[0]).result(2) == "0", "a lone sender waits for nobody"
+            with decoding.sender(), decoding.sender():
+                assert [one.result(2) for one in [decoding.read(one) for one in bodies]] == ["0", "1", "2"]
+    assert gate.groups == [1, 3]
 
 
 def test_those_that_wait_are_read_together_in_bounds() -> None:
