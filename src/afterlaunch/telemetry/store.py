@@ -70,6 +70,7 @@ class Store:
         self._spans = Remembered()
         self._suspects = Suspects(always=engine.shared)
         self._unsure = False
+        self._needed: dict[int, int] = {}
         self._learned: dict[str, float] = {}
         if not read_only:
             engine.prepare(TABLES)
@@ -286,7 +287,7 @@ class Store:
         with self._writing():
             self.engine.upkeep(now_ns)
             if isinstance(self.engine, Duck):
-                put_together(self.engine, COUNT_TABLE, now_ns)
+                put_together(self.engine, COUNT_TABLE, now_ns, self._needed)
 
     def land(self, table: Table, rows: Any) -> int:
         """Add the rows whose keys are not stored yet; how many these were."""
