@@ -25,6 +25,7 @@ SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
 PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment", "provider", "error", "fault", "tool",
          "transaction", "session", "user", "finish", "client", "arm")  # fmt: skip
 PAGE = 50
+SHOWN_GROUPS = 200
 WHOSE = ("transaction", "session", "user")
 
 
@@ -179,7 +180,9 @@ def spend(request: Request) -> HttpResponse:
     points = [(one.start, {"USD": one.cost_nano / 1e9}) for one in steps]
     total = sum(row.cost_nano for row in rows)
     context = {
-        "rows": [(row.key[by], row) for row in rows],
+        "rows": [(row.key[by], row) for row in rows[:SHOWN_GROUPS]],
+        "more": len(rows) - SHOWN_GROUPS,
+        "shown": SHOWN_GROUPS,
         "total": total,
         "calls": sum(row.calls for row in rows),
         "unknown": sum(row.calls_unknown_cost for row in rows),

@@ -14,10 +14,10 @@ from afterlaunch.telemetry.conventions.arrow import nulls, valid
 from afterlaunch.telemetry.conventions.attributes import Floats, Reading, Words
 from afterlaunch.telemetry.conventions.events import Events
 from afterlaunch.telemetry.conventions.inside import parsed
+from afterlaunch.telemetry.conventions.money import MOST_NANO
 from afterlaunch.telemetry.conventions.who import finish
 
 _REASON_IN_MESSAGES = r'"finish_reason"\s*:\s*"(?P<reason>[^"]+)"'
-_MOST_NANO = 2.0**62
 
 
 @np.errstate(over="ignore")
@@ -87,8 +87,8 @@ def cost_reported(reading: Reading) -> tuple[Ints, Bools, Bools]:
         whole = np.where(np.isnan(whole), parts[0] + parts[1], whole)
     with np.errstate(over="ignore"):
         nano = np.ceil(np.round(whole * 1e9, 3))  # what is told in whole nanos stays so
-    known = nano < _MOST_NANO
-    return np.where(known, nano, 0).astype(np.int64), known, invalid
+    known = nano < MOST_NANO
+    return np.where(known, nano, 0).astype(np.int64), known, invalid | (nano >= MOST_NANO)
 
 
 def streamed(reading: Reading, words: Words) -> tuple[Bools, Bools]:

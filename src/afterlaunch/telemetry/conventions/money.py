@@ -38,6 +38,8 @@ OTHER = BUCKETS.index("in_cache_write_other")
 FRESH, VISIBLE = BUCKETS.index("in_uncached"), BUCKETS.index("out_visible")
 NO_RATE = -1
 MOST_HOURS = 1_000
+MOST_NANO = 10.0**14
+"""Of one call: 100,000 USD. What is more is another unit, and sums of it would be no numbers any more."""
 _WORDS = pa.array(["unknown", "exact", "assumed", "sender"], pa.string())
 _UNKNOWN, _EXACT, _ASSUMED, _SENDER = range(4)
 APART, APART_NANO = 0.01, 100_000  # a sender's cost may differ by this share, or by 0.0001 USD
@@ -216,7 +218,7 @@ def _fill(
         if part is not None and part.any() and more[:, place].any():
             whole = tokens[FRESH] if OVERLAYS[name][1] == "input" else tokens[VISIBLE]
             summed = summed + np.minimum(part, whole) * more[tier, place]
-    exceeds = (tokens.astype(float) * np.maximum(rate, 0)).sum(axis=0) > 2.0**62
+    exceeds = (tokens.astype(float) * np.maximum(rate, 0)).sum(axis=0) > 1000 * MOST_NANO
     able = has & told & ~(used & (rate < 0)).any(axis=0) & ~exceeds
     requested = np.array([price.on_requested for price in prices])[of_row]
     assumed = np.array([price.assumed for price in prices])[of_row].T

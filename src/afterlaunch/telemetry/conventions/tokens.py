@@ -60,6 +60,10 @@ class Buckets:
     flags: dict[str, Bools]
 
 
+MOST_TOKENS = 2**40
+"""Of one call. What is larger is no count of tokens but a clock or an id, and a thousand of 2^53 exceed every sum."""
+
+
 def told_counts(reading: Reading, raw: Any, words: Words) -> tuple[dict[str, Count], Meaning, Bools]:
     """(counts as told, what their totals include, rows with a number that is none). `raw`: the providers' own usage
     objects, read where nothing else tells."""
@@ -70,6 +74,11 @@ def told_counts(reading: Reading, raw: Any, words: Words) -> tuple[dict[str, Cou
         if name in reading.integers:
             invalid |= reading.integers[name][2]
     _fill_from_raw(whole, meaning, raw)
+    for name, count in whole.items():
+        absurd = count.known & (count.values >= MOST_TOKENS)
+        if absurd.any():
+            whole[name] = Count(np.where(absurd, 0, count.values), count.known & ~absurd)
+            invalid = invalid | absurd
     return whole, meaning, invalid
 
 

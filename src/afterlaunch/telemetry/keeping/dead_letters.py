@@ -7,14 +7,16 @@ as a letter of its own.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import orjson
 import pyarrow as pa
 from django.db import transaction
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from afterlaunch.evidence.log import record
@@ -27,6 +29,7 @@ from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.intake import PROTOBUF, TRACES, UNREADABLE, Signal
 from afterlaunch.telemetry.keeping.actions import rules
 from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE, private
+from afterlaunch.telemetry.otlp import IDS
 from afterlaunch.telemetry.sent import as_sent, is_sent
 from afterlaunch.telemetry.signals import receivers
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS
@@ -119,8 +122,17 @@ def letter(actor: Actor, letter_id: str) -> Letter:
 
 
 def as_json(one: Letter) -> str:
-    """A request as it was sent, in protobuf's JSON."""
-    return MessageToJson(one.request[1], indent=1, ensure_ascii=False)
+    """A request as it was sent, as OTLP writes JSON: ids in hex."""
+    told = _hexed(MessageToDict(one.request[1], use_integers_for_enums=True))
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+
+
+def _hexed(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_hexed(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {name: b64decode(one).hex() if name in IDS else _hexed(one) for name, one in node.items()}
 
 
 def replay(actor: Actor, letter_id: str) -> Replayed:

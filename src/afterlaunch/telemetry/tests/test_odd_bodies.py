@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from afterlaunch.ground import clock
 from afterlaunch.prices.table import _rates, rates
-from afterlaunch.telemetry import rollups, suspects
+from afterlaunch.telemetry import queries, rollups, suspects
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.conventions import caching, identity, normalise
@@ -147,3 +148,18 @@ def test_a_question_over_centuries_costs_what_there_is() -> None:
         found = tiers_of(0, 290 * 366 * 1440, 1440, {60, 120}, {1440})
     assert found[0] == Stretch("minute", 0, 60) and Stretch("day", 1440, 2880) in found
     assert time.process_time() - began < 2, "a hang, not a speed"
+
+
+@pytest.mark.parametrize("told", [{"gen_ai.usage.input_tokens": 2**53 - 1}, {"gen_ai.usage.cost": 4e9}])
+def test_numbers_in_another_unit_make_no_sum_overflow(place: Path | str, told: dict[str, Any]) -> None:
+    """Two thousand of them made every page fail that shows a sum, or the sum wrong."""
+    common = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "own", "gen_ai.usage.output_tokens": 3} | told
+    data = body(*(span(common, number=number, trace=number) for number in range(1, 2_001)))
+    table = normalise(data, PROTOBUF, None, AT).table
+    assert set(table["flags"].to_pylist()[0]) & {"invalid_value"} and table["cost_nano"].null_count == 2_000
+    store = stores.open_store(place)
+    assert store.commit([table]) == (2_000, 0)
+    store.upkeep(AT + 3 * 86_400 * 10**9)
+    (row,) = queries.windows(clock.from_ns(AT), clock.from_ns(AT + 60 * 10**9), [], None)
+    assert (row.calls, row.output_tokens, row.cost_nano) == (2_000, 6_000, 0)
+    stores.close_store()

@@ -117,6 +117,7 @@ def test_what_no_rule_could_read_is_kept_masked_as_it_was_sent_and_is_read_after
     one = dead_letters.letter(ENGINE, sent)
     assert (one.client, one.items, one.what, one.table) == ("north", 1, "spans", None)
     shown = dead_letters.as_json(one)
+    assert (3).to_bytes(16, "big").hex() in shown
     assert (
         "gen_ai.operation.name" in shown
         and "[masked: e-mail]" in shown
