@@ -34,6 +34,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 SPANS, SENDERS = 200, 4
 AT = 1_772_323_200_000_000_000
 TOKENS = 100
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 MONTH = "from=2026-02-01T00:00:00Z&to=2026-04-01T00:00:00Z"
 
 
@@ -55,10 +56,9 @@ def body(number: int) -> bytes:
 class Server:
     def __init__(self, data: Path, port: int) -> None:
         self.address = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "afterlaunch", "serve", "web", f"--data={data}", f"--port={port}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, "-m", "afterlaunch", "up", "--no-gateway", f"--data={data}", f"--port={port}"]
         began = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment, stderr=(data / "log").open("ab"))
+        self.process = subprocess.Popen(command, env=ENVIRONMENT, stderr=(data / "log").open("ab"))
         while time.perf_counter() - began < 60:
             try:
                 self.ask("/healthz")
@@ -68,15 +68,34 @@ class Server:
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.05)
+        self.process.kill()
         raise SystemExit("the server did not start:\n" + (data / "log").read_text()[-2000:])
 
-    def ask(self, path: str, data: bytes | None = None) -> bytes:
-        request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/x-protobuf"})
+    def ask(self, path: str, data: bytes | None = None, token: str = "") -> bytes:
+        headers = {"Content-Type": "application/x-protobuf"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(self.address + path, data, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
 
     def total(self) -> int:
         return int(json.loads(self.ask("/api/v1/telemetry/counts"))["total"])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def token(data: Path) -> str:
+    """Of somebody who may read, made before the first start."""
+    command = [sys.executable, "-m", "afterlaunch", "token", "create", "--name", "kills", "--role", "viewer"]
+    made = subprocess.run(command, env={**ENVIRONMENT, "AFTERLAUNCH_DATA": str(data)}, capture_output=True, text=True)
+    if made.returncode:
+        raise SystemExit(made.stderr)
+    return made.stdout.strip()
 
 
 class Load:
@@ -137,26 +156,27 @@ def main() -> int:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="al-kills-", dir=given.data) as name:
         data, load, lost, journaled, starts = Path(name), Load(), 0, 0, []
+        reader = token(data)
         server = Server(data, port)
-        for number in range(given.kills):
-            killed(server, load, draw.uniform(0.05, 2.5))
-            journaled += any(one.stat().st_size for one in (data / "journal").glob("spans.*"))
-            kept = len(load.acknowledged) * SPANS
-            server = Server(data, port)
-            starts.append(server.started_in)
-            stored = server.total()
-            lost += max(0, kept - stored)
-            print(
-                f"kill {number + 1}: acknowledged {kept:,}, stored {stored:,}, up in {server.started_in:.1f} s",
-                flush=True,
-            )
-        for number in load.left():
-            server.ask("/v1/traces", body(number))
-        sent = (len(load.acknowledged) + len(load.left())) * SPANS
-        (row,) = json.loads(server.ask(f"/api/v1/spend?group_by=model&{MONTH}"))["rows"] if sent else [{}]
-        right = (server.total(), row["calls"], row["input_tokens"]) == (sent, sent, sent * TOKENS)
-        server.process.terminate()
-        server.process.wait(60)
+        try:
+            for number in range(given.kills):
+                killed(server, load, draw.uniform(0.05, 2.5))
+                journaled += any(one.stat().st_size for one in (data / "journal").glob("spans.*"))
+                kept = len(load.acknowledged) * SPANS
+                server = Server(data, port)
+                starts.append(server.started_in)
+                stored = server.total()
+                lost += max(0, kept - stored)
+                said = f"acknowledged {kept:,}, stored {stored:,}, up in {server.started_in:.1f} s"
+                print(f"kill {number + 1}: {said}", flush=True)
+            for number in load.left():
+                server.ask("/v1/traces", body(number))
+            sent = (len(load.acknowledged) + len(load.left())) * SPANS
+            rows = json.loads(server.ask(f"/api/v1/spend?group_by=model&{MONTH}", token=reader))["rows"]
+            row = rows[0] if sent else {"calls": 0, "input_tokens": 0}
+            right = (server.total(), row["calls"], row["input_tokens"]) == (sent, sent, sent * TOKENS)
+        finally:
+            server.stop()
     print(
         f"{given.kills} kills, {journaled} with acknowledged bodies in the journal: {lost} acknowledged spans lost;"
         f" {sent:,} spans sent, {row['calls']:,} counted; slowest start {max(starts):.1f} s"
