@@ -118,6 +118,7 @@ SPANS = pa.schema(
         ("agent_version", pa.string()),
         ("prompt_name", pa.string()),
         ("prompt_version", pa.string()),
+        ("inherited", pa.list_(pa.string())),  # columns that an ancestor told
         # what a retrieval brought, in the order of rank; its query is `input_text`
         ("data_source", pa.string()),
         ("top_k", pa.int64()),

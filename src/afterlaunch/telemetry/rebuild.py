@@ -53,6 +53,7 @@ def rebuild(file: Path, now_ns: int, progress: Progress) -> Rebuilt:
         with engine.beside(file) as source:
             before = totals(engine, source)
             _spans(made, engine, source, progress)
+            _inherit(made, engine, source)
             _copied(engine, source)
         made.upkeep(now_ns)
         after = totals(engine, "kept")
@@ -82,6 +83,16 @@ def _spans(made: Store, engine: Duck, source: str, progress: Progress) -> None:
     settled = engine.arrow(f"select {calls} from {source}.calls where part = '{NO_LEAF}'")
     if settled.num_rows:
         made.adopt(settled.cast(CALLS))
+
+
+def _inherit(made: Store, engine: Duck, source: str) -> None:
+    """Calls whose ancestors came in another commit."""
+    (told,) = engine.query(
+        "select min(start_ns) as first, max(start_ns + coalesce(duration_ns, 0)) as last"
+        f" from {source}.spans where cost_confidence is null"
+    )
+    if told["first"] is not None:
+        made.inherit(told["first"], told["last"])
 
 
 def _copied(engine: Duck, source: str) -> None:

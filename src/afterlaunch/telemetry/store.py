@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
-from afterlaunch.telemetry import aggregates, callrows, merging, rollups, tally
+from afterlaunch.telemetry import aggregates, callrows, lineage, merging, rollups, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
@@ -35,10 +36,11 @@ from afterlaunch.telemetry.reconcile import reconcile
 from afterlaunch.telemetry.remembered import Remembered, of_ids
 from afterlaunch.telemetry.rollups import Increments, SeriesIds
 from afterlaunch.telemetry.suspects import Suspects
-from afterlaunch.telemetry.tables import CALLS, COUNT_TABLE, DEAD_LETTERS, TABLES, Table
+from afterlaunch.telemetry.tables import CALLS, COUNT_TABLE, DEAD_LETTERS, HOUR_NS, TABLES, Table
 from afterlaunch.telemetry.times import within
 
 log = logging.getLogger(__name__)
+LATELY_NS = 600 * 10**9  # so long ago may what is told now have ended; so far ahead may its clock be
 READ_AT_START = 200_000
 """So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
 TRIES = 8
@@ -174,6 +176,7 @@ class Store:
             return batch.num_rows, told - batch.num_rows
 
     def _commit(self, batch: Any) -> None:
+        batch = lineage.inherited(batch)
         rows = callrows.of_spans(batch)
         if self.engine.shared and rows.num_rows:
             self._learn(rows)
@@ -263,16 +266,26 @@ class Store:
         return merging.merged(self.engine, rows, meant, near, batch)
 
     def settle(self, now_ns: int) -> int:
-        """Count usage that was told in sum only (`aggregates`), and make one call of what several writers stored of it
-        (`reconcile`); returns how many rows changed."""
+        """Count usage that was told in sum only (`aggregates`), give calls what late ancestors tell (`lineage`), and
+        make one call of what several writers stored of it (`reconcile`); returns how many rows changed."""
         changed = 0
         for name, change in (
             ("settle", lambda: aggregates.settle(self.engine, now_ns)),
+            ("inherit", lambda: lineage.late(self.engine, now_ns - LATELY_NS, now_ns + LATELY_NS)),
             ("reconcile", lambda: reconcile(self.engine, self.engine.lately())),
         ):
             with self._writing():
-                if name == "settle" or self.engine.shared:
+                if name != "reconcile" or self.engine.shared:
                     changed += self._write_when_agreed(_Change(f"{name}-{now_ns}", change))
+        return changed
+
+    def inherit(self, first_ns: int, last_ns: int) -> int:
+        """What ancestors tell that ended in this time, however long ago; returns how many rows changed."""
+        changed = 0
+        for since in range(first_ns, last_ns + 1, HOUR_NS):
+            with self._writing():
+                look = partial(lineage.late, self.engine, since, since + HOUR_NS)
+                changed += self._write_when_agreed(_Change(f"inherit-{since}", look))
         return changed
 
     def adopt(self, calls: Any) -> None:

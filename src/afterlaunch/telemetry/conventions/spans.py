@@ -210,6 +210,7 @@ def what_is_left(batch: Batch) -> None:
     batch.out["attributes"], cut = leftovers(layer, batch.gone)
     batch.flag("content_truncated", cut)
     batch.out["flags"] = flag_lists(batch.flags, batch.count)
+    batch.out["inherited"] = nulls(batch.count, pa.list_(pa.string()))  # told at the commit, by what came together
     batch.out["mapping_version"] = pa.repeat(pa.scalar(f.MAPPING_VERSION, pa.int16()), batch.count)
 
 
