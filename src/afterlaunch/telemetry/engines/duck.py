@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan
 
 log = logging.getLogger(__name__)
-MEMORY = "160MB"
+MEMORY, ONCE = "128MB", "2GB"  # at work; while a new version adds columns to what is stored
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
 ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
@@ -99,6 +99,14 @@ class Duck:
     def prepare(self, tables: Sequence[Table]) -> None:
         from afterlaunch.telemetry.engines.duck_upgrades import upgrade
 
+        self._connection.execute(f"set memory_limit = '{ONCE}'")
+        if self._prepare(tables, upgrade):
+            self._connection.execute("checkpoint kept")  # new columns take memory until then
+        self._connection.execute(f"set memory_limit = '{MEMORY}'")
+
+    def _prepare(self, tables: Sequence[Table], upgrade: Callable[[Any], bool]) -> bool:
+        """Whether columns were added."""
+        added = False
         with self.transaction() as cursor:
             self.to_rebuild |= upgrade(cursor)
             for table in tables:
@@ -110,11 +118,13 @@ class Duck:
                     if field.name not in held:
                         kind = column_type(field.type)
                         cursor.execute(f'alter table {table.name} add column "{field.name}" {kind}')
+                        added = True
             cursor.execute("create table if not exists rolled (tier varchar, minute integer)")
             cursor.execute("create table if not exists trace_blocks (first bigint, last bigint, bits blob)")
             self._blocks = Blocks.read(cursor)
         self._names = {table.name: [field.name for field in table.schema] for table in tables}
         self._read_rolled()
+        return added
 
     def _read_rolled(self) -> None:
         cursor = self._cursor()
