@@ -15,7 +15,11 @@ from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.tests.telling import AT, MS, PROTOBUF, body, span
 
 START = clock.from_ns(AT)
-CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
+CHAT: dict[str, Any] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.response.model": "gpt-4o",
+}
 CHAT |= {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner", "gen_ai.agent.version": "7"}
 WHOSE = {"session.id": "s-1", "user.id": "ada", "tenant.id": "acme-shop"}
@@ -39,8 +43,8 @@ def agent(told: dict[str, Any] | None = None) -> Any:
     return span(AGENT | (told or {}), number=2, parent=1, name="invoke_agent planner", kind=1, lasts_ms=4000)
 
 
-def chat(number: int = 3, parent: int = 2, **told: Any) -> Any:
-    return span(CHAT | told, number=number, parent=parent, name="chat", lasts_ms=900)
+def chat(number: int = 3, parent: int = 2, told: dict[str, Any] | None = None) -> Any:
+    return span(CHAT | (told or {}), number=number, parent=parent, name="chat", lasts_ms=900)
 
 
 def calls() -> list[dict[str, Any]]:
@@ -63,7 +67,7 @@ def test_the_nearest_ancestor_of_the_same_commit_tells_it() -> None:
 
 
 def test_an_own_agent_takes_no_version_of_another() -> None:
-    table = lineage.inherited(mapped(root(), agent(), chat(**{"gen_ai.agent.name": "writer"})))
+    table = lineage.inherited(mapped(root(), agent(), chat(told={"gen_ai.agent.name": "writer"})))
     assert (table["agent"][2].as_py(), table["agent_version"][2].as_py()) == ("writer", None)
 
 
@@ -89,7 +93,7 @@ def test_ancestors_that_come_in_another_commit_correct_calls_and_sums(kept: stor
 
 
 def test_what_a_call_tells_itself_stays(kept: store.Store) -> None:
-    kept.commit([mapped(chat(**{"user.id": "bob"}))])
+    kept.commit([mapped(chat(told={"user.id": "bob"}))])
     kept.commit([mapped(root(), agent())])
     kept.settle(AT + 60_000 * MS)
     assert [(row["user"], row["session"]) for row in calls()] == [("bob", "s-1")]
