@@ -1,10 +1,11 @@
 """Ingest beside MLflow in one run, on the same bodies, in turns.
 
-    python benchmarks/ingest.py --mlflow VENV [--harness FOLDER] [--rounds 3] [--per-round 16]
+    python benchmarks/ingest.py --mlflow VENV [--harness FOLDER] [--rounds 2] [--per-round 64]
 
 Needs the harness (`side_by_side.py`, `gen_spans.py`) in `<shared>/bench/telemetry` with its requirements installed in
 the Python that runs this, and a virtual environment that holds mlflow. Both servers start on empty stores. Prints what
-the harness says and the ratios; exit 1 below ten times MLflow's persisted spans per second or above 600 MB of memory.
+the harness says and the ratios, each beside its bar; exit 1 where one is missed. The figures mean something on an idle
+machine of two cores only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 PORTS = {"ours": 9290, "mlflow": 9291}
 WARM = 8  # MLflow's workers each need a first request
-FASTER, MEBIBYTES = 10.0, 572.0  # 600 MB
+FASTER, SPANS_A_SECOND, MICROSECONDS, MEBIBYTES = 30.0, 25_000.0, 50.0, 572.0  # 600 MB
 
 
 def start(command: list[str], ready: str, log: Path) -> subprocess.Popen[bytes]:
@@ -104,15 +105,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mlflow", type=Path, required=True)
     parser.add_argument("--harness", type=Path, default=(shared() or Path()) / "bench" / "telemetry")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--per-round", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--per-round", type=int, default=64)
     given = parser.parse_args()
     ours, peer = run(given.harness, given.mlflow, given.rounds, given.per_round)
-    faster = ours["persisted_spans_per_s"] / peer["persisted_spans_per_s"]
-    cheaper = peer["server_cpu_s_per_1k_spans"] / ours["server_cpu_s_per_1k_spans"]
-    memory = ours["server_peak_rss_mib"]
-    print(f"persisted spans/s: {faster:.1f} times; CPU per span: {cheaper:.1f} times less; memory {memory} MiB")
-    return 0 if faster >= FASTER and memory <= MEBIBYTES else 1
+    spans, spent = ours["persisted_spans_per_s"], ours["server_cpu_s_per_1k_spans"] * 1000
+    figures = [
+        ("persisted spans/s", spans, SPANS_A_SECOND, True),
+        ("times MLflow's", spans / peer["persisted_spans_per_s"], FASTER, True),
+        ("µs of CPU a span", spent, MICROSECONDS, False),
+        ("MiB of memory", ours["server_peak_rss_mib"], MEBIBYTES, False),
+    ]
+    for name, value, bar, least in figures:
+        print(f"{name:20s} {value:10,.1f}   at {'least' if least else 'most'} {bar:,.0f}")
+    return 0 if all(value >= bar if least else value <= bar for _, value, bar, least in figures) else 1
 
 
 if __name__ == "__main__":

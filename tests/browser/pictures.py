@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 WIDTH, HEIGHT = 1280, 860
+VIEWS = ("usage", "latency", "errors", "agents", "retrieval", "sessions", "compare")
 # name: an address, or a link to follow from a page (page, CSS of the link)
 PAGES: dict[str, str | tuple[str, str]] = {
     "overview": "/",
@@ -26,6 +27,7 @@ PAGES: dict[str, str | tuple[str, str]] = {
     "system": ("/systems", "td.wide a"),
     "calls": "/calls",
     "trace": ("/calls", 'a[href^="/traces/"]'),
+    **{name: f"/calls/{name}" for name in VIEWS},
     "spend": "/spend",
     "reports": "/reports",
     "report": ("/reports", 'a[href^="/reports/monthly/"]'),
@@ -34,6 +36,7 @@ PAGES: dict[str, str | tuple[str, str]] = {
     "settings": "/settings",
     "contacts": "/settings/contacts",
     "gateway": "/settings/gateway",
+    "keeping": "/settings/keeping",
     "server": "/settings/server",
     "second-factor": "/accounts/2fa/",
 }

@@ -26,6 +26,8 @@ from afterlaunch.look.requests import Request
 from afterlaunch.oncall.schedule import who_is_on_call
 from afterlaunch.overview.health import begins, healths, total
 from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.keeping import storage
+from afterlaunch.telemetry.keeping.disk import Forecast
 from afterlaunch.telemetry.views.asked import RANGES, chosen_range
 from afterlaunch.verdicts.models import Verdict
 
@@ -49,6 +51,14 @@ def _on_call(actor: Actor) -> list[tuple[Client, Any]]:
     return [(client, one) for client, one in found if one.person] or found[:1]
 
 
+def _short_of_room(actor: Actor) -> Forecast | None:
+    """What whoever runs the house must know before senders are turned away."""
+    if actor.sees() is not None:
+        return None
+    told = storage.seen()[1]
+    return told if told.state in ("warning", "breach") else None
+
+
 @require_safe
 def overview(request: Request) -> HttpResponse:
     now, seen = clock.now(), request.actor.sees()
@@ -66,6 +76,7 @@ def overview(request: Request) -> HttpResponse:
         "on_call": _on_call(request.actor),
         "chart": charts.lines([(one.start, {"calls": one.calls, "errors": one.failed}) for one in steps], "per 30 min"),
         "addresses": addresses(),
+        "disk": _short_of_room(request.actor),
     }
     return render(request, "overview/overview.html", context)
 

@@ -15,6 +15,7 @@ from afterlaunch.accounts.models import Client, Grant, Token, User
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
+from afterlaunch.ground.settings import reload
 from afterlaunch.overview.rules import worst
 from afterlaunch.telemetry import store as stores
 
@@ -50,6 +51,20 @@ def system(client: str = "north", key: str = "assistant") -> System:
 def test_with_no_data_the_overview_says_how_to_point_an_application_here() -> None:
     said = signed_in(first_administrator()).get("/").content.decode()
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http" in said and "OPENAI_BASE_URL=http" in said
+
+
+def test_a_disk_that_fills_up_is_told_to_those_who_run_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    administrator = signed_in(first_administrator())
+    assert "The disk of the telemetry store" not in administrator.get("/").content.decode()
+    monkeypatch.setenv("AFTERLAUNCH_DISK_BUDGET_GB", "0.0000001")
+    reload()
+    try:
+        said = administrator.get("/").content.decode()
+        assert "The disk of the telemetry store" in said and "used" in said
+        assert "The disk of the telemetry store" not in signed_in(person("viewer", "south")).get("/").content.decode()
+    finally:
+        monkeypatch.undo()
+        reload()
 
 
 @pytest.mark.parametrize("page", PAGES)
