@@ -11,7 +11,7 @@ UNKNOWN = "—"
 
 
 def money(nano: int | None) -> str:
-    """nano-USD as dollars: cents from one dollar on, else four significant digits; unknown is a dash, never zero."""
+    """nano-USD as dollars: cents from one dollar on, else four decimals, or three significant digits; unknown is a dash, never zero."""
     if nano is None:
         return UNKNOWN
     usd = Decimal(nano) / NANO
@@ -19,7 +19,7 @@ def money(nano: int | None) -> str:
         return f"${usd:,.2f}"
     if abs(usd) >= Decimal("0.001"):
         return f"${usd:.4f}"
-    return f"${usd.quantize(Decimal(1).scaleb(max(-9, usd.adjusted() - 3))).normalize():f}"
+    return f"${usd.quantize(Decimal(1).scaleb(max(-9, usd.adjusted() - 2))).normalize():f}"
 
 
 def duration_ms(milliseconds: float | None) -> str:
