@@ -11,7 +11,8 @@ UNKNOWN = "—"
 
 
 def money(nano: int | None) -> str:
-    """nano-USD as dollars: cents from one dollar on, else four decimals, or three significant digits; unknown is a dash, never zero."""
+    """nano-USD as dollars: cents from one dollar on, else four decimals, or three digits of what is smaller; unknown is a
+    dash, never zero."""
     if nano is None:
         return UNKNOWN
     usd = Decimal(nano) / NANO
