@@ -11,7 +11,7 @@ UNKNOWN = "—"
 
 
 def money(nano: int | None) -> str:
-    """nano-USD as dollars: cents from one dollar on, else four decimals, or three digits of what is smaller; unknown is a
+    """nano-USD as dollars: cents from one dollar on, else four decimals, or three digits of a smaller sum; unknown is a
     dash, never zero."""
     if nano is None:
         return UNKNOWN
