@@ -10,8 +10,8 @@ Spans of the same scope are never merged. The result depends on the set of rows 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from afterlaunch.ground import clock
@@ -32,6 +32,8 @@ APPLICATION_FIRST = (
 )
 GATEWAY_FIRST = ("route", "arm", "tenant", "gateway_call", "version")
 NUMBERS = (*BUCKETS, "cost_nano", "cost_confidence", "price", "finish_reason", "refused", "truncated")
+
+ANY = "any"
 
 Row = dict[str, Any]
 
@@ -88,14 +90,15 @@ def _first(one: Any, two: Any) -> Any:
     return two if one is None or (one == "unknown" and two is not None) else one
 
 
+def totals(row: Row) -> tuple[int, int] | None:
+    """Tokens in and out, where both are known."""
+    if row["in_uncached"] is None or row["out_visible"] is None:
+        return None
+    return sum(row[n] or 0 for n in BUCKETS[:6]), sum(row[n] or 0 for n in BUCKETS[6:])
+
+
 def conflicting(a: Row, b: Row) -> bool:
     """Both tell totals, and they differ."""
-
-    def totals(row: Row) -> tuple[int, int] | None:
-        if row["in_uncached"] is None or row["out_visible"] is None:
-            return None
-        return sum(row[n] or 0 for n in BUCKETS[:6]), sum(row[n] or 0 for n in BUCKETS[6:])
-
     one, two = totals(a), totals(b)
     return one is not None and two is not None and one != two
 
@@ -112,18 +115,6 @@ def same_call(a: Row, b: Row) -> str | None:
         if outer["trace_id"] == inner["trace_id"] and outer["span_id"] in inner["ancestors"] and _inside(outer, inner):
             return "ancestor"
     return None
-
-
-def alike(a: Row, b: Row) -> bool:
-    """Key C, for rows that ran at the same time: one trace or process, and what both tell is the same."""
-    if set(a["scopes"]) & set(b["scopes"]) or a["client"] != b["client"] or a["gateway"] or b["gateway"]:
-        return False
-    if (a["response_id"] and b["response_id"]) or not a["model_requested"]:
-        return False
-    same = ("model_requested", "op_kind", "failed", "error_kind")
-    if any(a[name] != b[name] for name in same) or conflicting(a, b):
-        return False
-    return bool(a["trace_id"] == b["trace_id"] or (a["instance"] is not None and a["instance"] == b["instance"]))
 
 
 def _inside(outer: Row, inner: Row) -> bool:
@@ -182,23 +173,64 @@ def told_by(request: Row, record: Row) -> Row:
     return {**request, **numbers, "duration_ns": lasted, "members": members}
 
 
-def _alike_during(row: Row, later: list[Row]) -> list[tuple[Row, Row]]:
-    """Those of the later ones (in order of time) that began while `row` ran and are like it."""
-    ends = row["start_ns"] + row["duration_ns"]
-    return [(row, other) for other in takewhile(lambda one: one["start_ns"] <= ends, later) if alike(row, other)]
-
-
 def _merge_alike(rows: list[Row]) -> list[Row]:
-    """Key C. Two candidates: none is merged, all are marked."""
-    loose = sorted((row for row in rows if row["part"] is None and row["duration_ns"] is not None), key=_order)
-    pairs = [pair for place, row in enumerate(loose) for pair in _alike_during(row, loose[place + 1 :])]
-    times = Counter(row["span_id"] for pair in pairs for row in pair)
+    """Key C: rows that ran at the same time under different scopes, in one trace or process, and tell the same. Two
+    candidates: none is merged, all are marked."""
+    loose = sorted((row for row in rows if _is_loose(row)), key=_order)
+    times: Counter[bytes] = Counter()
+    mate: dict[bytes, Row] = {}
+    for row, others in _running_beside(loose):
+        own = row["span_id"]
+        for other in others:
+            times[own] += 1
+            times[other["span_id"]] += 1
+            mate[own], mate[other["span_id"]] = other, row
     gone: set[bytes] = set()
     merged: list[Row] = []
-    for a, b in pairs:
-        if times[a["span_id"]] == times[b["span_id"]] == 1:
-            merged.append(merge(a, b) | {"flags": ["merged_by_likeness"]})
-            gone |= {a["span_id"], b["span_id"]}
+    for row in loose:
+        own = row["span_id"]
+        if not times[own] or own in gone:
+            continue
+        other = mate[own]
+        if times[own] == times[other["span_id"]] == 1:
+            merged.append(merge(row, other) | {"flags": ["merged_by_likeness"]})
+            gone |= {own, other["span_id"]}
         else:
-            a["flags"] = b["flags"] = ["possible_duplicate"]
+            row["flags"] = ["possible_duplicate"]
     return [row for row in rows if row["span_id"] not in gone] + merged
+
+
+def _is_loose(row: Row) -> bool:
+    told = row["duration_ns"] is not None and row["model_requested"]
+    return bool(row["part"] is None and told and not row["gateway"])
+
+
+def _running_beside(loose: list[Row]) -> Iterator[tuple[Row, list[Row]]]:
+    """For each row, in order of time, the earlier ones that are like it and still ran when it began. Every row stands
+    under what those that are like it must share, so that no other is looked at."""
+    running: dict[tuple[Any, ...], list[Row]] = {}
+    scopes_seen: set[tuple[str, ...]] = set()
+    for row in loose:
+        scopes, numbers, has_id = tuple(sorted(row["scopes"])), totals(row), bool(row["response_id"])
+        strangers = [one for one in scopes_seen if not set(one) & set(scopes)]
+        ids = (False,) if has_id else (False, True)
+        told = (ANY,) if numbers is None else (numbers, None)
+        same = tuple(row[name] for name in ("client", "model_requested", "op_kind", "failed", "error_kind"))
+        places = [("trace", row["trace_id"])]
+        if row["instance"] is not None:
+            places.append(("process", row["instance"]))
+        found: list[Row] = []
+        for place in places:
+            for key in product((place,), (same,), strangers, ids, told):
+                if key in running:
+                    left = running[key] = [one for one in running[key] if _ends(one) >= row["start_ns"]]
+                    found += [one for one in left if place[0] == "trace" or one["trace_id"] != row["trace_id"]]
+            for number in (numbers, ANY):
+                running.setdefault((place, same, scopes, has_id, number), []).append(row)
+        scopes_seen.add(scopes)
+        if found:
+            yield row, found
+
+
+def _ends(row: Row) -> int:
+    return int(row["start_ns"] + row["duration_ns"])

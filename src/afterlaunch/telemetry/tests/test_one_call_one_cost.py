@@ -15,6 +15,7 @@ from afterlaunch.ground import clock
 from afterlaunch.telemetry import calls
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.store import Store, engine_at
+from afterlaunch.telemetry.tables import CALLS
 from afterlaunch.telemetry.tests.places import Places
 from afterlaunch.telemetry.tests.test_queries import pairs
 
@@ -111,6 +112,22 @@ def test_with_two_candidates_nothing_is_merged_and_all_are_marked(places: Places
     spans = [span(n, f"app.{n}", n, 100, {**CHAT, **USED}) for n in (1, 2, 3)]
     calls, sums = stored(places, [[one] for one in spans])
     assert sums["calls"] == 3 and {tuple(call["flags"]) for call in calls} == {("possible_duplicate",)}
+
+
+def test_many_calls_at_once_in_one_process_are_told_apart_quickly() -> None:
+    """A busy process with two instrumentations: every call is told twice, and only its numbers are its own."""
+    empty = dict.fromkeys(CALLS.names)
+    rows = [
+        empty | {"client": "acme", "model_requested": "gpt-4o", "op_kind": "inference", "instance": "one", "rank": 1}
+        | {"scopes": [scope], "span_id": place.to_bytes(8, "big"), "trace_id": place.to_bytes(16, "big")}
+        | {"members": [f"{place:016x}"], "start_ns": number, "duration_ns": 10**9, "gateway": False, "failed": False}
+        | {"in_uncached": number, "out_visible": 1, "conflict": False, "ancestors": []}
+        for place, (number, scope) in enumerate((number, scope) for number in range(3000) for scope in "ab")
+    ]  # fmt: skip
+    began = time.process_time()
+    found = calls.group(rows)
+    assert time.process_time() - began < 5.0
+    assert len(found) == 3000 and all(row["flags"] == ["merged_by_likeness"] for row in found)
 
 
 @pytest.mark.parametrize(
