@@ -110,9 +110,10 @@ class Ingest:
         self.spans = 0
 
     def _run(self) -> None:
-        draw = np.random.default_rng()
+        draw, began = np.random.default_rng(), time.monotonic()
         while not self._over.wait(0.1):
-            table = another(random.choice(self._tables).slice(0, BESIDE), clock.to_ns(END), 10**9, draw)
+            now = clock.to_ns(END) + int((time.monotonic() - began) * 10**9)
+            table = another(random.choice(self._tables).slice(0, BESIDE), now, 10**8, draw)
             self.spans += self._kept.commit([table])[0]
 
     def __enter__(self) -> Ingest:
