@@ -36,7 +36,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 """What is taken over together, where the first of them is missing."""
 DEEPEST = 64  # steps up
 OF_CALLS = ("session", "user", "transaction", "tenant", "agent", "route")
-LONGEST_NS, MOST_TRACES = 6 * 3_600 * 10**9, 5_000
+LONGEST_NS, TRACES = 6 * 3_600 * 10**9, 5_000
 _NAMES = [name for names in GROUPS for name in names]
 _READ = ("client", "trace_id", "span_id", "parent_span_id", *_NAMES)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -98,19 +98,23 @@ def _nearest(parent: Ints, told: Bools) -> Ints:
     return source
 
 
-def late(engine: Engine, since_ns: int, until_ns: int) -> Merged:
-    """For calls that lack what an ancestor tells which ended in this time: rows that must come, rows that must go."""
+def candidates(engine: Engine, since_ns: int, until_ns: int) -> list[list[str]]:
+    """Traces (hex) with a call that lacks what a span around it tells that ended in this time, so many at once."""
     found = engine.query(_CANDIDATES.format(since=since_ns, until=until_ns, first=since_ns - LONGEST_NS))
-    if not found:
-        return Merged(CALLS.empty_table(), CALLS.empty_table())
-    traces = [sorted({row["trace_id"].hex() for row in found})]
+    traces = sorted({row["trace_id"].hex() for row in found})
+    return [traces[first : first + TRACES] for first in range(0, len(traces), TRACES)]
+
+
+def late(engine: Engine, since_ns: int, traces: list[str]) -> Merged:
+    """For calls of these traces that lack what an ancestor tells: rows that must come, rows that must go."""
     inside = f"start_ns >= {since_ns - 2 * LONGEST_NS} and trace_id in (select unhex(unnest(?)))"
     columns = ", ".join(f'"{name}"' for name in _READ)
     schema = pa.schema([SPANS.field(name) for name in _READ])
-    spans = inherited(engine.arrow(f"select {columns} from spans where {inside}", traces).cast(schema).combine_chunks())
+    found = engine.arrow(f"select {columns} from spans where {inside}", [traces])
+    spans = inherited(found.cast(schema).combine_chunks())
     told = {(row["client"], row["trace_id"], row["span_id"]): row for row in spans.to_pylist()}
     added, gone = [], []
-    for row in engine.query(f"select {FIELDS} from calls where {inside}", traces):
+    for row in engine.query(f"select {FIELDS} from calls where {inside}", [traces]):
         of_span = told.get((row["client"], row["trace_id"], row["span_id"]))
         new = row if of_span is None else _filled(row, of_span)
         if new != row:
@@ -136,4 +140,4 @@ _CANDIDATES = f"""select distinct c.client, c.trace_id from calls as c join (
             and ({" or ".join(f'"{name}" is not null' for name in _TOLD)})
     ) as g on c.client = g.client and c.trace_id = g.trace_id
     where c.start_ns >= {{first}} and c.start_ns < {{until}} and c.start_ns >= g.begins and c.start_ns <= g.ends
-        and ({_LACKS}) limit {MOST_TRACES}"""
+        and ({_LACKS})"""

@@ -271,21 +271,21 @@ class Store:
         changed = 0
         for name, change in (
             ("settle", lambda: aggregates.settle(self.engine, now_ns)),
-            ("inherit", lambda: lineage.late(self.engine, now_ns - LATELY_NS, now_ns + LATELY_NS)),
             ("reconcile", lambda: reconcile(self.engine, self.engine.lately())),
         ):
             with self._writing():
-                if name != "reconcile" or self.engine.shared:
+                if name == "settle" or self.engine.shared:
                     changed += self._write_when_agreed(_Change(f"{name}-{now_ns}", change))
-        return changed
+        return changed + self.inherit(now_ns - LATELY_NS, now_ns + LATELY_NS)
 
     def inherit(self, first_ns: int, last_ns: int) -> int:
         """What ancestors tell that ended in this time, however long ago; returns how many rows changed."""
         changed = 0
         for since in range(first_ns, last_ns + 1, HOUR_NS):
-            with self._writing():
-                look = partial(lineage.late, self.engine, since, since + HOUR_NS)
-                changed += self._write_when_agreed(_Change(f"inherit-{since}", look))
+            for number, traces in enumerate(lineage.candidates(self.engine, since, since + HOUR_NS)):
+                look = partial(lineage.late, self.engine, since, traces)
+                with self._writing():  # for each, so that commits have their turn
+                    changed += self._write_when_agreed(_Change(f"inherit-{since}-{number}", look))
         return changed
 
     def adopt(self, calls: Any) -> None:

@@ -103,3 +103,18 @@ def test_clients_never_tell_of_each_other(kept: store.Store) -> None:
     kept.commit([mapped(chat(), client="globex"), mapped(root(), agent(), client="acme")])
     kept.settle(AT + 60_000 * MS)
     assert [(row["client"], row["user"]) for row in calls()] == [("globex", None)]
+
+
+def test_traces_that_lack_nothing_in_the_end_keep_nobody_waiting(
+    kept: store.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span around a call, but not above it, makes its trace a candidate that never changes."""
+    monkeypatch.setattr(lineage, "TRACES", 1)
+    beside = [span(CHAT, number=trace, trace=trace, parent=9, lasts_ms=900) for trace in (11, 12)]
+    around = [span(AGENT, number=trace + 10, trace=trace, kind=1, lasts_ms=4000) for trace in (11, 12)]
+    kept.commit([mapped(*beside, *around, span(CHAT, number=3, trace=13, parent=2, lasts_ms=900))])
+    kept.commit([mapped(span(AGENT, number=2, trace=13, kind=1, lasts_ms=4000))])
+    assert len(lineage.candidates(kept.engine, AT - 10**9, AT + 10 * 10**9)) == 3
+    kept.settle(AT + 60_000 * MS)
+    found = store.current().query("select agent from calls order by trace_id")
+    assert [row["agent"] for row in found] == [None, None, "planner"]
