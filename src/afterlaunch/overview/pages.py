@@ -27,7 +27,6 @@ from afterlaunch.oncall.schedule import who_is_on_call
 from afterlaunch.overview.health import begins, healths, total
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.keeping import storage
-from afterlaunch.telemetry.keeping.disk import Forecast
 from afterlaunch.telemetry.views.asked import RANGES, chosen_range
 from afterlaunch.verdicts.models import Verdict
 
@@ -51,12 +50,12 @@ def _on_call(actor: Actor) -> list[tuple[Client, Any]]:
     return [(client, one) for client, one in found if one.person] or found[:1]
 
 
-def _short_of_room(actor: Actor) -> Forecast | None:
-    """What whoever runs the house must know before senders are turned away."""
+def _short_of_room(actor: Actor) -> dict[str, Any] | None:
+    """What whoever runs the house must know before senders are turned away, and when they are."""
     if actor.sees() is not None:
         return None
-    told = storage.seen()[1]
-    return told if told.state in ("warning", "breach") else None
+    room, told = storage.seen()
+    return {"reason": told.reason, "full": room.share >= 1} if told.state in ("warning", "breach") else None
 
 
 @require_safe
