@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "afterlaunch.telemetry.keeping",
     "afterlaunch.routes",
     "afterlaunch.verdicts",
+    "afterlaunch.calendars",
     "afterlaunch.notify",
     "afterlaunch.oncall",
     "afterlaunch.incidents",

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from afterlaunch.calendars.actions import calendar_of as business_hours
+from afterlaunch.calendars.business import Calendar
+from afterlaunch.calendars.documents import frozen, thawed
 from afterlaunch.estate.models import System
 from afterlaunch.ground.actors import Actor, automation
-from afterlaunch.incidents.calendar import WEEKDAYS_8_TO_18, Calendar, thawed
-from afterlaunch.incidents.models import Incident, ResponseClock, SupportCalendar
+from afterlaunch.incidents.models import Incident, ResponseClock
 from afterlaunch.incidents.rules import MATRIX, POLICY, due, judge_clock
 from afterlaunch.incidents.timeline import append
 
 
 def calendar_of(system: System) -> Calendar:
-    """The newest version of the client's calendar, or the default one."""
-    row = SupportCalendar.objects.filter(client_id=system.client_id).order_by("-version").first()
-    if row is None:
-        zone = system.time_zone if system.time_zone != "UTC" else system.client.time_zone
-        return Calendar(zone or "UTC", WEEKDAYS_8_TO_18)
-    return thawed(
-        {
-            "zone": row.zone,
-            "windows": row.windows,
-            "country": row.country,
-            "subdivision": row.subdivision,
-            "closures": row.closures,
-            "version": row.version,
-        }
-    )
+    """The newest version of the client's business hours, or the usual ones in the system's zone."""
+    return business_hours(system.client, zone=system.time_zone if system.time_zone != "UTC" else "")
 
 
 def start(incident: Incident, calendar: Calendar | None = None, tier: str | None = None) -> ResponseClock:
@@ -42,7 +31,7 @@ def start(incident: Incident, calendar: Calendar | None = None, tier: str | None
         severity=incident.severity,
         policy=POLICY,
         target=target.frozen(),
-        calendar=calendar.frozen(),
+        calendar=frozen(calendar),
         started_at=incident.detected_at,
         deadline=answer.at,
         candidates={name: at.isoformat() for name, at in answer.candidates.items()},

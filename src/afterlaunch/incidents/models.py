@@ -121,24 +121,3 @@ class ResponseClock(models.Model):
 
     def __str__(self) -> str:
         return f"first response by {self.deadline:%Y-%m-%d %H:%M}Z"
-
-
-class SupportCalendar(models.Model):
-    """A version of a client's business hours; the newest counts for new clocks. Without one: Monday to Friday,
-    08:00 to 18:00, in the system's zone."""
-
-    client = models.ForeignKey("accounts.Client", on_delete=models.CASCADE, related_name="support_calendars")
-    version = models.PositiveIntegerField()
-    zone = models.CharField(max_length=64)
-    windows = models.JSONField(default=list)
-    country = models.CharField(max_length=10, blank=True, default="")
-    subdivision = models.CharField(max_length=10, blank=True, default="")
-    closures = models.JSONField(default=list)
-    created_at = models.DateTimeField()
-    created_by = models.CharField(max_length=200)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["client", "version"], name="one_calendar_per_version")]
-
-    def __str__(self) -> str:
-        return f"calendar of {self.client}, version {self.version}"

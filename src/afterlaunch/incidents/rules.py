@@ -7,9 +7,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from afterlaunch.ground.wall import first_instant
-from afterlaunch.incidents.calendar import (
+from afterlaunch.calendars.business import (
     Calendar,
+    NeverOpen,
     add,
     business_date_after,
     end_of_business_date,
@@ -18,6 +18,7 @@ from afterlaunch.incidents.calendar import (
     local_date,
     next_open,
 )
+from afterlaunch.calendars.wall import first_instant
 
 POLICY = "shipped-1"
 STABILITY = timedelta(minutes=30)
@@ -61,10 +62,6 @@ class Deadline:
     candidates: dict[str, datetime] = field(default_factory=dict)
 
 
-class NeverOpen(ValueError):
-    """The calendar has no open second within 400 days."""
-
-
 def due(target: Target, calendar: Calendar, start: datetime) -> Deadline:
     """When a clock that started at `start` falls due. Raises NeverOpen."""
     if target.kind == "duration":
@@ -77,10 +74,7 @@ def due(target: Target, calendar: Calendar, start: datetime) -> Deadline:
 def _after(target: Target, calendar: Calendar, start: datetime, seconds: int) -> datetime:
     if target.counting == "elapsed":
         return start + timedelta(seconds=seconds)
-    found = add(calendar, start, seconds)
-    if found is None:
-        raise NeverOpen("the calendar never opens")
-    return found
+    return add(calendar, start, seconds)
 
 
 def _duration(target: Target, calendar: Calendar, start: datetime) -> Deadline:
@@ -102,8 +96,6 @@ def _duration(target: Target, calendar: Calendar, start: datetime) -> Deadline:
 
 def _business_days(target: Target, calendar: Calendar, start: datetime) -> Deadline:
     day = business_date_after(calendar, local_date(calendar, start), target.days)
-    if day is None:
-        raise NeverOpen("the calendar never opens")
     at = end_of_business_date(calendar, day)
     return Deadline(at, f"business_day_{target.days}", {"business_day_end": at})
 
@@ -116,8 +108,6 @@ def _batch(target: Target, calendar: Calendar, start: datetime) -> Deadline:
     day += timedelta(days=(weekday - day.isoweekday()) % 7)
     for _ in range(60):
         moved = day if is_business_date(calendar, day) else business_date_after(calendar, day, 1)
-        if moved is None:
-            raise NeverOpen("the calendar never opens")
         at = _slot_instant(moved, text, calendar.zone)
         if at > start:
             return Deadline(at, "batch_slot" if moved == day else "batch_slot_moved", {"batch_slot": at})

@@ -11,10 +11,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client, User
+from afterlaunch.calendars.wall import first_instant
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.ground.wall import first_instant
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import contacts_of
 from afterlaunch.oncall.actions import add_override, cancel_override, people_for, set_policy, set_rotation

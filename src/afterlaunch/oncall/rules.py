@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from afterlaunch.ground.wall import first_instant, local_of
+from afterlaunch.calendars.wall import first_instant, local_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from afterlaunch.calendars.wall import start_of_date
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.ground.wall import start_of_date
 
 MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 NAMES = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from afterlaunch.incidents.calendar import WEEKDAYS_8_TO_18, Calendar, Window, add, between, is_open
+from afterlaunch.calendars.business import WEEKDAYS_8_TO_18, Calendar
 from afterlaunch.incidents.rules import MATRIX, due, judge_clock
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -50,29 +50,10 @@ def test_next_business_day_is_the_end_of_it_and_skips_weekend_and_holidays() -> 
 def test_a_p3_waits_for_the_weekly_batch_which_moves_off_a_closed_date() -> None:
     assert due(MATRIX["standard", "P3"], OFFICE, at("2026-06-09T10:00")).at == at("2026-06-15T10:00")
     assert due(MATRIX["standard", "P3"], OFFICE, at("2026-06-15T10:00")).at == at("2026-06-22T10:00")
-    closed = Calendar("Europe/Berlin", WEEKDAYS_8_TO_18, closures=("2026-06-15",))
+    closed = Calendar("Europe/Berlin", WEEKDAYS_8_TO_18, closures=(date(2026, 6, 15),))
     answer = due(MATRIX["standard", "P3"], closed, at("2026-06-15T09:00"))
     assert (answer.at, answer.reason) == (at("2026-06-16T10:00"), "batch_slot_moved")
     assert due(MATRIX["standard", "P3"], OFFICE, at("2026-12-29T10:00")).at == at("2027-01-04T10:00")
-
-
-def test_a_holiday_cuts_a_night_window_at_midnight_of_the_calendars_zone() -> None:
-    nights = Calendar("Europe/Berlin", (Window((1, 2, 3, 4, 5), "22:00", "06:00"),), closures=("2026-06-10",))
-    assert is_open(nights, at("2026-06-09T23:59")) and not is_open(nights, at("2026-06-10T00:00"))
-
-
-def test_an_all_day_calendar_has_days_of_23_and_25_hours() -> None:
-    always = Calendar("Europe/Berlin", (Window((1, 2, 3, 4, 5, 6, 7), "00:00", "24:00"),))
-    assert between(always, at("2026-03-29T00:00"), at("2026-03-30T00:00")) == 23 * 3600
-    assert between(always, at("2026-10-25T00:00"), at("2026-10-26T00:00")) == 25 * 3600
-
-
-def test_counted_time_ends_with_its_window_and_between_is_its_inverse() -> None:
-    start = at("2026-06-12T16:00")
-    assert add(OFFICE, start, 2 * 3600) == at("2026-06-12T18:00")
-    for hours in (0.5, 2, 3, 25, 80):
-        end = add(OFFICE, start, hours * 3600)
-        assert end is not None and between(OFFICE, start, end) == hours * 3600
 
 
 def test_deadlines_never_run_backwards_and_never_pass_a_candidate() -> None:

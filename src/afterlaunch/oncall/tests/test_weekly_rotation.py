@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tests.real_input import real
 
-from afterlaunch.ground.wall import local_of
+from afterlaunch.calendars.wall import local_of
 from afterlaunch.oncall.rules import (
     DEFAULT_STEPS,
     Stand,
