@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from afterlaunch.ground.wall import first_instant, last_instant, local_of
+from afterlaunch.calendars.wall import first_instant, last_instant, local_of
 
 Interval = tuple[datetime, datetime]
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from math import gcd
 from zoneinfo import ZoneInfo
 
-from afterlaunch.ground.wall import first_instant, local_of
+from afterlaunch.calendars.wall import first_instant, local_of
 
 Person = int | str
 Group = tuple[Person, ...]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.real_input import real
 
-from afterlaunch.ground.wall import first_instant, local_of
+from afterlaunch.calendars.wall import first_instant, local_of
 from afterlaunch.oncall.rotations import HOURS, KINDS, Rotation, cycle, group_of, turn_at, turns
 
 ZONES = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("posix", "right")))
