@@ -16,6 +16,7 @@ from afterlaunch.cli import (
     rebuild,
     replay,
     report,
+    slo,
     telemetry_ddl,
     up,
     verify,
@@ -44,6 +45,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("erasures")(erasures.erasures)
 app.add_typer(report.report, name="report")
+app.add_typer(slo.slo, name="slo")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")
 

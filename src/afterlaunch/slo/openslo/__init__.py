@@ -1,0 +1,1 @@
+"""OpenSLO v1 files: read, checked as a whole, written again."""
