@@ -138,13 +138,15 @@ class World:
 
     def _incidents(self, system: System, things: dict[str, object]) -> None:
         said, now = word(system.client.slug), clock.now()
-        for thing in ("incident", "resolved"):
+        for thing in ("incident", "open", "quiet", "resolved"):
             made = open_incident(
-                ENGINE, system=system, environment="prod", title=f"{said} {thing}", severity="P2",
+                ENGINE, system=system, environment="prod", title=f"{said} {thing}",
+                severity="P3" if thing == "quiet" else "P2",
                 summary=f"{said} summary", fingerprint=f"{system.key} {thing}", detected_at=now, occurred_at=None,
             )  # fmt: skip
             things[thing] = made.pk
-        resolve(ENGINE, made, f"{said} text")
+            if thing in ("quiet", "resolved"):
+                resolve(ENGINE, made, f"{said} text")
         page = Page.objects.filter(topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)

@@ -17,6 +17,7 @@ from afterlaunch.ground.actors import Actor, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 from afterlaunch.ground.settings import settings
 from afterlaunch.incidents.actions import open_incident, page_once_more, recovered, relapsed, timeline
+from afterlaunch.incidents.judges import kind_of_judge
 from afterlaunch.incidents.models import Incident
 from afterlaunch.verdicts.models import Verdict
 
@@ -153,6 +154,7 @@ def _raise(system: System, environment: str, loud: list[Alert], now: datetime, t
         route=story.route,
         arm=story.arm,
         quietly=flapping,
+        kind=kind_of_judge(*(one.judge for one in sorted(told, key=lambda one: one.severity))),
     )
     if incident.recovered_at is not None:
         relapsed(JUDGES, incident, story.summary)
@@ -248,3 +250,8 @@ def end_alert(actor: Actor, row: Alert, reason: str) -> Alert:
         timeline(actor, incident, "alert.ended", text, {"alert": alert.pk})
         _settle(incident.system, incident.environment, now)
     return alert
+
+
+def move_alerts(twin: Incident, kept: Incident) -> int:
+    """In the transaction that calls `twin` a duplicate of `kept`."""
+    return Alert.objects.filter(incident=twin).update(incident=kept)

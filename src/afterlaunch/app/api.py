@@ -15,6 +15,7 @@ from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.incidents.api import router as incidents
+from afterlaunch.incidents.deeds_api import router as incident_deeds
 from afterlaunch.infrastructure.api import router as infrastructure
 from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
@@ -33,6 +34,7 @@ api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)
 api.add_router("", incidents)
+api.add_router("", incident_deeds)
 api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", signals)

@@ -181,6 +181,8 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 NOTIFICATION_KINDS = "afterlaunch.app.notification_kinds.KINDS"
 INCIDENT_PANELS = "afterlaunch.app.incident_panels.PANELS"
 JUDGE_TITLES = "afterlaunch.app.judges.TITLES"
+JUDGE_KINDS = "afterlaunch.app.judges.KINDS"
+INCIDENT_MERGES = "afterlaunch.app.incident_merges.MERGES"
 
 LOGGING = {
     "version": 1,

@@ -52,3 +52,22 @@ JUDGES: tuple[Judge, ...] = (
     Dependency(),
 )
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
+KINDS: dict[str, str] = {
+    # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`
+    "spend.unknown_cost": "data_pipeline",
+    "spend.unknown_model": "provider_change",
+    "quality.conventions": "data_pipeline",
+    "anomalies.volume": "other",
+    "slo": "quality_burn",
+    "quality": "quality_burn",
+    "spend": "cost_runaway",
+    "probes": "provider_change",
+    "heartbeats": "data_pipeline",
+    "infrastructure": "infrastructure",
+    "drift": "drift",
+    "grounding": "grounding",
+    "safety": "safety_bypass",
+    "agents": "agent_loop",
+    "retrieval": "retrieval_staleness",
+    "data": "data_pipeline",
+}

@@ -9,14 +9,17 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from afterlaunch.accounts.models import User
 from afterlaunch.estate.models import System
-from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
-from afterlaunch.incidents import clocks
+from afterlaunch.incidents import clocks, roles
+from afterlaunch.incidents.deeds import locked, require_open, tell
+from afterlaunch.incidents.kinds import BY_NAME, kind_named, severity_for
+from afterlaunch.incidents.lifecycle import EARLY, may_move, needs_review
 from afterlaunch.incidents.models import Incident, TimelineEntry
-from afterlaunch.incidents.rules import RANK, STABILITY, higher, needs_review
+from afterlaunch.incidents.rules import RANK, STABILITY, higher
 from afterlaunch.incidents.timeline import append
 from afterlaunch.oncall import escalation
 
@@ -24,7 +27,7 @@ from afterlaunch.oncall import escalation
 def incidents_seen_by(actor: Actor) -> QuerySet[Incident]:
     """Only those of clients that the actor may see."""
     seen = actor.sees()
-    rows = Incident.objects.select_related("system__client", "system__owner", "responder")
+    rows = Incident.objects.select_related("system__client", "system__owner", "responder", "survivor")
     return rows if seen is None else rows.filter(system__client__slug__in=seen)
 
 
@@ -70,13 +73,16 @@ def open_incident(
     route: str | None = None,
     arm: str | None = None,
     quietly: bool = False,
+    kind: str = "",
 ) -> Incident:
     """The open incident of this fingerprint: found, reopened inside the stability window, or made with its clock and
     its first pages. A graver severity raises the one that is open; a milder one leaves it. `quietly`: reopening one
-    that somebody had acknowledged pages nobody; whoever asks so pages once more when it stays. Raises Invalid."""
+    that somebody had acknowledged pages nobody; whoever asks so pages once more when it stays. An empty `severity` is
+    unknown: P2 or graver, and a person has to look. A `kind` nobody knows is `other`. Raises Invalid."""
     actor.require(Role.RESPONDER, system.client.slug)
-    if severity not in RANK:
+    if severity and severity not in RANK:
         raise Invalid(f"{severity!r} is no severity.", "Use P1, P2 or P3.")
+    severity, why = severity_for(kind_named(kind), severity)
     System.objects.select_for_update(of=("self",)).get(pk=system.pk)  # two openers of one fingerprint take turns
     known = Incident.objects.filter(fingerprint=fingerprint).order_by("-pk").first()
     if known is not None and known.status == "open":
@@ -95,6 +101,8 @@ def open_incident(
         summary=summary,
         severity=severity,
         peak_severity=severity,
+        severity_unsure=why == "unknown",
+        kind=kind_named(kind).name,
         phase="triage",
         fingerprint=fingerprint,
         recurrence_of=known,
@@ -116,32 +124,25 @@ def _announce(actor: Actor, incident: Incident) -> None:
     if incident.occurred_at:
         seen["occurred_at"] = incident.occurred_at.isoformat()
     append(actor, incident, "detection", incident.summary or incident.title, seen)
-    append(actor, incident, "triage", f"Severity {incident.severity}.", {"severity": incident.severity})
+    append(actor, incident, "triage", _triage_text(incident), {"severity": incident.severity, "kind": incident.kind})
     promise = clocks.start(incident)
-    _tell(
+    tell(
         actor,
         incident,
         "incident.opened",
-        {"severity": incident.severity, "fingerprint": incident.fingerprint, "deadline": promise.deadline.isoformat()},
+        {
+            "severity": incident.severity,
+            "kind": incident.kind,
+            "fingerprint": incident.fingerprint,
+            "deadline": promise.deadline.isoformat(),
+        },
     )
     escalation.start(incident.topic, incident.system, page_facts(incident), clock.now())
 
 
-def _tell(actor: Actor, incident: Incident, deed: str, details: Mapping[str, Any] | None = None) -> None:
-    record(actor, deed, incident.topic, incident.system.client.slug, details)
-
-
-def _locked(actor: Actor, incident: Incident) -> Incident:
-    """The incident's row, held until the deed is done; permission asked."""
-    rows = Incident.objects.select_for_update(of=("self",)).select_related("system__client", "system__owner")
-    fresh = rows.get(pk=incident.pk)
-    actor.require(Role.RESPONDER, fresh.system.client.slug)
-    return fresh
-
-
-def _require_open(incident: Incident) -> None:
-    if incident.status != "open":
-        raise Conflict(f"Incident {incident.pk} is resolved.", "Read it again.")
+def _triage_text(incident: Incident) -> str:
+    said = f"{kind_named(incident.kind).title}, severity {incident.severity}."
+    return said + (" Nobody has said how grave it is; a person has to." if incident.severity_unsure else "")
 
 
 @transaction.atomic
@@ -149,7 +150,7 @@ def timeline(
     actor: Actor, incident: Incident, kind: str, text: str, details: Mapping[str, Any] | None = None
 ) -> TimelineEntry:
     """Append an entry; for the rooms above that did something about it."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     return append(actor, fresh, kind, text, details)
 
 
@@ -158,9 +159,9 @@ def add_note(actor: Actor, incident: Incident, text: str) -> TimelineEntry:
     """A person's note."""
     if not text.strip():
         raise Invalid("A note needs words.")
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     entry = append(actor, fresh, "note", text.strip()[:5000])
-    _tell(actor, fresh, "incident.noted", {"entry": entry.sequence, "hash": entry.hash})
+    tell(actor, fresh, "incident.noted", {"entry": entry.sequence, "hash": entry.hash})
     return entry
 
 
@@ -168,22 +169,33 @@ def add_note(actor: Actor, incident: Incident, text: str) -> TimelineEntry:
 def acknowledge(actor: Actor, incident: Incident, how: str = "") -> Incident:
     """Somebody able to act has taken it: paging stops, the clock is met. An automation can't. A second time changes
     nothing."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if actor.kind == "automation":
         raise NotAllowed("An automation can't acknowledge an incident.", "A first response is a person's.")
     if fresh.acknowledged_at is not None:
         return fresh
-    _require_open(fresh)
+    require_open(fresh)
     now = clock.now()
     fresh.acknowledged_at, fresh.acknowledged_by, fresh.responder_id = now, actor.name, actor.user_id
-    if fresh.phase in ("detection", "triage"):
+    if fresh.phase in EARLY:
         fresh.phase = "diagnosis"
     fresh.save(update_fields=["acknowledged_at", "acknowledged_by", "responder", "phase"])
     clocks.meet(fresh, now)
     escalation.stop(fresh.topic, "acknowledged", "acknowledged", now)
     append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}.")
-    _tell(actor, fresh, "incident.acknowledged", {"how": how.strip() or "direct"})
+    _take(actor, fresh)
+    tell(actor, fresh, "incident.acknowledged", {"how": how.strip() or "direct"})
     return fresh
+
+
+def _take(actor: Actor, fresh: Incident) -> None:
+    """Whoever acknowledges responds, and commands until somebody else does. A token has no person to name."""
+    if actor.user_id is None:
+        return
+    person = User.objects.get(pk=actor.user_id)
+    if roles.who(fresh, "commander") is None:
+        roles.give(actor, fresh, "commander", person)
+    roles.give(actor, fresh, "responder", person)
 
 
 @transaction.atomic
@@ -191,54 +203,75 @@ def start_containment(
     actor: Actor, incident: Incident, action: str, details: Mapping[str, Any] | None = None
 ) -> Incident:
     """An action meant to stop harm begins. `action` says it in words; `details` hold approval, undo and reach."""
-    fresh = _locked(actor, incident)
-    _require_open(fresh)
-    skipped = fresh.phase in ("detection", "triage")
-    fresh.phase = "containment"
+    fresh = locked(actor, incident)
+    require_open(fresh)
+    skipped = _enter_containment(fresh, action)
     fresh.containment_started_at = fresh.containment_started_at or clock.now()
-    fresh.save(update_fields=["phase", "containment_started_at"])
+    fresh.save(update_fields=["phase", "skipped", "containment_started_at"])
     append(actor, fresh, "containment.started", action, {**(details or {}), "diagnosis_skipped": skipped})
-    _tell(actor, fresh, "incident.containment_started", {"action": action[:200]})
+    tell(actor, fresh, "incident.containment_started", {"action": action[:200]})
     return fresh
+
+
+def _enter_containment(fresh: Incident, action: str) -> bool:
+    """To the phase, forward only: another measure while the fix is under way does not take it back. Whether diagnosis
+    was passed over."""
+    if fresh.phase == "detection":
+        fresh.phase = "triage"
+    going = may_move(fresh.phase, "containment", action or "service first")
+    if not going.yes or going.back:
+        return False
+    skip(fresh, going.skipped, action)
+    fresh.phase = "containment"
+    return "diagnosis" in going.skipped
+
+
+def skip(fresh: Incident, phases: tuple[str, ...], why: str) -> None:
+    """Keep that phases were passed over; the caller saves."""
+    at = clock.now().isoformat()
+    fresh.skipped = [*fresh.skipped, *({"phase": one, "reason": why[:300], "at": at} for one in phases)]
 
 
 @transaction.atomic
 def contained(actor: Actor, incident: Incident, text: str, details: Mapping[str, Any] | None = None) -> Incident:
-    """Harm has stopped and the measurements confirm it. A second time changes nothing."""
-    fresh = _locked(actor, incident)
+    """Harm has stopped and the measurements confirm it. A person's word begins the resolution; a machine only tells
+    what it measured. A second time changes nothing."""
+    fresh = locked(actor, incident)
     if fresh.contained_at is not None:
         return fresh
-    _require_open(fresh)
-    fresh.contained_at, fresh.phase = clock.now(), "resolution"
+    require_open(fresh)
+    fresh.contained_at = clock.now()
+    if actor.kind != "automation" and may_move(fresh.phase, "resolution", text).yes:
+        fresh.phase = "resolution"
     fresh.save(update_fields=["contained_at", "phase"])
     append(actor, fresh, "contained", text, details)
-    _tell(actor, fresh, "incident.contained", {"text": text[:200]})
+    tell(actor, fresh, "incident.contained", {"text": text[:200]})
     return fresh
 
 
 @transaction.atomic
 def recovered(actor: Actor, incident: Incident, at: datetime) -> Incident:
     """The measurements are healthy since `at`. The incident stays open until it is resolved."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if fresh.status != "open" or fresh.recovered_at is not None:
         return fresh
     fresh.recovered_at = at
     fresh.save(update_fields=["recovered_at"])
     append(actor, fresh, "recovered", f"Healthy since {at:%Y-%m-%d %H:%M} UTC.", {"at": at.isoformat()})
-    _tell(actor, fresh, "incident.recovered", {"at": at.isoformat()})
+    tell(actor, fresh, "incident.recovered", {"at": at.isoformat()})
     return fresh
 
 
 @transaction.atomic
 def relapsed(actor: Actor, incident: Incident, text: str) -> Incident:
     """What had recovered is broken again, while the incident is still open."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if fresh.status != "open" or fresh.recovered_at is None:
         return fresh
     fresh.recovered_at = None
     fresh.save(update_fields=["recovered_at"])
     append(actor, fresh, "relapsed", text)
-    _tell(actor, fresh, "incident.relapsed")
+    tell(actor, fresh, "incident.relapsed")
     return fresh
 
 
@@ -246,23 +279,33 @@ def relapsed(actor: Actor, incident: Incident, text: str) -> Incident:
 def resolve(actor: Actor, incident: Incident, text: str = "") -> Incident:
     """The end of the harm is accepted. A P1 is resolved by a person only. P1 and P2 then owe a review. A second time
     changes nothing."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if fresh.status == "resolved":
         return fresh
     if actor.kind == "automation" and fresh.severity == "P1":
         raise NotAllowed("Only a person may resolve a P1.", "Resolve it on its page.")
-    return _end(
-        actor, fresh, "resolved", text or "Resolved.", "review" if needs_review(fresh.peak_severity) else "closed"
+    if text.strip() and not fresh.fix:
+        fresh.fix = text.strip()[:5000]
+    return _end(actor, fresh, "resolved", text or "Resolved.", _after_the_end(fresh))
+
+
+def _after_the_end(fresh: Incident) -> str:
+    """Where it goes when it is resolved: to its review, to its open tasks, or to rest."""
+    if needs_review(fresh.peak_severity):
+        return "review"
+    open_tasks = fresh.severity_unsure or (
+        not fresh.cause and any(one["phase"] == "diagnosis" for one in fresh.skipped)
     )
+    return "resolution" if open_tasks else "closed"
 
 
 @transaction.atomic
 def false_alarm(actor: Actor, incident: Incident, reason: str) -> Incident:
     """Nothing was wrong. Legal only in detection and triage."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if not reason.strip():
         raise Invalid("A false alarm needs a reason.")
-    if fresh.status != "open" or fresh.phase not in ("detection", "triage"):
+    if fresh.status != "open" or fresh.phase not in EARLY:
         raise Conflict("Only an incident in detection or triage can be a false alarm.", "Resolve it instead.")
     fresh.outcome = "false_alarm"
     return _end(actor, fresh, "false_alarm", reason.strip(), "closed")
@@ -272,12 +315,13 @@ def _end(actor: Actor, incident: Incident, kind: str, text: str, phase: str) -> 
     """Paging stops. Ending it is a response too, when somebody able to act did it."""
     now = clock.now()
     incident.status, incident.resolved_at, incident.phase = "resolved", now, phase
-    incident.save(update_fields=["status", "resolved_at", "phase", "outcome"])
+    incident.closed_at = now if phase == "closed" else None
+    incident.save(update_fields=["status", "resolved_at", "closed_at", "phase", "outcome", "fix"])
     if actor.kind != "automation":
         clocks.meet(incident, incident.acknowledged_at or now)
     escalation.stop(incident.topic, "stopped", kind, now)
     append(actor, incident, kind, text)
-    _tell(actor, incident, f"incident.{kind}", {"peak_severity": incident.peak_severity})
+    tell(actor, incident, f"incident.{kind}", {"peak_severity": incident.peak_severity})
     return incident
 
 
@@ -285,20 +329,22 @@ def _end(actor: Actor, incident: Incident, kind: str, text: str, phase: str) -> 
 def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False) -> Incident:
     """Back to work with a reason; whoever is on call is paged again, unless `quietly` and somebody had it already.
     The first clock and its result stay."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if fresh.status == "open":
         return fresh
     if not reason.strip():
         raise Invalid("Reopening needs a reason.")
+    if fresh.survivor_id is not None:
+        raise Conflict(f"It is a duplicate of incident {fresh.survivor_id}.", "Work on that one.")
     fresh.status, fresh.phase, fresh.outcome = "open", "triage", ""
-    fresh.resolved_at = fresh.recovered_at = fresh.contained_at = None
+    fresh.resolved_at = fresh.recovered_at = fresh.contained_at = fresh.closed_at = None
     quiet = quietly and fresh.acknowledged_at is not None
     if not quiet:
         fresh.acknowledged_at, fresh.acknowledged_by = None, ""
     fresh.save()
     said = f"{reason.strip()} Nobody is paged again yet." if quiet else reason.strip()
     append(actor, fresh, "reopened", said)
-    _tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
+    tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
     if quiet:
         return fresh
     escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
@@ -308,13 +354,13 @@ def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False)
 @transaction.atomic
 def page_once_more(actor: Actor, incident: Incident, reason: str) -> Incident:
     """What was reopened quietly did not go away: whoever is on call is paged, and it wants a response again."""
-    fresh = _locked(actor, incident)
+    fresh = locked(actor, incident)
     if fresh.status != "open" or fresh.acknowledged_at is None:
         return fresh
     fresh.acknowledged_at, fresh.acknowledged_by = None, ""
     fresh.save(update_fields=["acknowledged_at", "acknowledged_by"])
     append(actor, fresh, "paged again", reason)
-    _tell(actor, fresh, "incident.paged_again", {"reason": reason[:200]})
+    tell(actor, fresh, "incident.paged_again", {"reason": reason[:200]})
     escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
     return fresh
 
@@ -322,13 +368,20 @@ def page_once_more(actor: Actor, incident: Incident, reason: str) -> Incident:
 @transaction.atomic
 def change_severity(actor: Actor, incident: Incident, severity: str, reason: str) -> Incident:
     """The target is computed anew from the original start; raising an unacknowledged incident pages at once."""
-    fresh = _locked(actor, incident)
-    _require_open(fresh)
+    fresh = locked(actor, incident)
+    require_open(fresh)
     if severity not in RANK:
         raise Invalid(f"{severity!r} is no severity.", "Use P1, P2 or P3.")
     if not reason.strip():
         raise Invalid("A change of severity needs a reason.")
+    _may_lower(actor, fresh, severity)
+    unsure = fresh.severity_unsure and actor.kind != "automation"
+    if unsure:
+        fresh.severity_unsure = False
+        fresh.save(update_fields=["severity_unsure"])
     if severity == fresh.severity:
+        if unsure:
+            append(actor, fresh, "severity", f"{severity} it is: {reason.strip()}", {"after": severity})
         return fresh
     before, fresh.severity = fresh.severity, severity
     fresh.peak_severity = higher(fresh.peak_severity, severity)
@@ -336,8 +389,42 @@ def change_severity(actor: Actor, incident: Incident, severity: str, reason: str
     append(actor, fresh, "severity", f"{before} → {severity}: {reason.strip()}", {"before": before, "after": severity})
     promise = clocks.replace(actor, fresh, clock.now())
     details = {"before": before, "after": severity, "deadline": promise.deadline.isoformat(), "reason": reason[:200]}
-    _tell(actor, fresh, "incident.severity_changed", details)
+    tell(actor, fresh, "incident.severity_changed", details)
     escalation.update_facts(fresh.topic, page_facts(fresh))
     if RANK[severity] > RANK[before] and fresh.acknowledged_at is None:
         escalation.page_now(fresh.topic, clock.now())
     return fresh
+
+
+def _may_lower(actor: Actor, fresh: Incident, severity: str) -> None:
+    """An incident of security is P1 until an administrator says otherwise."""
+    if not BY_NAME[fresh.kind].severity.security or severity == "P1":
+        return
+    if actor.kind == "automation" or not actor.may(Role.ADMIN, fresh.system.client.slug):
+        raise NotAllowed("An incident of security stays P1 until an administrator lowers it.", "Ask an administrator.")
+
+
+@transaction.atomic
+def change_kind(actor: Actor, incident: Incident, kind: str, reason: str = "") -> Incident:
+    """Another kind: its checklist and runbook come with it, and its mildest severity. Raises Invalid."""
+    fresh = locked(actor, incident)
+    require_open(fresh)
+    if kind not in BY_NAME:
+        raise Invalid(f"There is no kind {kind!r}.", "Kinds: " + ", ".join(BY_NAME))
+    if kind == fresh.kind:
+        return fresh
+    before, fresh.kind = fresh.kind, kind
+    _may_leave(actor, fresh, before)
+    fresh.save(update_fields=["kind"])
+    said = f"{BY_NAME[before].title} → {BY_NAME[kind].title}" + (f": {reason.strip()}" if reason.strip() else ".")
+    append(actor, fresh, "kind", said, {"before": before, "after": kind})
+    tell(actor, fresh, "incident.kind_changed", {"before": before, "after": kind})
+    least, why = severity_for(BY_NAME[kind], fresh.severity)
+    if why == "raised_by_kind":
+        return change_severity(actor, fresh, least, f"{BY_NAME[kind].title} is at least {least}.")
+    return fresh
+
+
+def _may_leave(actor: Actor, fresh: Incident, before: str) -> None:
+    if BY_NAME[before].severity.security and not actor.may(Role.ADMIN, fresh.system.client.slug):
+        raise NotAllowed("Only an administrator says that it is not about security.", "Ask an administrator.")

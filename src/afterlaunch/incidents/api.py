@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from ninja import Router, Schema
 
 from afterlaunch.incidents.actions import acknowledge, incident_by_id, incidents_seen_by, resolve
+from afterlaunch.incidents.checklist import HELD, facts_of, took_of
 from afterlaunch.incidents.clocks import running
-from afterlaunch.incidents.models import Incident, ResponseClock
+from afterlaunch.incidents.lifecycle import needs
+from afterlaunch.incidents.models import Assignment, Incident, ResponseClock
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import pages_about
 
@@ -35,13 +36,13 @@ def _clock(row: ResponseClock | None) -> dict[str, Any] | None:
     }
 
 
-def _seconds(since: datetime | None, until: datetime | None) -> float | None:
-    """None is unknown; it is never zero."""
-    return (until - since).total_seconds() if since and until else None
+def _role(row: Assignment) -> dict[str, Any]:
+    return {"role": row.role, "person": row.person_id, "name": str(row.person), "since": row.since}
 
 
 def out(incident: Incident) -> dict[str, Any]:
     """An incident as the API shows it in lists."""
+    times = took_of(incident)
     return {
         "id": incident.pk,
         "client": incident.system.client.slug,
@@ -51,7 +52,9 @@ def out(incident: Incident) -> dict[str, Any]:
         "arm": incident.arm or None,
         "title": incident.title,
         "summary": incident.summary,
+        "kind": incident.kind,
         "severity": incident.severity,
+        "severity_unsure": incident.severity_unsure,
         "peak_severity": incident.peak_severity,
         "phase": incident.phase,
         "status": incident.status,
@@ -64,15 +67,24 @@ def out(incident: Incident) -> dict[str, Any]:
         "contained_at": incident.contained_at,
         "recovered_at": incident.recovered_at,
         "resolved_at": incident.resolved_at,
-        "detect_seconds": _seconds(incident.occurred_at, incident.detected_at),
-        "acknowledge_seconds": _seconds(incident.detected_at, incident.acknowledged_at),
-        "contain_seconds": _seconds(incident.detected_at, incident.contained_at),
-        "resolve_seconds": _seconds(incident.detected_at, incident.resolved_at),
+        "closed_at": incident.closed_at,
+        "detect_seconds": times.detect,
+        "acknowledge_seconds": times.acknowledge,
+        "contain_seconds": times.contain,
+        "recover_seconds": times.recover,
+        "resolve_seconds": times.resolve,
+        "skipped": incident.skipped,
+        "duplicate_of": incident.survivor_id,
+        "impact": incident.impact,
+        "cause": incident.cause,
+        "cause_key": incident.cause_key or None,
+        "fix": incident.fix,
+        "roles": [_role(row) for row in incident.assignments.all() if row.until is None],
         "clock": _clock(next((row for row in incident.clocks.all() if row.superseded_at is None), None)),
     }
 
 
-def _whole(incident: Incident) -> dict[str, Any]:
+def whole(incident: Incident) -> dict[str, Any]:
     pages = [
         {
             "key": page.key,
@@ -99,7 +111,13 @@ def _whole(incident: Incident) -> dict[str, Any]:
         }
         for entry in incident.timeline.all()
     ]
-    return {**out(incident), "clock": _clock(running(incident)), "timeline": timeline, "pages": pages}
+    return {
+        **out(incident),
+        "clock": _clock(running(incident)),
+        "needs": [vars(need) for need in needs(facts_of(incident))],
+        "timeline": timeline,
+        "pages": pages,
+    }
 
 
 @router.get("/incidents")
@@ -108,13 +126,15 @@ def list_incidents(
     status: str = "",
     severity: str = "",
     system: int | None = None,
+    kind: str = "",
+    phase: str = "",
     limit: int = 100,
     cursor: int | None = None,
 ) -> dict[str, Any]:
     """Incidents that the actor may see, the newest first; `cursor` is the id of the last one of the page before."""
     limit = max(1, min(limit, 500))
-    rows = incidents_seen_by(request.actor).prefetch_related("clocks").order_by("-pk")
-    equals = {"status": status, "severity": severity, "system_id": system}
+    rows = incidents_seen_by(request.actor).prefetch_related("clocks", HELD).order_by("-pk")
+    equals = {"status": status, "severity": severity, "system_id": system, "kind": kind, "phase": phase}
     rows = rows.filter(**{name: value for name, value in equals.items() if value})
     found = list((rows.filter(pk__lt=cursor) if cursor is not None else rows)[: limit + 1])
     return {
@@ -126,18 +146,18 @@ def list_incidents(
 @router.get("/incidents/{incident_id}")
 def one_incident(request: Request, incident_id: int) -> dict[str, Any]:
     """The incident with its clock, timeline and pages."""
-    return _whole(incident_by_id(request.actor, incident_id))
+    return whole(incident_by_id(request.actor, incident_id))
 
 
 @router.post("/incidents/{incident_id}/acknowledge")
 def acknowledge_incident(request: Request, incident_id: int) -> dict[str, Any]:
     """Take it: stops the paging and meets the clock. Repeating it changes nothing."""
     acknowledge(request.actor, incident_by_id(request.actor, incident_id), " over the API")
-    return _whole(incident_by_id(request.actor, incident_id))
+    return whole(incident_by_id(request.actor, incident_id))
 
 
 @router.post("/incidents/{incident_id}/resolve")
 def resolve_incident(request: Request, incident_id: int, body: ResolveIn | None = None) -> dict[str, Any]:
     """End it. Repeating it changes nothing."""
     resolve(request.actor, incident_by_id(request.actor, incident_id), body.text if body else "")
-    return _whole(incident_by_id(request.actor, incident_id))
+    return whole(incident_by_id(request.actor, incident_id))

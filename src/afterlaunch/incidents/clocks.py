@@ -84,3 +84,22 @@ def replace(actor: Actor, incident: Incident, now: datetime) -> ResponseClock:
     details = {"old_deadline": old.deadline.isoformat(), "new_deadline": fresh.deadline.isoformat()}
     append(actor, incident, "clock.replaced", f"First response now due {fresh.deadline:%Y-%m-%d %H:%M} UTC.", details)
     return fresh
+
+
+def merge(actor: Actor, twin: Incident, kept: Incident, now: datetime) -> None:
+    """The duplicate's clocks move to the survivor, where they stand beside its own. The earlier start wins: when the
+    survivor's start moved back, its clock is computed anew from there."""
+    ResponseClock.objects.filter(incident=twin, superseded_at=None).update(superseded_at=now)
+    ResponseClock.objects.filter(incident=twin).update(incident=kept)
+    old = running(kept)
+    if old is None or old.started_at <= kept.detected_at:
+        return
+    ResponseClock.objects.filter(pk=old.pk).update(superseded_at=now)
+    fresh = start(kept, thawed(old.calendar), old.tier)
+    fresh.met_at = old.met_at
+    state = judge_clock(fresh.deadline, old.met_at, now)
+    if state.verdict == "breached":
+        fresh.breached_at, fresh.noticed_at, fresh.cause = fresh.deadline, now, "merged"
+    fresh.save(update_fields=["met_at", "breached_at", "noticed_at", "cause"])
+    details = {"old_deadline": old.deadline.isoformat(), "new_deadline": fresh.deadline.isoformat()}
+    append(actor, kept, "clock.replaced", f"First response now due {fresh.deadline:%Y-%m-%d %H:%M} UTC.", details)

@@ -23,7 +23,6 @@ from afterlaunch.calendars.wall import first_instant
 POLICY = "shipped-1"
 STABILITY = timedelta(minutes=30)
 RANK = {"P1": 3, "P2": 2, "P3": 1}
-WORKING_PHASES = ("detection", "triage", "diagnosis", "containment", "resolution")
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,3 @@ def judge_clock(deadline: datetime, acknowledged_at: datetime | None, now: datet
 def higher(a: str, b: str) -> str:
     """The graver of two severities."""
     return a if RANK[a] >= RANK[b] else b
-
-
-def needs_review(peak_severity: str) -> bool:
-    """The gravest severity ever held decides; a later downgrade does not lift the duty."""
-    return peak_severity in ("P1", "P2")

@@ -35,7 +35,10 @@ def open_link(token: str) -> Opened:
     right = page is not None and link is not None and page.nonce == link.nonce and page.person_id == link.person
     if not right or page is None or link is None or link.action != "acknowledge" or kind != "incident":
         raise NotFound("This link is not valid.", "Open the incident's page instead.")
-    incident = Incident.objects.select_related("system__client").filter(pk=int(number)).first()
+    rows = Incident.objects.select_related("system__client", "survivor__system__client")
+    incident = rows.filter(pk=int(number)).first()
+    if incident is not None and incident.survivor is not None:
+        incident = incident.survivor  # its pages moved there
     if incident is None:
         raise NotFound("This link is not valid.", "Open the incident's page instead.")
     return Opened(page, incident, _usable(page, incident))
