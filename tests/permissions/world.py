@@ -131,7 +131,10 @@ class World:
         )  # fmt: skip
         declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
         things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
-        alert = Alert.objects.create(verdict=ended, explanation=f"{said} alert", severity="P2", fired_at=now)
+        alert = Alert.objects.create(
+            system=system, environment="quiet", verdict=ended, source="judges", fingerprint=slug, name="errors.rate",
+            explanation=f"{said} alert", severity="P2", started_at=now, fired_at=now, told_at=now,
+        )  # fmt: skip
         things["alert"] = alert.pk
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things

@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from afterlaunch.alerts.models import Alert, Silence, Withdrawal
-from afterlaunch.alerts.rules import Firing, ends, fires, page_again, silenced, tell
+from afterlaunch.alerts.fingerprints import cleaned, fingerprint
+from afterlaunch.alerts.models import Alert, Occurrence, Withdrawal
+from afterlaunch.alerts.raising import due
+from afterlaunch.alerts.rules import Firing, ends, fires, page_again, tell
+from afterlaunch.alerts.suppression import Rules, mark
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
@@ -50,7 +53,8 @@ def _work_place(place: tuple[str, str, str], verdicts: list[Verdict], now: datet
     rows = Alert.objects.select_for_update(of=("self",)).select_related("incident")
     known = {alert.verdict_id: alert for alert in rows.filter(resolved_at=None, verdict__in=verdicts)}
     withdrawn = _withdrawals(place)
-    loud = [_new(verdict, now) for verdict in verdicts if verdict.pk not in known and _fires(verdict, now, withdrawn)]
+    fresh = [one for one in verdicts if one.pk not in known and _fires(one, now, withdrawn)]
+    loud = [_new(system, verdict, now) for verdict in fresh]
     loud += _follow([(alert, verdict) for verdict in verdicts if (alert := known.get(verdict.pk))], now, titles)
     loud = _without_silenced(system, loud, now)
     if loud:
@@ -70,8 +74,37 @@ def _fires(verdict: Verdict, now: datetime, withdrawn: Mapping[tuple[str, str], 
     return fires(verdict.status, verdict.since, now, at) == "breach_holds"
 
 
-def _new(verdict: Verdict, now: datetime) -> Alert:
-    return Alert(verdict=verdict, explanation=verdict.explanation, severity=verdict.severity, fired_at=now)
+def _new(system: System, verdict: Verdict, now: datetime) -> Alert:
+    labels = labels_of_verdict(verdict)
+    alert = Alert.objects.create(
+        system=system,
+        environment=verdict.environment,
+        verdict=verdict,
+        source="judges",
+        fingerprint=fingerprint(f"judges/{verdict.client}", labels),
+        name=verdict.judge,
+        labels=labels,
+        explanation=verdict.explanation,
+        severity=verdict.severity,
+        started_at=verdict.since,
+        fired_at=now,
+        told_at=now,
+    )
+    _happens(alert, "firing", verdict.explanation, now)
+    return alert
+
+
+def labels_of_verdict(verdict: Verdict) -> dict[str, str]:
+    """A judge's finding under the names that matchers know."""
+    scope = {name: str(getattr(verdict, name)) for name in ("client", "system", "environment", *SCOPE)}
+    return cleaned({"alertname": verdict.judge, **scope})
+
+
+SCOPE = ("route", "arm", "provider", "host")
+
+
+def _happens(alert: Alert, kind: str, text: str, now: datetime) -> None:
+    Occurrence.objects.create(alert=alert, fingerprint=alert.fingerprint, at=now, kind=kind, text=text[:500])
 
 
 def _follow(pairs: list[tuple[Alert, Verdict]], now: datetime, titles: Titles) -> list[Alert]:
@@ -113,6 +146,14 @@ def _page_if_it_stays(alert: Alert, now: datetime) -> None:
 def _end(alert: Alert, reason: str, now: datetime) -> None:
     alert.resolved_at, alert.ended_because = now, reason
     alert.save(update_fields=["resolved_at", "ended_because"])
+    _happens(alert, "resolved", ENDED.get(reason, reason), now)
+
+
+ENDED = {
+    "ok_long_enough": "Its judge found ok for ten minutes.",
+    "scope_withdrawn": "The arm serves nobody any more.",
+    "by_person": "A person ended it.",
+}
 
 
 def said_of(verdict: Verdict, titles: Titles) -> str:
@@ -121,14 +162,13 @@ def said_of(verdict: Verdict, titles: Titles) -> str:
 
 
 def _without_silenced(system: System, alerts: list[Alert], now: datetime) -> list[Alert]:
-    """Every alert is kept; those that a silence covers now raise nothing until it ends."""
-    here = Silence.objects.filter(client=system.client.slug, system=system.key, starts_at__lte=now, ends_at__gt=now)
-    silences = list(here)
-    loud = []
+    """Every alert is kept; those that a rule suppresses now raise nothing until it ends."""
+    rules, loud = Rules(system.client.slug, now), []
     for alert in alerts:
-        by = next((row for row in silences if silenced(row, alert.verdict)), None)
-        alert.suppressed_by = f"silence {by.pk} of {by.author}" if by else ""
-        alert.save()
+        by = rules.of(alert)
+        if mark(alert, by, now):
+            alert.save(update_fields=["suppressed_as", "suppressed_by", "loud_at"])
+            _happens(alert, "suppressed" if by else "loud", f"By {by.by}." if by else "", now)
         if by is None:
             loud.append(alert)
     return loud
@@ -138,9 +178,10 @@ def _raise(system: System, environment: str, loud: list[Alert], now: datetime, t
     told = [
         Firing(v.judge, titles.get(v.judge, v.judge), v.severity, v.explanation, v.route, v.arm, v.since)
         for v in (alert.verdict for alert in loud)
+        if v is not None
     ]
     story = tell(system.name, environment, told)
-    flapping = all(_ended_lately(alert.verdict, now) for alert in loud)
+    flapping = all(alert.verdict is not None and _ended_lately(alert.verdict, now) for alert in loud)
     incident = open_incident(
         JUDGES,
         system=system,
@@ -163,8 +204,9 @@ def _raise(system: System, environment: str, loud: list[Alert], now: datetime, t
         alert.rejoined_at = now if flapping else None
         alert.save(update_fields=["incident", "rejoined_at"])
         verdict = alert.verdict
-        text = f"{said_of(verdict, titles)}: {alert.explanation}"
-        timeline(JUDGES, incident, "alert", text, {"verdict": verdict.pk, "judge": verdict.judge})
+        if verdict is not None:
+            text = f"{said_of(verdict, titles)}: {alert.explanation}"
+            timeline(JUDGES, incident, "alert", text, {"verdict": verdict.pk, "judge": verdict.judge})
 
 
 def _ended_lately(verdict: Verdict, now: datetime) -> bool:
@@ -202,7 +244,7 @@ def scope_withdrawn(
         _end(alert, "scope_withdrawn", now)
         ended += 1
         if alert.incident is not None and alert.incident.status == "open":
-            text = f"{alert.verdict.judge}: the alert ended because the {arm} arm of {route} serves nobody. {why}"
+            text = f"{alert.name}: the alert ended because the {arm} arm of {route} serves nobody. {why}"
             timeline(actor, alert.incident, "alert.withdrawn", text, {"verdict": alert.verdict_id})
     if ended:
         _settle(system, environment, now)
@@ -218,8 +260,8 @@ def scope_returned(system: System, environment: str, route: str, arm: str) -> No
 def alerts_seen_by(actor: Actor) -> QuerySet[Alert]:
     """Only those of clients that the actor may see."""
     seen = actor.sees()
-    rows = Alert.objects.select_related("verdict", "incident")
-    return rows if seen is None else rows.filter(verdict__client__in=seen)
+    rows = Alert.objects.select_related("system__client", "verdict", "incident", "integration")
+    return rows if seen is None else rows.filter(system__client__slug__in=seen)
 
 
 def alert_by_id(actor: Actor, pk: int) -> Alert:
@@ -231,24 +273,28 @@ def alert_by_id(actor: Actor, pk: int) -> Alert:
 
 @transaction.atomic
 def end_alert(actor: Actor, row: Alert, reason: str) -> Alert:
-    """A person ends what tells nothing any more. What is still in breach can't be ended, only silenced."""
-    alert = Alert.objects.select_for_update(of=("self",)).select_related("verdict", "incident").get(pk=row.pk)
-    verdict = alert.verdict
-    actor.require(Role.RESPONDER, verdict.client)
+    """A person ends what tells nothing any more, or what another tool forgot to end. What is in breach still can't be
+    ended, only silenced."""
+    rows = Alert.objects.select_for_update(of=("self",)).select_related("system__client", "verdict", "incident")
+    alert = rows.get(pk=row.pk)
+    client = alert.system.client.slug
+    actor.require(Role.RESPONDER, client)
     if alert.resolved_at is not None:
         return alert
     if not reason.strip():
         raise Invalid("Ending an alert needs a reason.")
-    if verdict.status == "breach":
+    if alert.verdict is not None and alert.verdict.status == "breach":
         raise Conflict("It is in breach.", "Silence it, or mend what is wrong.")
     now = clock.now()
     _end(alert, "by_person", now)
-    record(actor, "alert.ended", f"alert/{alert.pk}", verdict.client, {"judge": verdict.judge, "reason": reason[:300]})
+    record(actor, "alert.ended", f"alert/{alert.pk}", client, {"alert": alert.name, "reason": reason[:300]})
+    due(alert.group_id, now)
     incident = alert.incident
     if incident is not None and incident.status == "open":
-        text = f"{actor.name} ended the alert of {verdict.judge}: {reason.strip()[:300]}"
+        text = f"{actor.name} ended the alert of {alert.name}: {reason.strip()[:300]}"
         timeline(actor, incident, "alert.ended", text, {"alert": alert.pk})
-        _settle(incident.system, incident.environment, now)
+        if alert.verdict is not None:
+            _settle(incident.system, incident.environment, now)
     return alert
 
 

@@ -1,26 +1,149 @@
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 
+from afterlaunch.accounts.models import Client
+from afterlaunch.estate.models import System
 from afterlaunch.incidents.models import Incident
 from afterlaunch.verdicts.models import Verdict
 
 
-class Alert(models.Model):
-    """A breach that holds. While it fires no second one of the same verdict exists; it belongs to one incident.
+def by_alertname() -> list[str]:
+    return ["alertname"]
 
+
+class Integration(models.Model):
+    """Where alerts of another tool come in: bound to a client, and to the system and environment that its alerts are
+    about unless a label names others. `severities` maps the tool's words to P1, P2, P3 or "" (stored, no incident).
+    Waits are in seconds; `expires_after`: a firing alert that is not told again for so long ends, 0 never."""
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="integrations")
+    name = models.CharField(max_length=60)
+    kind = models.CharField(max_length=20)
+    public_id = models.CharField(max_length=32, unique=True)  # names it in addresses; opens nothing by itself
+    system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="integrations")
+    environment = models.CharField(max_length=60, default="prod")
+    system_label = models.CharField(max_length=200, blank=True, default="")
+    environment_label = models.CharField(max_length=200, blank=True, default="")
+    severity_label = models.CharField(max_length=200, blank=True, default="severity")
+    severities = models.JSONField(default=dict, blank=True)
+    group_by = models.JSONField(default=by_alertname, blank=True)
+    group_wait = models.PositiveIntegerField(default=30)
+    group_interval = models.PositiveIntegerField(default=300)
+    repeat_interval = models.PositiveIntegerField(default=14_400)
+    storm_limit = models.PositiveIntegerField(default=100)  # new groups within a minute
+    expires_after = models.PositiveIntegerField(default=0)
+    may_silence = models.BooleanField(default=False)  # its key may also read alerts and silence them, as amtool does
+    options = models.JSONField(default=dict, blank=True)  # of the kind alone
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("client__slug", "name")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "name"], condition=Q(removed_at=None), name="one_integration_per_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"/alerts/integrations/{self.pk}"
+
+
+class RawEvent(models.Model):
+    """A body as it came, compressed with zlib, and the headers that tell of its sender, secrets cut out.
+
+    `state`: taken, or unparsed: it was authentic and could not be read, wholly or in part; `error` says why."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="events")
+    received_at = models.DateTimeField(db_index=True)
+    path = models.CharField(max_length=100)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    size = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, default="taken")
+    error = models.TextField(blank=True, default="")
+    alerts = models.PositiveIntegerField(default=0)
+    duplicate_key = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ("-pk",)
+        indexes = [models.Index(fields=["integration", "state", "-received_at"], name="raw_events_of")]
+
+    def __str__(self) -> str:
+        return f"{self.integration} at {self.received_at}"
+
+
+class Group(models.Model):
+    """Alerts that are told together. `next_at`: when it is looked at again, null while nothing is due. `sent_firing`
+    and `sent_resolved` are the ids of the alerts that the last telling named; `suppressed` counts those that fire and
+    page nobody now."""
+
+    integration = models.ForeignKey(Integration, null=True, on_delete=models.CASCADE, related_name="groups")
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="alert_groups")
+    environment = models.CharField(max_length=60)
+    source = models.CharField(max_length=60)
+    key = models.CharField(max_length=64, unique=True)
+    labels = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_index=True)
+    next_at = models.DateTimeField(null=True, db_index=True)
+    sent_at = models.DateTimeField(null=True)
+    sent_firing = models.JSONField(default=list)
+    sent_resolved = models.JSONField(default=list)
+    suppressed = models.PositiveIntegerField(default=0, db_index=True)
+    storm = models.BooleanField(default=False)
+    incident = models.ForeignKey(Incident, null=True, on_delete=models.SET_NULL, related_name="alert_groups")
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.labels}"
+
+
+class Alert(models.Model):
+    """Something fires: a breach that holds, or what another tool told. While it fires no second one has its
+    fingerprint; it belongs to one incident at most. `severity` "": it is kept and opens none.
+
+    `started_at`: the teller's time; `fired_at`: ours. `told`: how often it was told. `expires_at`: it ends then unless
+    told again. `suppressed_by`: the rule that keeps it from paging, of the kind `suppressed_as`. `flapping_since`: it
+    is held open because it came and went too often; `told_resolved_at`: what was told last while it is held.
     `silent_since`: its scope has told nothing since then, and it stays open. `rejoined_at`: it came back to its
-    incident without a page; `ended_because`: the name of the reason (`rules.ends`), "scope_withdrawn" or "by_person".
+    incident without a page; `ended_because`: the name of the reason (`rules.ends`, `intake`), "scope_withdrawn" or
+    "by_person".
     """
 
-    verdict = models.ForeignKey(Verdict, on_delete=models.CASCADE, related_name="alerts")
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="alerts")
+    environment = models.CharField(max_length=60)
+    verdict = models.ForeignKey(Verdict, null=True, on_delete=models.CASCADE, related_name="alerts")
+    integration = models.ForeignKey(Integration, null=True, on_delete=models.SET_NULL, related_name="alerts")
+    group = models.ForeignKey(Group, null=True, on_delete=models.SET_NULL, related_name="alerts")
     incident = models.ForeignKey(Incident, null=True, on_delete=models.PROTECT, related_name="alerts")
+    source = models.CharField(max_length=60)
+    fingerprint = models.CharField(max_length=64)
+    name = models.CharField(max_length=200)
+    labels = models.JSONField(default=dict)
+    annotations = models.JSONField(default=dict)
     explanation = models.TextField()
-    severity = models.CharField(max_length=2)
+    severity = models.CharField(max_length=2, blank=True)
+    severity_unknown = models.BooleanField(default=False)
+    kind = models.CharField(max_length=60, blank=True, default="")
+    url = models.CharField(max_length=2000, blank=True, default="")
+    started_at = models.DateTimeField()
     fired_at = models.DateTimeField()
+    told_at = models.DateTimeField()
+    told = models.PositiveIntegerField(default=1)
+    expires_at = models.DateTimeField(null=True, db_index=True)
     resolved_at = models.DateTimeField(null=True)
+    suppressed_as = models.CharField(max_length=20, blank=True, default="")
     suppressed_by = models.CharField(max_length=200, blank=True, default="")
+    loud_at = models.DateTimeField(null=True)  # since when nothing suppresses it any more, had anything done so
+    flapping_since = models.DateTimeField(null=True, db_index=True)
+    told_resolved_at = models.DateTimeField(null=True)
     silent_since = models.DateTimeField(null=True)
     rejoined_at = models.DateTimeField(null=True)
     ended_because = models.CharField(max_length=60, blank=True, default="")
@@ -29,35 +152,58 @@ class Alert(models.Model):
         ordering = ("-fired_at", "-pk")
         constraints = [
             models.UniqueConstraint(
-                fields=["verdict"], condition=Q(resolved_at=None), name="one_firing_alert_per_verdict"
+                fields=["fingerprint"], condition=Q(resolved_at=None), name="one_firing_alert_per_fingerprint"
             )
+        ]
+        indexes = [
+            models.Index(fields=["fingerprint", "-fired_at"], name="alerts_by_fingerprint"),
+            models.Index(fields=["system", "environment"], condition=Q(resolved_at=None), name="alerts_firing"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.verdict} since {self.fired_at}"
+        return f"{self.name} since {self.fired_at}"
+
+    def get_absolute_url(self) -> str:
+        return f"/alerts/{self.pk}"
+
+
+class Occurrence(models.Model):
+    """One thing that happened to an alert, in order; also what changed back before anybody was told."""
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="occurrences")
+    fingerprint = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20)
+    text = models.CharField(max_length=500, blank=True, default="")
+    event = models.ForeignKey(RawEvent, null=True, on_delete=models.SET_NULL, related_name="occurrences")
+
+    class Meta:
+        ordering = ("pk",)
+        indexes = [models.Index(fields=["fingerprint", "kind", "at"], name="occurrences_of")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
 
 
 class Silence(models.Model):
-    """Alerts of a system raise no incident until it ends. Each further field narrows it; empty means any. No end, no
-    silence: `ends_at` is at most a week away, and moves to now when a person ends it."""
+    """What all its matchers match raises no incident while it is in force. It is bound to labels, so it outlives an end
+    and a new start of the alert. No end, no silence; `ends_at` moves to now when a person ends it."""
 
     client = models.CharField(max_length=60)
-    system = models.CharField(max_length=200)
-    environment = models.CharField(max_length=60, blank=True, default="")
-    judge = models.CharField(max_length=60, blank=True, default="")
-    route = models.CharField(max_length=200, blank=True, default="")
-    arm = models.CharField(max_length=20, blank=True, default="")
+    matchers = models.JSONField(default=list)  # [{"name", "op", "value"}]
     starts_at = models.DateTimeField()
-    ends_at = models.DateTimeField()
+    ends_at = models.DateTimeField(db_index=True)
     author = models.CharField(max_length=200)
     comment = models.CharField(max_length=300)
     ended_by = models.CharField(max_length=200, blank=True, default="")
+    announced_at = models.DateTimeField(null=True)  # that it ends soon over alerts that fire
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True)  # how programs that know an Alertmanager name it
 
     class Meta:
         ordering = ("-starts_at", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.system} {self.judge} until {self.ends_at}"
+        return f"silence {self.pk} until {self.ends_at}"
 
 
 class Withdrawal(models.Model):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from afterlaunch.alerts import actions
 from afterlaunch.alerts import silences as deeds
-from afterlaunch.alerts.rules import NARROWING
+from afterlaunch.alerts.matchers import from_rows, written
 from afterlaunch.estate.actions import system_by_id, systems_seen_by
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
@@ -37,8 +37,16 @@ def silences(request: Request) -> HttpResponse:
     seen = request.actor.sees()
     verdicts = Verdict.objects.all() if seen is None else Verdict.objects.filter(client__in=seen)
     context = {
-        "active": [(row, request.actor.may(Role.RESPONDER, row.client)) for row in active],
-        "ended": rows.filter(ends_at__lte=now)[:SHOWN],
+        "active": [
+            (
+                row,
+                written(from_rows(row.matchers)),
+                deeds.state_of(row, now),
+                request.actor.may(Role.RESPONDER, row.client),
+            )
+            for row in active
+        ],
+        "ended": [(row, written(from_rows(row.matchers))) for row in rows.filter(ends_at__lte=now)[:SHOWN]],
         "systems": systems,
         "hours": HOURS,
         "chosen": request.GET.get("system", ""),
@@ -55,7 +63,7 @@ def _make(request: Request) -> None:
         raise Invalid("Choose a system and how long.")
     system = system_by_id(request.actor, int(form["system"]))
     until = clock.now() + timedelta(hours=int(form["hours"]))
-    narrowing = {name: form.get(name, "") for name in NARROWING}
+    narrowing = {name: form.get(name, "") for name in deeds.NARROWING}
     deeds.silence(request.actor, system, until, form.get("reason", ""), **narrowing)
 
 

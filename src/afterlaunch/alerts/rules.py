@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 HOLDS = timedelta(minutes=2)  # a breach that lasts shorter wakes nobody
 HEALTHY = timedelta(minutes=10)  # the judge must find ok for so long before the alert ends
@@ -30,27 +29,6 @@ def ends(status: str, since: datetime, now: datetime) -> str:
     if status != "ok":
         return f"still_{status}"
     return "ok_long_enough" if now - since >= HEALTHY else "ok_not_long_enough"
-
-
-class Matching(Protocol):
-    """What a silence or a verdict names; an empty text in a silence means any."""
-
-    @property
-    def environment(self) -> str: ...
-    @property
-    def judge(self) -> str: ...
-    @property
-    def route(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
-
-
-NARROWING = ("environment", "judge", "route", "arm")
-
-
-def silenced(silence: Matching, verdict: Matching) -> bool:
-    """Whether everything that the silence names is the verdict's too; client and system are compared before."""
-    return all(getattr(silence, name) in ("", getattr(verdict, name)) for name in NARROWING)
 
 
 def page_again(rejoined_at: datetime, now: datetime, window: timedelta) -> str:

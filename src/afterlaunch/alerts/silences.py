@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from afterlaunch.alerts.models import Silence
-from afterlaunch.alerts.rules import NARROWING
+from afterlaunch.alerts.matchers import MOST, Matcher, as_rows, from_rows, matcher, selective, written
+from afterlaunch.alerts.models import Group, Silence
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 
-LONGEST = timedelta(days=7)
+LONGEST = timedelta(days=30)
+NARROWING = {"environment": "environment", "judge": "alertname", "route": "route", "arm": "arm"}
 ARMS = ("", "baseline", "candidate")
 
 
@@ -32,33 +34,68 @@ def silence_by_id(actor: Actor, pk: int) -> Silence:
     return row
 
 
-@transaction.atomic
-def silence(actor: Actor, system: System, until: datetime, comment: str, **narrowing: str) -> Silence:
-    """Nobody is paged for this system until then; alerts are recorded and shown all the same. `narrowing` holds
-    environment, judge, route, arm; empty means any. Raises Invalid."""
-    actor.require(Role.RESPONDER, system.client.slug)
-    now = clock.now()
-    if until.tzinfo is None:
-        raise Invalid("The end needs a zone.", "For example 2026-03-01T06:00:00Z")
-    if not comment.strip() or not now < until <= now + LONGEST:
-        raise Invalid("A silence needs a reason and an end within seven days.")
+def narrowed(system: str = "", **narrowing: str) -> list[Matcher]:
+    """Matchers of a system and of what narrows it: environment, judge, route, arm; empty means any. Raises Invalid."""
     unknown = sorted(set(narrowing) - set(NARROWING))
     if unknown or narrowing.get("arm", "") not in ARMS:
         raise Invalid(
             "A silence can't be narrowed so.", f"By {', '.join(NARROWING)}; the arm is baseline or candidate."
         )
+    named = {"system": system, **{NARROWING[name]: value.strip() for name, value in narrowing.items()}}
+    return [matcher(name, "=", value) for name, value in named.items() if value]
+
+
+def silence(actor: Actor, system: System, until: datetime, comment: str, **narrowing: str) -> Silence:
+    """Nobody is paged for this system until then; alerts are recorded and shown all the same. Raises Invalid."""
+    return silence_matching(actor, system.client.slug, narrowed(system.key, **narrowing), until, comment)
+
+
+@transaction.atomic
+def silence_matching(
+    actor: Actor,
+    client: str,
+    wanted: Sequence[Matcher],
+    until: datetime,
+    comment: str,
+    starts_at: datetime | None = None,
+    author: str = "",
+) -> Silence:
+    """Nobody is paged for what all matchers match, from `starts_at` (now) until then. Raises Invalid."""
+    actor.require(Role.RESPONDER, client)
+    now = clock.now()
+    if until.tzinfo is None or (starts_at is not None and starts_at.tzinfo is None):
+        raise Invalid("Start and end need a zone.", "For example 2026-03-01T06:00:00Z")
+    begin = max(starts_at or now, now)
+    if not comment.strip() or not now < until <= begin + LONGEST or begin >= until:
+        raise Invalid("A silence needs a reason and an end within thirty days of its start.")
+    if not wanted or len(wanted) > MOST or not selective(wanted):
+        raise Invalid("A silence needs a matcher that does not match everything.", 'For example alertname="Down".')
     row = Silence.objects.create(
-        client=system.client.slug,
-        system=system.key,
-        starts_at=now,
+        client=client,
+        matchers=as_rows(sorted(set(wanted))),
+        starts_at=begin,
         ends_at=until,
-        author=actor.name,
+        author=(author or actor.name)[:200],
         comment=comment.strip()[:300],
-        **{name: value.strip() for name, value in narrowing.items()},
     )
-    details = {"system": system.key, "until": until.isoformat(), "reason": row.comment, **narrowing}
-    record(actor, "silence.made", f"silence/{row.pk}", system.client.slug, details)
+    details = {"matchers": written(from_rows(row.matchers)), "from": begin.isoformat(), "until": until.isoformat()}
+    record(actor, "silence.made", f"silence/{row.pk}", client, {**details, "reason": row.comment})
+    look_again(client, begin)
     return row
+
+
+def look_again(client: str, at: datetime) -> None:
+    """Groups of the client that fire are asked again what suppresses them, at `at`."""
+    rows = Group.objects.filter(system__client__slug=client, alerts__resolved_at=None, alerts__isnull=False)
+    later = rows.filter(Q(next_at=None) | Q(next_at__gt=at)).values_list("pk", flat=True).distinct()
+    Group.objects.filter(pk__in=list(later)).update(next_at=at)
+
+
+def state_of(row: Silence, now: datetime) -> str:
+    """pending, active or expired."""
+    if row.ends_at <= now:
+        return "expired"
+    return "active" if row.starts_at <= now else "pending"
 
 
 @transaction.atomic
@@ -71,5 +108,8 @@ def end_silence(actor: Actor, row: Silence) -> Silence:
         raise Conflict("This silence has ended already.")
     fresh.ends_at, fresh.ended_by = now, actor.name
     fresh.save(update_fields=["ends_at", "ended_by"])
-    record(actor, "silence.ended", f"silence/{fresh.pk}", fresh.client, {"system": fresh.system})
+    record(
+        actor, "silence.ended", f"silence/{fresh.pk}", fresh.client, {"matchers": written(from_rows(fresh.matchers))}
+    )
+    look_again(fresh.client, now)
     return fresh

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from afterlaunch.alerts.actions import work
+from afterlaunch.alerts.raising import raise_due
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.engine.duties import Duty
@@ -36,10 +37,11 @@ DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.weigh", 600, weigh),
     Duty("verdicts.watch", 30, run_judges),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
+    Duty("alerts.raise", 5, raise_due, follows="alerts.work"),
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
-    Duty("oncall.escalate", 5, escalate, follows="alerts.work"),
+    Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 5, send_pages, follows="oncall.escalate"),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging),

@@ -110,7 +110,7 @@ def test_responder_silences_viewer_and_stranger_do_not(system: System) -> None:
             with pytest.raises(NotAllowed):
                 silence(actor, system, at(60), "x")
         with pytest.raises(Invalid):
-            silence(Actor("person", "r", (Held(Role.RESPONDER, "acme"),)), system, at(60 * 24 * 8), "x")
+            silence(Actor("person", "r", (Held(Role.RESPONDER, "acme"),)), system, at(60 * 24 * 31), "x")
 
 
 def test_the_reasons_have_names() -> None:
