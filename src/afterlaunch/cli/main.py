@@ -16,6 +16,7 @@ from afterlaunch.cli import (
     rebuild,
     replay,
     report,
+    sla,
     slo,
     telemetry_ddl,
     up,
@@ -46,6 +47,7 @@ app.command("doctor")(doctor.doctor)
 app.command("erasures")(erasures.erasures)
 app.add_typer(report.report, name="report")
 app.add_typer(slo.slo, name="slo")
+app.add_typer(sla.sla, name="sla")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")
 

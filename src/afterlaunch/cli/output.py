@@ -11,6 +11,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from afterlaunch.ground.errors import AfterlaunchError
 from afterlaunch.ground.settings import WrongSetting
@@ -32,7 +33,7 @@ def answer(document: Any) -> None:
 
 def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
     """End with 1 (the answer is no) or 2 (wrong use)."""
-    messages.print(f"[red]{text}[/red]" + (f"\n{hint}" if hint else ""), soft_wrap=True)
+    messages.print(f"[red]{escape(text)}[/red]" + (f"\n{escape(hint)}" if hint else ""), soft_wrap=True)
     raise typer.Exit(code)
 
 

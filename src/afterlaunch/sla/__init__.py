@@ -1,0 +1,1 @@
+"""Promises: which time a client was promised, when it falls due, and who takes over when nobody got there."""
