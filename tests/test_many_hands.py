@@ -21,7 +21,7 @@ from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.actions import open_incident
 from afterlaunch.incidents.models import Incident
 from afterlaunch.notify.models import ContactMethod, Page
-from afterlaunch.notify.outbox import claim as claim_pages
+from afterlaunch.notify.sending import claim as claim_pages
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

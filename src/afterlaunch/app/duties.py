@@ -42,7 +42,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
-    Duty("notify.send_pages", 5, send_pages, follows="oncall.escalate"),
+    Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging),
     Duty("evidence.checkpoint", 30, sign_when_grown),

@@ -19,6 +19,7 @@ from afterlaunch.incidents.deeds import locked, require_open, tell
 from afterlaunch.incidents.kinds import BY_NAME, kind_named, severity_for
 from afterlaunch.incidents.lifecycle import EARLY, may_move, needs_review
 from afterlaunch.incidents.models import Incident, TimelineEntry
+from afterlaunch.incidents.news import page_facts
 from afterlaunch.incidents.rules import RANK, STABILITY, higher
 from afterlaunch.incidents.timeline import append
 from afterlaunch.oncall import escalation
@@ -36,26 +37,6 @@ def incident_by_id(actor: Actor, pk: int) -> Incident:
     if incident is None:
         raise NotFound(f"There is no incident {pk}.")
     return incident
-
-
-def page_facts(incident: Incident) -> dict[str, Any]:
-    """What a page says: identity, no evidence and no customer data."""
-    return {
-        "type": "incident.opened",
-        "incident": incident.pk,
-        "title": incident.title,
-        "severity": incident.severity,
-        "system": str(incident.system),
-        "environment": incident.environment,
-        "summary": incident.summary,
-        "lines": [
-            *([incident.summary] if incident.summary else []),
-            f"System {incident.system}, {incident.environment or 'all environments'}",
-            f"Detected {incident.detected_at:%Y-%m-%d %H:%M} UTC",
-        ],
-        "path": f"/incidents/{incident.pk}",
-        "detected_at": incident.detected_at.isoformat(),
-    }
 
 
 @transaction.atomic

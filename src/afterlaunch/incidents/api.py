@@ -88,9 +88,9 @@ def whole(incident: Incident) -> dict[str, Any]:
     pages = [
         {
             "key": page.key,
-            "person": str(page.person),
-            "kind": page.contact.kind,
-            "to": page.contact.shown,
+            "person": str(page.person) if page.person else None,
+            "kind": page.kind,
+            "to": page.to,
             "state": page.state,
             "attempts": page.attempts,
             "created_at": page.created_at,

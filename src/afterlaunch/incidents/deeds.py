@@ -8,6 +8,7 @@ from typing import Any
 from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict
+from afterlaunch.incidents import news
 from afterlaunch.incidents.models import Incident
 
 
@@ -25,5 +26,6 @@ def require_open(incident: Incident) -> None:
 
 
 def tell(actor: Actor, incident: Incident, deed: str, details: Mapping[str, Any] | None = None) -> None:
-    """Evidence of the deed, in its transaction."""
-    record(actor, deed, incident.topic, incident.system.client.slug, details)
+    """Evidence of the deed, and news to the client's channels, in its transaction."""
+    entry = record(actor, deed, incident.topic, incident.system.client.slug, details)
+    news.tell(actor, incident, deed, entry.index, details or {})

@@ -7,8 +7,8 @@ from django.db import transaction
 from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents import clocks
-from afterlaunch.incidents.actions import page_facts
 from afterlaunch.incidents.models import Incident, ResponseClock
+from afterlaunch.incidents.news import page_facts
 from afterlaunch.oncall import escalation
 from afterlaunch.oncall.models import Escalation
 

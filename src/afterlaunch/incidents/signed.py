@@ -60,7 +60,10 @@ def acknowledge_by_link(token: str, address: str, user_agent: str) -> Incident:
     opened = open_link(token)
     if opened.usable != "yes" or not use_link(opened.page, clock.now()):
         raise Conflict("This link has done its work or has ended.", "Open the incident's page instead.")
-    actor = actor_of_user(opened.page.person)
+    person = opened.page.person
+    if person is None:
+        raise Conflict("This link belongs to nobody.", "Open the incident's page instead.")
+    actor = actor_of_user(person)
     incident = acknowledge(actor, opened.incident, " by the link of a page")
     details = {"page": opened.page.pk, "address": address[:60], "user_agent": user_agent[:200]}
     record(actor, "page.link_used", incident.topic, incident.system.client.slug, details)

@@ -82,8 +82,9 @@ def send_test(actor: Actor, contact: ContactMethod) -> Page:
         "path": "/settings/contacts",
     }
     now = clock.now()
-    number = Page.objects.filter(contact=contact, purpose="test").count() + 1
-    return enqueue_to(contact, Notice(f"contact/{contact.pk}", f"t{number}", "", facts, "test"), now)
+    number = Page.objects.filter(contact=contact, purpose__in=("verify", "test")).count() + 1
+    purpose = "verify" if contact.verified_at is None else "test"
+    return enqueue_to(contact, Notice(f"contact/{contact.pk}", f"t{number}", "", facts, purpose), now)
 
 
 @transaction.atomic

@@ -1,41 +1,47 @@
-"""The sender: lease a few, send them outside of any transaction, settle each."""
+"""The sender: lease what is due, send it outside of any transaction, settle each as its answer comes."""
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.ground.settings import settings
-from afterlaunch.notify import links
 from afterlaunch.notify.kinds import Message, kind_named
+from afterlaunch.notify.messages import message_of
 from afterlaunch.notify.models import Page
-from afterlaunch.notify.outbox import claim, settle
 from afterlaunch.notify.rules import Outcome
+from afterlaunch.notify.sending import claim, settle
 
 log = logging.getLogger(__name__)
-BATCH = 8  # all at once, each with a time-out of a third of the lease
-ROUNDS = 5
+AT_ONCE = 16  # messages under way, each with a time-out of a third of the lease
+BUDGET = 20.0  # real seconds in which new ones are begun; a provider that hangs holds up its own messages only
 
 
 def send_pages(now: datetime) -> None:
-    """Send what is due, a few batches at most, so that other duties get their turn."""
-    for _ in range(ROUNDS):
-        pages = claim(clock.now(), BATCH)
-        if not pages:
-            return
-        messages = [message_of(page) for page in pages]
-        with ThreadPoolExecutor(max_workers=BATCH) as pool:  # its threads touch no database
-            outcomes = list(pool.map(attempt, [page.contact.kind for page in pages], messages))
-        for page, outcome in zip(pages, outcomes, strict=True):
-            if not settle(page, outcome, clock.now()):
-                log.warning("page %s: the lease was lost; its new holder decides", page.key)
+    """Send what is due, until nothing is or the time is up."""
+    began = time.monotonic()
+    under_way: dict[Future[Outcome], Page] = {}
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:  # its threads touch no database
+        while True:
+            if time.monotonic() - began < BUDGET and len(under_way) < AT_ONCE:
+                for page in claim(clock.now(), AT_ONCE - len(under_way)):
+                    under_way[pool.submit(attempt, page.kind, message_of(page))] = page
+            if not under_way:
+                return
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=lambda one: under_way[one].pk):
+                page = under_way.pop(future)
+                if not settle(page, future.result(), clock.now()):
+                    log.warning("page %s: the lease was lost; its new holder decides", page.key)
 
 
-def attempt(kind: str, message: Message) -> Outcome:
+def attempt(kind: str, message: Message | Outcome) -> Outcome:
     """One attempt. A fault of ours counts as temporary, is logged, and retried like any other."""
+    if isinstance(message, Outcome):
+        return message
     try:
         return kind_named(kind).send(message)
     except Invalid as problem:
@@ -43,21 +49,3 @@ def attempt(kind: str, message: Message) -> Outcome:
     except Exception as problem:
         log.exception("sending %s failed", message.key)
         return Outcome("temporary", f"{type(problem).__name__}: {problem}")
-
-
-def message_of(page: Page) -> Message:
-    """The row as a message: only frozen facts, so a retry says the same."""
-    facts, base = page.facts, settings().public_url
-    return Message(
-        key=page.key,
-        purpose=page.purpose,
-        to=page.contact.address,
-        secret=page.contact.secret,
-        title=str(facts.get("title", "")),
-        lines=[str(line) for line in facts.get("lines", [])],
-        severity=str(facts.get("severity", "")),
-        url=base + facts["path"] if facts.get("path") else "",
-        acknowledge_url=links.address(page) if page.purpose == "page" else "",
-        type=str(facts.get("type", "test")),
-        data={"id": page.topic, "sequence": page.pk, "person": page.person.email},
-    )

@@ -1,4 +1,4 @@
-"""The outbox. `enqueue` runs in the transaction that decided to page; no network call is ever made inside one."""
+"""The outbox. Pages are decided in the transaction of a deed; no network call is ever made inside one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from afterlaunch.accounts.models import User
 from afterlaunch.evidence.log import record
-from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
-from afterlaunch.notify.models import ContactMethod, Page
-from afterlaunch.notify.rules import LEASE_SECONDS, Outcome, after
+from afterlaunch.notify.kinds import kind_named
+from afterlaunch.notify.models import Channel, ContactMethod, Page
+from afterlaunch.notify.planning import rank_of
+from afterlaunch.notify.rules import forward
 
 LINK_LIFE = timedelta(hours=24)
 
@@ -24,7 +25,8 @@ LINK_LIFE = timedelta(hours=24)
 @dataclass(frozen=True)
 class Notice:
     """What is to be told. `topic` names the row it is about ("incident/12"), `occurrence` tells repeats apart;
-    topic, occurrence and contact method together make the idempotency key."""
+    topic, occurrence and destination together make the idempotency key. `facts`: type, title, lines, severity, system,
+    path. `purpose`: page, notice, status, verify, test or edit."""
 
     topic: str
     occurrence: str
@@ -45,81 +47,93 @@ def enqueue(person: User, notice: Notice, now: datetime) -> Page | None:
     return enqueue_to(contact, notice, now) if contact and person.is_active else None
 
 
-def enqueue_to(contact: ContactMethod, notice: Notice, now: datetime) -> Page:
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("a page is enqueued in the transaction that decided it")
-    key = f"{notice.topic.replace('/', '-')}-{notice.occurrence}-c{contact.pk}"
-    page, made = Page.objects.get_or_create(
-        key=key,
-        defaults={
-            "purpose": notice.purpose,
-            "topic": notice.topic,
-            "client": notice.client,
-            "occurrence": notice.occurrence,
-            "person": contact.user,
-            "contact": contact,
-            "facts": dict(notice.facts),
-            "created_at": now,
-            "due_at": now,
-            "nonce": secrets.token_hex(16),
-            "link_expires_at": now + LINK_LIFE,
-        },
-    )
+def enqueue_to(contact: ContactMethod, notice: Notice, now: datetime, due: datetime | None = None) -> Page:
+    """To one contact method of a person, whatever their rules."""
+    of_person = Page.objects.filter(topic=notice.topic, person=contact.user, purpose="page", over=False)
+    first = notice.purpose == "page" and not of_person.exclude(occurrence=notice.occurrence).exists()
+    page, made = _put(notice, f"c{contact.pk}", contact.kind, contact.address, first, now, due, contact=contact)
     if made:
         details = {"page": page.pk, "person": contact.user_id, "kind": contact.kind, "occurrence": notice.occurrence}
         record(automation("engine"), "page.decided", notice.topic, notice.client or None, details)
     return page
 
 
-def claim(now: datetime, limit: int) -> list[Page]:
-    """Lease what is due, or what a dead sender left leased. The update's count decides who holds a page."""
-    ready = Q(state="pending", due_at__lte=now) | Q(state="leased", lease_until__lte=now)
-    held: list[Page] = []
-    for page in Page.objects.filter(ready).select_related("contact", "person").order_by("due_at", "pk")[:limit]:
-        taken = Page.objects.filter(pk=page.pk, fence=page.fence, state=page.state).update(
-            state="leased",
-            fence=page.fence + 1,
-            attempts=page.attempts + 1,
-            lease_until=now + clock.lease(LEASE_SECONDS),
-        )
-        if taken:
-            page.fence, page.attempts, page.state = page.fence + 1, page.attempts + 1, "leased"
-            held.append(page)
-    return held
+def enqueue_on(channel: Channel, notice: Notice, now: datetime) -> Page:
+    """To a channel. What a test or a change of state tells there is no evidence of its own."""
+    first = notice.purpose == "page" and not Page.objects.filter(topic=notice.topic, channel=channel).exists()
+    page, _ = _put(notice, f"h{channel.pk}", channel.kind, channel.address, first, now, None, channel=channel)
+    return page
 
 
-@transaction.atomic
-def settle(page: Page, outcome: Outcome, now: datetime) -> bool:
-    """Write what came of an attempt. False: the lease was lost meanwhile and nothing was changed."""
-    step = after(outcome, page.attempts)
-    mine = Page.objects.filter(pk=page.pk, fence=page.fence, state="leased")
-    if step.do == "accept":
-        return bool(mine.update(state="accepted", accepted_at=now, lease_until=None, receipt=outcome.receipt, error=""))
-    if step.do == "retry":
-        due = now + clock.lease(step.wait)
-        return bool(mine.update(state="pending", due_at=due, lease_until=None, error=outcome.why[:500]))
-    if not mine.update(state="failed", failed_at=now, lease_until=None, error=outcome.why[:500]):
+def _put(
+    notice: Notice,
+    suffix: str,
+    kind: str,
+    address: str,
+    first: bool,
+    now: datetime,
+    due: datetime | None,
+    contact: ContactMethod | None = None,
+    channel: Channel | None = None,
+) -> tuple[Page, bool]:
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a page is enqueued in the transaction that decided it")
+    key = f"{notice.topic.replace('/', '-')}-{notice.occurrence}-{suffix}"
+    facts = dict(notice.facts)
+    return Page.objects.get_or_create(
+        key=key,
+        defaults={
+            "purpose": notice.purpose,
+            "topic": notice.topic,
+            "client": notice.client,
+            "occurrence": notice.occurrence,
+            "person": contact.user if contact else None,
+            "contact": contact,
+            "channel": channel,
+            "kind": kind,
+            "medium": kind_named(kind).medium(address),
+            "type": str(facts.get("type", "test")),
+            "service": str(facts.get("system", ""))[:120],
+            "rank": rank_of(notice.purpose, str(facts.get("severity", "")), first),
+            "facts": facts,
+            "created_at": now,
+            "due_at": due or now,
+            "nonce": secrets.token_hex(16),
+            "link_expires_at": now + LINK_LIFE,
+        },
+    )
+
+
+def withdraw(topic: str, now: datetime) -> None:
+    """The paging about a topic has ended: what was not sent yet is not needed, and what comes next is a first page
+    again. One that is being sent is left to its sender."""
+    about = Page.objects.filter(topic=topic, purpose="page", person__isnull=False, over=False)
+    about.filter(state="pending").update(state="withdrawn", over=True, held="", carrier=None)
+    about.update(over=True)
+
+
+def report(page: Page, state: str, now: datetime, sequence: int = 0) -> bool:
+    """News of a page from its provider or its reader. Late news changes nothing. `sequence` orders a provider's own."""
+    if not forward(page.state, state) or (sequence and sequence <= page.told_sequence):
         return False
-    _try_next_method(page, step.reason, now)
-    return True
-
-
-def _try_next_method(page: Page, reason: str, now: datetime) -> None:
-    """In the transaction of the failure: the same notice to the person's next method, due at once."""
-    following = None
-    if page.purpose == "page":
-        tried = Page.objects.filter(topic=page.topic, occurrence=page.occurrence, person=page.person)
-        following = contacts_of(page.person).exclude(pk__in=tried.values("contact_id")).first()
-    if following is not None:
-        enqueue_to(following, Notice(page.topic, page.occurrence, page.client, page.facts), now)
-    details = {"page": page.pk, "reason": reason, "next_contact": following.pk if following else None}
-    record(automation("engine"), "page.failed", page.topic, page.client or None, details)
+    stamp = {"delivered": "delivered_at", "read": "read_at", "accepted": "accepted_at"}[state]
+    changes: dict[str, Any] = {"state": state, stamp: now, "lease_until": None}
+    if sequence:
+        changes["told_sequence"] = sequence
+    same = Page.objects.filter(pk=page.pk, state=page.state, told_sequence=page.told_sequence)
+    return bool(same.update(**changes))
 
 
 def pages_about(topic: str) -> QuerySet[Page]:
-    return Page.objects.filter(topic=topic).select_related("contact", "person").order_by("pk")
+    return Page.objects.filter(topic=topic).select_related("contact", "person", "channel").order_by("pk")
 
 
 def use_link(page: Page, now: datetime) -> bool:
-    """Consume the page's nonce, in the transaction of the acknowledgement: exactly one request wins."""
-    return bool(Page.objects.filter(pk=page.pk, link_used_at=None).update(link_used_at=now))
+    """Consume the page's nonce, in the transaction of the acknowledgement: exactly one request wins. Whoever used it
+    has read the page, and the method works."""
+    if not Page.objects.filter(pk=page.pk, link_used_at=None).update(link_used_at=now):
+        return False
+    report(page, "read", now)
+    if page.contact_id is not None:
+        ContactMethod.objects.filter(pk=page.contact_id).update(proved_at=now)
+    return True

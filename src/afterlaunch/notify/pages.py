@@ -26,7 +26,7 @@ def _self(request: Request) -> User:
 def contacts(request: Request) -> HttpResponse:
     user = _self(request)
     methods = list(actions.methods_of(request.actor, user))
-    tests = Page.objects.filter(contact__in=methods, purpose="test").order_by("contact_id", "pk")
+    tests = Page.objects.filter(contact__in=methods, purpose__in=("verify", "test")).order_by("contact_id", "pk")
     newest = {page.contact_id: page for page in tests}
     rows = [{"method": one, "label": kinds()[one.kind].label, "test": newest.get(one.pk)} for one in methods]
     return render(request, "notify/contacts.html", {"rows": rows, "kinds": kinds().values()})

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 LEASE_SECONDS = 30.0  # real seconds
 RETRY_SECONDS = (5.0, 15.0, 30.0, 60.0)  # real seconds after the 1st, 2nd, … failure
 LONGEST_RETRY_AFTER = 60.0
 TEMPORARY_STATUS = frozenset({408, 425, 429})
 
-Result = Literal["accepted", "temporary", "permanent"]
+Result = Literal["accepted", "delivered", "temporary", "permanent"]
+RANKS = {"pending": 0, "leased": 1, "accepted": 2, "delivered": 3, "read": 4}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`why` is shown to people; `retry_after` in real seconds when the provider asked for it."""
+    """`why` is shown to people; `retry_after` in real seconds when the provider asked for it. `place`: where the
+    message hangs at the provider, to be found again. `gone`: the address is no more, nothing should go there again."""
 
     result: Result
     why: str = ""
     retry_after: float | None = None
     receipt: str = ""
+    place: Mapping[str, Any] | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def judge_status(status: int, body: str = "", retry_after: str | None = None) ->
     why = f"answered {status}: {body[:200]}".rstrip(": ")
     if status in TEMPORARY_STATUS or status >= 500:
         return Outcome("temporary", why, seconds_to_wait(retry_after))
-    return Outcome("permanent", why)
+    return Outcome("permanent", why, gone=status == 410)
 
 
 def seconds_to_wait(header: str | None) -> float | None:
@@ -52,11 +57,16 @@ def seconds_to_wait(header: str | None) -> float | None:
 
 def after(outcome: Outcome, attempts: int) -> Step:
     """`attempts` counts this one. Past the last retry the person's next contact method is tried."""
-    if outcome.result == "accepted":
-        return Step("accept", "accepted")
+    if outcome.result in ("accepted", "delivered"):
+        return Step("accept", outcome.result)
     if outcome.result == "permanent":
         return Step("give_up", "permanent_failure")
     if attempts > len(RETRY_SECONDS):
         return Step("give_up", "retries_exhausted")
     planned = RETRY_SECONDS[attempts - 1]
     return Step("retry", "temporary_failure", max(planned, outcome.retry_after or 0.0))
+
+
+def forward(before: str, told: str) -> bool:
+    """Whether news from a provider moves a page on; late news never moves one back, and a failed one stays so."""
+    return before in RANKS and RANKS.get(told, -1) > RANKS[before]

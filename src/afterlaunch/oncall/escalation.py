@@ -12,7 +12,7 @@ from afterlaunch.accounts.models import Client, User
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import automation
-from afterlaunch.notify.outbox import Notice, contacts_of, enqueue
+from afterlaunch.notify.outbox import Notice, contacts_of, enqueue, withdraw
 from afterlaunch.oncall.models import Escalation, EscalationStep
 from afterlaunch.oncall.rules import DEFAULT_STEPS, REPEAT, Step, move_on
 from afterlaunch.oncall.schedule import administrators, who_is_on_call
@@ -71,6 +71,7 @@ def stop(topic: str, state: str, reason: str, now: datetime) -> None:
     Escalation.objects.filter(topic=topic, state__in=("live", "exhausted")).update(
         state=state, reason=reason, next_at=None, ended_at=now
     )
+    withdraw(topic, now)
 
 
 @transaction.atomic

@@ -73,7 +73,7 @@ def test_the_api_pages_and_acknowledges(people: World) -> None:
     rest = browser.get(f"/api/v1/incidents?limit=2&cursor={first['cursor']}").json()
     assert [row["id"] for row in rest["incidents"]] == ids[:1] and rest["cursor"] is None
     body = browser.post(f"/api/v1/incidents/{ids[0]}/acknowledge").json()
-    assert body["acknowledged_by"] == "ci" and body["clock"]["met_at"] and body["pages"][0]["state"] == "pending"
+    assert body["acknowledged_by"] == "ci" and body["clock"]["met_at"] and body["pages"][0]["state"] == "withdrawn"
     assert browser.post(f"/api/v1/incidents/{ids[0]}/resolve", "", "application/json").json()["status"] == "resolved"
     _, other = create_token(automation("test"), "x", "admin", Client.objects.get(slug="other"))
     stranger = Browser(headers={"authorization": f"Bearer {other}"})
@@ -104,7 +104,7 @@ def test_a_contact_method_is_verified_by_its_code(people: World) -> None:
     assert b"No page can reach you" in mate.get("/settings/contacts").content
     assert mate.post("/settings/contacts/add", {"kind": "email", "address": "mate@x.test"}).status_code == 302
     contact = ContactMethod.objects.get(user__email="mate@example.test")
-    assert contact.verified_at is None and Page.objects.get(contact=contact).purpose == "test"
+    assert contact.verified_at is None and Page.objects.get(contact=contact).purpose == "verify"
     assert signed_in("viewer").post(f"/settings/contacts/{contact.pk}/remove").status_code == 404
     mate.post(f"/settings/contacts/{contact.pk}/verify", {"code": contact.code})
     contact.refresh_from_db()

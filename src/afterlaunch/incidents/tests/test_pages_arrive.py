@@ -12,8 +12,8 @@ from afterlaunch.incidents.tests.conftest import AT, World
 from afterlaunch.notify import duties
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.notify.models import ContactMethod, Page
-from afterlaunch.notify.outbox import claim, settle
 from afterlaunch.notify.rules import Outcome
+from afterlaunch.notify.sending import claim, settle
 from afterlaunch.notify.tests.fakes import FakeMail, mail_server, provider
 from afterlaunch.notify.webhook.signing import new_secret, verify
 

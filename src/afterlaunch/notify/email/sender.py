@@ -13,15 +13,19 @@ from django.core.validators import validate_email
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
-from afterlaunch.notify.kinds import Message
+from afterlaunch.notify.kinds import Item, Kind, Message
 from afterlaunch.notify.rules import Outcome
 
 TIMEOUT = 10.0
 
 
-class Email:
+class Email(Kind):
     name, label = "email", "E-mail"
     address_label, example = "E-mail address", "you@example.com"
+    for_people = for_channels = True
+
+    def medium(self, address: str) -> str:
+        return "email"
 
     def check(self, address: str) -> str:
         try:
@@ -29,9 +33,6 @@ class Email:
         except ValidationError:
             raise Invalid(f"{address!r} is no e-mail address.") from None
         return address
-
-    def new_secret(self) -> str:
-        return ""
 
     def send(self, message: Message) -> Outcome:
         url = settings().text("SMTP_URL")
@@ -60,20 +61,29 @@ def _domain() -> str:
 def letter(message: Message) -> EmailMessage:
     """Plain text. Line ends in a title can't make headers: the header policy refuses them, so they are folded away."""
     mail = EmailMessage()
-    title = " ".join(message.title.split())
-    mail["Subject"] = f"[{message.severity}] {title}" if message.severity else title
+    mail["Subject"] = message.headline
     mail["From"] = Address("Afterlaunch", addr_spec=settings().text("MAIL_FROM"))
     mail["To"] = message.to
     mail["Date"] = format_datetime(clock.now())
     mail["Message-ID"] = f"<{message.key}@{_domain()}>"
     mail["Auto-Submitted"] = "auto-generated"
-    parts = [title, "", *message.lines, ""]
-    if message.acknowledge_url:
-        parts += ["Acknowledge (opens a page with a button):", message.acknowledge_url, ""]
-    if message.url:
-        parts += ["Details:", message.url, ""]
+    own = Item(message.title, message.lines, message.severity, message.url, message.acknowledge_url)
+    parts = _told(own)
+    for number, item in enumerate(message.more, 2):
+        at = f", {item.at:%Y-%m-%d %H:%M} UTC" if item.at else ""
+        parts += [f"---- {number} of {len(message.more) + 1}{at}", *_told(item)]
     mail.set_content("\n".join(parts))
     return mail
+
+
+def _told(item: Item) -> list[str]:
+    title = " ".join(item.title.split())
+    parts = [f"[{item.severity}] {title}" if item.severity else title, "", *item.lines, ""]
+    if item.acknowledge_url:
+        parts += ["Acknowledge (opens a page with a button):", item.acknowledge_url, ""]
+    if item.url:
+        parts += ["Details:", item.url, ""]
+    return parts
 
 
 def _deliver(url: str, mail: EmailMessage) -> None:

@@ -21,7 +21,8 @@ class Got:
 
 @dataclass
 class FakeProvider:
-    """`answers` are used up in order, the last one for ever; "hang" holds the line until `release`."""
+    """`answers` are used up in order, the last one for ever; "hang" holds the line until `release`,
+    "close" hangs up without a word. `body` is what every answer says."""
 
     answers: list[int | str] = field(default_factory=lambda: [200])
     extra: dict[str, str] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class FakeProvider:
     unexpected: list[str] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
     url: str = ""
+    body: str = ""
 
 
 @contextmanager
@@ -43,10 +45,14 @@ def provider(*answers: int | str, **extra: str) -> Iterator[FakeProvider]:
             if answer == "hang":
                 fake.release.wait(20)
                 return
+            if answer == "close":
+                self.close_connection = True
+                return
             self.send_response(int(answer))
             for name, value in fake.extra.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(fake.body.encode())
 
         def do_GET(self) -> None:
             fake.unexpected.append(self.path)

@@ -4,14 +4,19 @@ import orjson
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.outbound import Refused, Unreachable, check_address, post
-from afterlaunch.notify.kinds import Message
+from afterlaunch.notify.kinds import Kind, Message
 from afterlaunch.notify.rules import Outcome, judge_status
 from afterlaunch.notify.webhook import signing
 
 
-class Webhook:
+class Webhook(Kind):
     name, label = "webhook", "Webhook"
+    for_people = for_channels = True
+    bundles = False
     address_label, example = "Address", "https://example.com/hooks/afterlaunch"
+
+    def medium(self, address: str) -> str:
+        return "machine"
 
     def check(self, address: str) -> str:
         check_address(address)

@@ -1,0 +1,47 @@
+"""A client's channels: where its news goes that is nobody's own. Both doors run in the transaction of the deed."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from afterlaunch.notify.kinds import kinds
+from afterlaunch.notify.models import Channel, Page, Thread
+from afterlaunch.notify.outbox import Notice, enqueue_on
+
+
+def live_channels(client: str) -> QuerySet[Channel]:
+    return Channel.objects.filter(client__slug=client, removed_at=None, disabled_at=None)
+
+
+def tell(channel: Channel, notice: Notice, now: datetime) -> Page | None:
+    """One channel, through the outbox; None when it takes no such news. Repeating it makes no second row."""
+    kind = kinds().get(channel.kind)
+    if kind is None or not kind.takes(str(notice.facts.get("type", "test"))):
+        return None
+    if channel.removed_at is not None or channel.disabled_at is not None:
+        return None
+    if kind.ordered:
+        Thread.objects.get_or_create(
+            channel=channel, topic=notice.topic, defaults={"callback": secrets.token_urlsafe(18)}
+        )
+    return enqueue_on(channel, notice, now)
+
+
+def announce(client: str, notice: Notice, now: datetime, but: int | None = None) -> list[Page]:
+    """Every channel of the client that wants such news. `but`: the one that it came from."""
+    told = [tell(one, notice, now) for one in live_channels(client) if one.pk != but and wants(one, notice)]
+    return [page for page in told if page is not None]
+
+
+def wants(channel: Channel, notice: Notice) -> bool:
+    """Whether its filters let the notice through; an entry like `incident.` lets all of them through."""
+    facts = notice.facts
+    kind, severity, system = (str(facts.get(name, "")) for name in ("type", "severity", "system_key"))
+    if channel.types and not any(kind == one or (one.endswith(".") and kind.startswith(one)) for one in channel.types):
+        return False
+    if channel.severities and severity and severity not in channel.severities:
+        return False
+    return not channel.system or not system or channel.system == system
