@@ -186,9 +186,25 @@ PAGES = (
     do("/settings/contacts/{contact}/test", "own", "Send a test message"),
     do("/settings/contacts/{contact}/verify", "own", "Verify a contact method", code="123456"),
     do("/settings/contacts/{contact}/remove", "own", "Remove a contact method"),
+    look("/settings/channels", "viewer", "Channels of one's clients", "edit={channel}", "kind=webhook"),
+    do(
+        "/settings/channels", "admin", "Make or alter a channel",
+        client="{client}", name="another", kind="email", address="ops@example.org",
+    ),
+    do("/settings/channels/{channel}/test", "admin", "Send a test message to a channel"),
+    do("/settings/channels/{channel}/remove", "admin", "Remove a channel"),
+    look("/settings/deliveries", "viewer", "What became of messages", "topic=incident/{incident}", "state=waiting"),
 )  # fmt: skip
 
 REST = (
+    look(f"{API}/messages", "viewer", "What became of messages", "client=north", "topic=incident/{incident}"),
+    look(f"{API}/channels", "viewer", "Channels of one's clients", "client=north"),
+    do(
+        f"{API}/channels", "admin", "Make or alter a channel",
+        client="{client}", name="another", kind="email", address="ops@example.org",
+    ),
+    do(f"{API}/channels/{{channel}}/test", "admin", "Send a test message to a channel"),
+    do(f"{API}/channels/{{channel}}/remove", "admin", "Remove a channel"),
     look(f"{API}/openapi.json", "anybody", "The API's description"),
     look(f"{API}/systems", "viewer", "Systems"),
     look(f"{API}/systems/{{system}}", "viewer", "A system"),

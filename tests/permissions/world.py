@@ -23,7 +23,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.actions import open_incident, resolve
 from afterlaunch.notify import links
-from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
@@ -108,6 +108,9 @@ class World:
             user=person, kind="email", address=address, created_at=now, verified_at=now
         )
         things["contact"] = contact.pk
+        things["channel"] = Channel.objects.create(
+            client=client, name=f"{slug} {said}", kind="webhook", address="https://192.0.2.9/hook", created_at=now
+        ).pk
         set_rotation(ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0))
         later = now + timedelta(hours=1)
         things["override"] = add_override(ENGINE, client, person, now, later).pk
@@ -150,7 +153,7 @@ class World:
             things[thing] = made.pk
             if thing in ("quiet", "resolved"):
                 resolve(ENGINE, made, f"{said} text")
-        page = Page.objects.filter(topic=f"incident/{things['incident']}").first()
+        page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)
 

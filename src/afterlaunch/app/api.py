@@ -17,6 +17,7 @@ from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.incidents.api import router as incidents
 from afterlaunch.incidents.deeds_api import router as incident_deeds
 from afterlaunch.infrastructure.api import router as infrastructure
+from afterlaunch.notify.api import router as notify
 from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
@@ -35,6 +36,7 @@ api.add_router("", evidence)
 api.add_router("", routes)
 api.add_router("", incidents)
 api.add_router("", incident_deeds)
+api.add_router("", notify)
 api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", signals)

@@ -28,6 +28,8 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     # tabs of the settings pages: (label, address)
     ("Tokens and people", "/settings"),
     ("Your contact methods", "/settings/contacts"),
+    ("Channels", "/settings/channels"),
+    ("Deliveries", "/settings/deliveries"),
     ("Gateway", "/settings/gateway"),
     ("Keeping", "/settings/keeping"),
     ("Server", "/settings/server"),

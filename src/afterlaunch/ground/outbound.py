@@ -143,10 +143,12 @@ class _Pinned(http.client.HTTPSConnection):
         self.sock = self._context_ours.wrap_socket(raw, server_hostname=self._place.host) if secure else raw
 
 
-def post(url: str, body: bytes, headers: Sequence[tuple[str, str]], total: float = TOTAL_SECONDS) -> Answer:
-    """Send one request. Raises Refused or Unreachable; any status is an answer."""
-    found = _exchange("POST", check_address(url), body, headers, total, BODY_LIMIT)
-    return Answer(found.status, found.headers, found.body[:BODY_LIMIT].decode("utf-8", "replace"))
+def post(
+    url: str, body: bytes, headers: Sequence[tuple[str, str]], total: float = TOTAL_SECONDS, limit: int = BODY_LIMIT
+) -> Answer:
+    """Send one request. Raises Refused or Unreachable; any status is an answer, `limit` bytes of it are read."""
+    found = _exchange("POST", check_address(url), body, headers, total, limit)
+    return Answer(found.status, found.headers, found.body[:limit].decode("utf-8", "replace"))
 
 
 def get(url: str, headers: Sequence[tuple[str, str]], total: float, limit: int, private: bool = True) -> Document:

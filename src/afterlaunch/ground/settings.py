@@ -164,6 +164,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Mail server for pages: smtp://user:password@host:port or smtps://…",
         secret=True,
     ),
+    Setting(
+        "AFTERLAUNCH_APPRISE_ALLOW",
+        "list",
+        "",
+        "Further schemes of Apprise that may be used (ntfys, mailtos, …), comma-separated. They may lead to any host,"
+        " private ones as well.",
+    ),
     Setting("AFTERLAUNCH_MAIL_FROM", "text", "afterlaunch@localhost", "Sender address of e-mail."),
     Setting("AFTERLAUNCH_LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )

@@ -49,7 +49,8 @@ def message_of(page: Page) -> Message | Outcome:
 
 def item_of(page: Page) -> Item:
     facts = page.facts
-    lines = [str(line) for line in facts.get("lines", [])]
+    said = [str(facts["said"])] if facts.get("said") else []
+    lines = [*said, *(str(line) for line in facts.get("lines", []))]
     if page.purpose == "page" and page.taken_at and page.taken_at - page.created_at > LATE:
         lines.append(f"Decided at {page.created_at:%Y-%m-%d %H:%M} UTC, sent late.")
     return Item(
@@ -73,6 +74,8 @@ def _more(page: Page) -> list[Item]:
 
 
 def _data(page: Page) -> dict[str, object]:
-    told = page.facts.get("data", {})
+    told = dict(page.facts.get("data", {}))
+    if page.facts.get("said"):
+        told["said"] = page.facts["said"]
     person = page.person.email if page.person else None
     return {**told, "id": page.topic, "sequence": page.pk, **({"person": person} if person else {})}

@@ -27,6 +27,9 @@ TONES = {
     "failed": "breach",
     "up": "ok",
     "down": "breach",
+    "accepted": "ok",
+    "delivered": "ok",
+    "read": "ok",
 }
 
 
