@@ -12,22 +12,32 @@ from fractions import Fraction
 from afterlaunch.slo.durations import DAY, HOUR, short
 from afterlaunch.slo.pairs import GUARD, PAGE, TICKET, Pair
 
+Number = int | Fraction
+
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one window. `partial`: it begins before the SLO's first data."""
+    """Of one window. Whole numbers, but for weighted probes and slices. `partial`: it begins before the SLO's first
+    data."""
 
-    total: int
-    bad: int
+    total: Number
+    bad: Number
     partial: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.bad <= self.total:
             raise ValueError(f"{self.bad} bad of {self.total}")
 
+    @classmethod
+    def of(cls, total: Number, bad: Number, partial: bool = False) -> Counts:
+        """Of counts that corrections may have moved past each other for a while: never below 0, never more bad than
+        all."""
+        whole = max(0, total)
+        return cls(whole, min(max(0, bad), whole), partial)
+
     @property
     def rate(self) -> Fraction | None:
-        return Fraction(self.bad, self.total) if self.total else None
+        return Fraction(self.bad) / self.total if self.total else None
 
 
 Read = Callable[[int], Counts]
