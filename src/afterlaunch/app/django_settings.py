@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "afterlaunch.oncall",
     "afterlaunch.incidents",
     "afterlaunch.alerts",
+    "afterlaunch.slo",
     "afterlaunch.changes",
     "afterlaunch.infrastructure",
     "afterlaunch.diagnosis",

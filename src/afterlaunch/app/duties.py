@@ -14,6 +14,7 @@ from afterlaunch.incidents.duties import audit_paging, stamp_breaches
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.scraping.duties import scrape
+from afterlaunch.slo import duties as slo
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
 from afterlaunch.telemetry.keeping.duties import erase_asked, forget_old, weigh
 from afterlaunch.verdicts import watch
@@ -24,7 +25,7 @@ def run_judges(now: datetime) -> None:
 
 
 def raise_alerts(now: datetime) -> None:
-    work(now, {name: title for name, (title, _) in TITLES.items()})
+    work(now, {name: title for name, (title, _) in TITLES.items()} | slo.titles())
 
 
 DUTIES: tuple[Duty, ...] = (
@@ -36,6 +37,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.erase", 15, erase_asked),
     Duty("telemetry.weigh", 600, weigh),
     Duty("verdicts.watch", 30, run_judges),
+    Duty("slo.judge", 30, slo.judge),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.raise", 5, raise_due, follows="alerts.work"),
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),

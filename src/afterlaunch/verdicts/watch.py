@@ -22,7 +22,7 @@ from afterlaunch.telemetry.signals.readings import Minute, Place, Reading, readi
 from afterlaunch.telemetry.told import Told, told
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.models import Verdict, VerdictChange
-from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Scope, Status, Targets, View
+from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Judge, Named, Scope, Status, Targets, View
 
 RECENT = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 PAST = timedelta(hours=24)
@@ -118,7 +118,7 @@ def run(
     if hosts:
         seen = host_views(now, targets, whole, readings(read(now)))
         findings += [(view.scope, one, one.assess(view)) for view in seen for one in hosts if _concerns(one, view)]
-    return _write(findings, now, hosts)
+    return write(findings, now, hosts)
 
 
 def _with_told(seen: Iterable[View], found: Mapping[tuple[str, str, str], Told]) -> list[View]:
@@ -163,8 +163,9 @@ def _targets() -> dict[Key, Targets]:
 
 
 @transaction.atomic
-def _write(findings: list[tuple[Scope, Judge, Finding]], now: datetime, silent: Sequence[Judge] = ()) -> int:
-    """`silent`: judges whose verdicts on scopes that told nothing any more are taken back."""
+def write(findings: Sequence[tuple[Scope, Named, Finding]], now: datetime, silent: Sequence[Judge] = ()) -> int:
+    """Findings become verdicts; returns how many statuses changed. `silent`: judges whose verdicts on scopes that told
+    nothing any more are taken back."""
     known = {(v.judge, *(getattr(v, name) for name in SCOPE)): v for v in Verdict.objects.select_for_update()}
     findings = [*findings, *_gone(known, findings, silent)]
     fresh: list[Verdict] = []
@@ -197,12 +198,12 @@ def _place(scope: Scope) -> tuple[str, ...]:
 
 
 def _gone(
-    known: Mapping[tuple[str, ...], Verdict], findings: list[tuple[Scope, Judge, Finding]], silent: Sequence[Judge]
-) -> list[tuple[Scope, Judge, Finding]]:
+    known: Mapping[tuple[str, ...], Verdict], findings: Sequence[tuple[Scope, Named, Finding]], silent: Sequence[Judge]
+) -> list[tuple[Scope, Named, Finding]]:
     """A host that is no more tells nothing: its last word must not stand as the present."""
     found = {(judge.name, *_place(scope)) for scope, judge, _ in findings}
     by_name = {judge.name: judge for judge in silent}
-    out = []
+    out: list[tuple[Scope, Named, Finding]] = []
     for key, verdict in known.items():
         judge = by_name.get(verdict.judge)
         if judge is not None and key not in found and verdict.status != Status.NOT_ASSESSED.value:
@@ -228,7 +229,7 @@ FILLED = (
 )
 
 
-def _fill(verdict: Verdict, judge: Judge, finding: Finding, now: datetime, changed: bool) -> None:
+def _fill(verdict: Verdict, judge: Named, finding: Finding, now: datetime, changed: bool) -> None:
     verdict.severity, verdict.status = judge.severity, finding.status.value
     verdict.reason, verdict.explanation = finding.reason, finding.explanation
     verdict.value, verdict.threshold, verdict.unit = finding.value, finding.threshold, finding.unit

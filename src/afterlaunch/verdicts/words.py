@@ -89,6 +89,15 @@ class Finding:
     evidence: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
+class Named(Protocol):
+    """Whose verdict it is, and the severity of an incident that comes of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+
+
 class Judge(Protocol):
     """`severity` is that of the incident when it finds a breach; `per` the scope it looks at."""
 
