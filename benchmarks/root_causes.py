@@ -35,6 +35,7 @@ def main() -> int:
         if not cause:
             continue
         case, _ = read(goal.parent)
+        assert case is not None
         rows = blame(case).rows
         names = [row.component for row in rows]
         plain = [row.component for row in sorted(rows, key=lambda row: -row.deviation)]

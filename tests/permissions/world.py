@@ -15,6 +15,7 @@ from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.alerts.models import Alert
 from afterlaunch.alerts.silences import silence
 from afterlaunch.changes.actions import advance, approve, propose
+from afterlaunch.diagnosis.actions import DIAGNOSIS, freeze
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.checkpoints import sign
@@ -22,6 +23,7 @@ from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.actions import open_incident, resolve
+from afterlaunch.incidents.models import Incident
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
@@ -153,6 +155,7 @@ class World:
             things[thing] = made.pk
             if thing in ("quiet", "resolved"):
                 resolve(ENGINE, made, f"{said} text")
+        freeze(DIAGNOSIS, Incident.objects.get(pk=things["incident"]), "opened")
         page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)

@@ -8,6 +8,7 @@ from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.raising import raise_due
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
+from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.duties import audit_paging, stamp_breaches
@@ -43,6 +44,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
+    Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("incidents.breaches", 15, stamp_breaches),

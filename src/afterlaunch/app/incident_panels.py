@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from afterlaunch.alerts.pages import panel as alerts
 from afterlaunch.changes.pages import containment
-from afterlaunch.diagnosis.questions import panel as diagnosis
+from afterlaunch.diagnosis.pages import panel as diagnosis
 from afterlaunch.incidents.panels import Panel
 
 PANELS: tuple[Panel, ...] = (
     Panel("containment", "Contain", "changes/_containment.html", containment),
     Panel("alerts", "Alerts", "alerts/_panel.html", alerts),
-    Panel("diagnosis", "Where it concentrates, and what changed", "diagnosis/_panel.html", diagnosis),
+    Panel("diagnosis", "What changed, and what explains it", "diagnosis/_panel.html", diagnosis),
 )

@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.changes.urls")),
+    path("", include("afterlaunch.diagnosis.urls")),
     path("", include("afterlaunch.reports.urls")),
     path("", include("afterlaunch.evidence.urls")),
 ]

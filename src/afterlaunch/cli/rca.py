@@ -33,7 +33,7 @@ def rank(
         answer(document)
     else:
         _print(document, top)
-    if document["reason"] != "blamed":
+    if document["reason"] not in ("blamed", "ranked"):
         raise typer.Exit(1)
 
 

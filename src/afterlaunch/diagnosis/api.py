@@ -1,10 +1,13 @@
+"""What changed before it went wrong, and how much of it each change explains."""
+
 from __future__ import annotations
 
 from typing import Any
 
 from ninja import Router
 
-from afterlaunch.diagnosis.questions import diagnose
+from afterlaunch.diagnosis import actions
+from afterlaunch.diagnosis.models import Diagnosis
 from afterlaunch.incidents.actions import incident_by_id
 from afterlaunch.look.requests import Request
 
@@ -12,20 +15,26 @@ router = Router(tags=["incidents"])
 
 
 @router.get("/incidents/{int:pk}/diagnosis")
-def show_diagnosis(request: Request, pk: int) -> dict[str, Any]:
-    """Where the trouble concentrates and what changed in the day before. `reason` tells why there are no rows."""
-    found = diagnose(request.actor, incident_by_id(request.actor, pk))
-    names = ("measure", "dimension", "value", "hits", "all_hits", "calls", "all_calls", "chance", "explanation")
-    changes = [
-        {"id": c.pk, "title": c.title, "kind": c.kind, "state": c.state, "proposed_at": c.proposed_at}
-        | {"started_at": c.started_at}
-        for c in found.changes
-    ]
+def show_diagnoses(request: Request, pk: int) -> dict[str, Any]:
+    """All diagnoses of an incident, oldest first. Each is frozen: `sha256` is that of its document's canonical bytes,
+    and stands in the timeline and the evidence log. `holds`: whether the bytes still have it. Empty until the first is
+    made, within seconds of the opening."""
+    return {"items": [_shown(row) for row in actions.diagnoses_of(request.actor, pk)]}
+
+
+@router.post("/incidents/{int:pk}/diagnosis")
+def look_again(request: Request, pk: int) -> dict[str, Any]:
+    """Look now, and freeze what is seen beside what was seen before."""
+    return _shown(actions.freeze(request.actor, incident_by_id(request.actor, pk), "asked"))
+
+
+def _shown(row: Diagnosis) -> dict[str, Any]:
     return {
-        "start": found.start,
-        "end": found.end,
-        "reason": found.answer.reason,
-        "explanation": found.answer.explanation,
-        "concentrations": [{name: getattr(row, name) for name in names} for row in found.answer.rows],
-        "changes": changes,
+        "number": row.number,
+        "trigger": row.trigger,
+        "made_at": row.made_at,
+        "made_by": row.made_by,
+        "sha256": row.sha256,
+        "holds": actions.holds(row),
+        "document": actions.content(row),
     }

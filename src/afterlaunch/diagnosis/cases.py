@@ -22,11 +22,17 @@ LARGEST = 64 * 2**20
 HINT = "docs/diagnosis.md shows the two forms."
 
 
-def read(path: Path) -> tuple[Case, dict[str, Any]]:
-    """(the case, what else the document tells). Raises Invalid with what is wrong and where."""
+def read(path: Path) -> tuple[Case | None, dict[str, Any]]:
+    """(the components' case, None where a document tells none; what else it tells). Raises Invalid with what is wrong
+    and where."""
     if path.is_dir():
-        return _folder(path), {}
-    return document(orjson_of(path))
+        case = _folder(path)
+        return case, {"onset": case.onset, "step_seconds": case.step}
+    told = orjson_of(path)
+    if "components" not in told and ("slices" in told or "changes" in told):
+        return None, told | {"onset": instant(told.get("onset"), "onset")}
+    case = document(told)
+    return case, told | {"onset": case.onset, "step_seconds": case.step}
 
 
 def orjson_of(path: Path) -> dict[str, Any]:
@@ -45,7 +51,7 @@ def orjson_of(path: Path) -> dict[str, Any]:
     return told
 
 
-def document(told: Mapping[str, Any]) -> tuple[Case, dict[str, Any]]:
+def document(told: Mapping[str, Any]) -> Case:
     target, measure = _text(told, "target"), _text(told, "measure")
     if measure not in MEASURES:
         raise Invalid(f"measure {measure!r} is not known.", "Use latency or availability.")
@@ -59,8 +65,7 @@ def document(told: Mapping[str, Any]) -> tuple[Case, dict[str, Any]]:
     history = told.get("usual")
     usual = _components(history, "usual", measure, None) if history else {}
     step = float(told.get("step_seconds") or np.diff(times).min())
-    case = Case(target, measure, times, step, onset, _graph(told.get("calls")), components, usual)
-    return case, {name: value for name, value in told.items() if name in ("changes", "slices")}
+    return Case(target, measure, times, step, onset, _graph(told.get("calls")), components, usual)
 
 
 def instant(told: Any, where: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from afterlaunch.diagnosis.blame import Verdict, blame
+from afterlaunch.diagnosis.blame import Case, Verdict, blame
 from afterlaunch.diagnosis.cases import HINT, instant, read
 from afterlaunch.diagnosis.causes import Changed, Dimension, Part, explain, rank
 from afterlaunch.ground.errors import Invalid
@@ -19,14 +19,28 @@ from afterlaunch.ground.errors import Invalid
 def answer(path: Path) -> dict[str, Any]:
     """What `afterlaunch rca rank` prints. `sha256` is that of the document without it, keys sorted. Raises Invalid."""
     case, more = read(path)
+    onset, step = float(more["onset"]), _step(more)
+    document: dict[str, Any] = {"onset": onset, "step_seconds": step} | (_components(case) if case else dict(WITHOUT))
+    components = {row["component"]: row["share"] for row in document["components"]}
+    causes = rank(onset, step, changes(more.get("changes", [])), parts(more.get("slices", [])), components)
+    if not case and causes and causes[0].score > 0:
+        document |= {"reason": "ranked", "explanation": f"{causes[0].name}. {causes[0].explanation}"}
+    document["causes"] = [{"rank": place, **asdict(one)} for place, one in enumerate(causes, 1)]
+    return document | {"sha256": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()}
+
+
+WITHOUT: Mapping[str, Any] = {
+    "reason": "nothing_worse",
+    "explanation": "No change and no slice explains anything.",
+    "components": [],
+}
+
+
+def _components(case: Case) -> dict[str, Any]:
     found = blame(case)
-    components = {row.component: row.share for row in found.rows}
-    causes = rank(case.onset, case.step, changes(more.get("changes", [])), parts(more.get("slices", [])), components)
-    document = {
+    return {
         "target": case.target,
         "measure": case.measure,
-        "onset": case.onset,
-        "step_seconds": case.step,
         "reason": found.reason,
         "explanation": told(found, case.target, case.measure),
         "compared_with": found.against,
@@ -35,9 +49,14 @@ def answer(path: Path) -> dict[str, Any]:
         "usual": found.usual,
         "excess": found.excess,
         "components": [{"rank": place, **asdict(row)} for place, row in enumerate(found.rows, 1)],
-        "causes": [{"rank": place, **asdict(one)} for place, one in enumerate(causes, 1)],
     }
-    return document | {"sha256": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()}
+
+
+def _step(told: Mapping[str, Any]) -> float:
+    step = told.get("step_seconds", 60.0)
+    if not isinstance(step, int | float) or step <= 0:
+        raise Invalid("step_seconds must be a number above 0.", HINT)
+    return float(step)
 
 
 def told(found: Verdict, target: str, measure: str) -> str:

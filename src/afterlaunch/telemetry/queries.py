@@ -196,6 +196,7 @@ def _window(row: dict[str, Any], start: datetime, end: datetime, group_by: Seque
         cache_read=buckets["in_cache_read"],
         top_cost_nano=min(profiles.upper(costs[-1][0]), row["cost_nano"]) if costs else 0,
         top_cost_calls=1 if costs else 0,
+        total_ms=sum(profiles.middle(step) * calls for step, calls in spread.get(profiles.LATENCY, [])) / 1000,
         p50_ms=latency.p50 if latency else None,
         p95_ms=latency.p95 if latency else None,
         p99_ms=latency.p99 if latency else None,

@@ -35,6 +35,7 @@ class Window:
     calls_unknown_model: int = 0  # that tell no model at all
     top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most; told by `queries.judged` only
     top_cost_calls: int = 0  # 1 when that is known
+    total_ms: float = 0.0  # of all latencies, from the same histogram: 4.5 % at most beside the truth
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None

@@ -122,6 +122,7 @@ def test_real_faults_in_a_real_application() -> None:
     first = among_three = cases = 0
     for goal in sorted(real("data/petshop-rca").glob("*/*/*/target.json")):
         case, _ = read(goal.parent)
+        assert case is not None
         names = [row.component for row in blame(case).rows]
         cause = orjson.loads(goal.read_bytes())["root_cause"]["node"]
         cases, first, among_three = cases + 1, first + (names[:1] == [cause]), among_three + (cause in names[:3])
