@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import orjson
@@ -23,8 +24,8 @@ DIAGNOSIS = automation("diagnosis")
 def freeze(actor: Actor, incident: Incident, trigger: str) -> Diagnosis:
     """Look now and keep what is seen. The one of the opening is made once, whoever comes second gets the first's."""
     actor.require(Role.RESPONDER, incident.system.client.slug)
-    found = diagnose(incident)  # before the transaction: it may take a second
-    body = orjson.dumps(document(incident, found), option=orjson.OPT_SORT_KEYS)
+    told = document(incident, diagnose(incident))  # before the transaction: it may take a second
+    body = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
     hashed = hashlib.sha256(body).hexdigest()
     with transaction.atomic():
         Incident.objects.select_for_update(of=("self",)).get(pk=incident.pk)
@@ -37,19 +38,27 @@ def freeze(actor: Actor, incident: Incident, trigger: str) -> Diagnosis:
             trigger=trigger,
             made_at=clock.now(),
             made_by=actor.name,
-            reason=found.reason,
+            reason=told["reason"],
             body=body,
             sha256=hashed,
         )
-        told = {"diagnosis": row.number, "sha256": hashed, "reason": found.reason}
-        timeline(actor, incident, "diagnosis.frozen", _told(found.explanation, found.causes), told)
-        record(actor, "diagnosis.frozen", incident.topic, incident.system.client.slug, told)
+        facts = {"diagnosis": row.number, "sha256": hashed, "reason": row.reason}
+        timeline(actor, incident, "diagnosis.frozen", summary(told), facts)
+        record(actor, "diagnosis.frozen", incident.topic, incident.system.client.slug, facts)
     return row
 
 
-def _told(explanation: str, causes: Any) -> str:
-    first = next((one for one in causes if one.score > 0), None)
-    return f"{explanation} Likeliest: {first.name}. {first.explanation}" if first else explanation
+def summary(told: Mapping[str, Any]) -> str:
+    """A document in two sentences: what became worse, and the likeliest cause."""
+    first = next((one for one in told["causes"] if one["score"] > 0), None)
+    said = str(told["explanation"])
+    return f"{said} Likeliest: {first['name']}. {first['explanation']}" if first else said
+
+
+def newest(incidents: Iterable[Incident]) -> dict[int, dict[str, Any]]:
+    """Incident -> its newest frozen document, where it has one. Whether the actor may see them was asked before."""
+    rows = Diagnosis.objects.filter(incident__in=[one.pk for one in incidents]).order_by("number")
+    return {row.incident_id: content(row) for row in rows}
 
 
 def diagnoses_of(actor: Actor, pk: int) -> list[Diagnosis]:

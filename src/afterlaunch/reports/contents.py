@@ -145,7 +145,7 @@ class ClockFacts:
 
 @dataclass(frozen=True)
 class IncidentFacts:
-    """`carried`: it began before the month. `cause`: where its trouble concentrates, in words; `cause_reason` names
+    """`carried`: it began before the month. `cause`: what became worse and why, in words; `cause_reason` names
     how that was found."""
 
     pk: int

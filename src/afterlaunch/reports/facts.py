@@ -16,7 +16,7 @@ from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client
 from afterlaunch.changes.actions import changes_seen_by
 from afterlaunch.changes.models import Change
-from afterlaunch.diagnosis.questions import diagnose
+from afterlaunch.diagnosis.actions import newest, summary
 from afterlaunch.estate.actions import systems_seen_by
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
@@ -34,7 +34,6 @@ from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 
 SPEND_BY = ("model", "agent", "tenant")
-DIAGNOSED = 20  # incidents whose cause is looked for; the others are said to have none looked for
 Clients = frozenset[str] | None
 
 
@@ -303,18 +302,16 @@ def _incidents(asked: _Question) -> tuple[contents.IncidentFacts, ...]:
     rows = rows if asked.clients is None else rows.filter(system__client__slug__in=asked.clients)
     rows = rows.filter(system__key=asked.scope.system) if asked.scope.system else rows
     found = list(rows.order_by("detected_at", "pk"))
-    gravest = sorted(found, key=lambda one: (one.peak_severity, one.pk))[:DIAGNOSED]
-    looked = {one.pk for one in gravest}
-    return tuple(_incident(asked, one, one.pk in looked) for one in found)
+    frozen = newest(found)
+    return tuple(_incident(asked, one, frozen.get(one.pk)) for one in found)
 
 
-def _incident(asked: _Question, row: Incident, look: bool) -> contents.IncidentFacts:
+def _incident(asked: _Question, row: Incident, told: Mapping[str, Any] | None) -> contents.IncidentFacts:
     cause, reason = "", "not_looked_for"
     changes: tuple[tuple[int, str], ...] = ()
-    if look:
-        found = diagnose(asked.actor, row)
-        cause, reason = found.answer.explanation, found.answer.reason
-        changes = tuple((change.pk, change.title) for change in found.changes)
+    if told is not None:
+        cause, reason = summary(told), told["reason"]
+        changes = tuple((int(one["id"]), one["title"]) for one in told["changes"] if one["link"])
     return contents.IncidentFacts(
         pk=row.pk,
         client=row.system.client.slug,
