@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from afterlaunch.app.hot import Stores, open_stores
 from afterlaunch.ground.errors import Invalid, Unsupported
 from afterlaunch.telemetry import store as stores
-from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.encodings import request_of
 from tests.fuzz.bodies import JSON, LOGS, MESSAGES, METRICS, TRACES, WRITE, Body
 
 Answer = tuple[int, bytes]

@@ -41,7 +41,7 @@ from afterlaunch.telemetry.apart import FAULTS, apart, halves_of_message, why
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import HOUSE, normalise, normalise_all
 from afterlaunch.telemetry.decoding import WORKERS, Body, Decoding
-from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.encodings import request_of
 from afterlaunch.telemetry.sent import as_sent
 
 log = logging.getLogger(__name__)

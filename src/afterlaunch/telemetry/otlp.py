@@ -7,23 +7,17 @@ protobuf first, so that there is one way in.
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.json_format import ParseDict, ParseError
-from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message import Message
 from ptars import HandlerPool
 
-from afterlaunch.ground.errors import Invalid, Unsupported
+from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.anyvalues import Ints, Values
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -54,7 +48,6 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, str], ...]] = {
     "Request": (("resource_spans", 1, "ResourceSpans", "*"),),
 }
 M = TypeVar("M", bound=Message)
-IDS = ("traceId", "spanId", "parentSpanId")
 
 
 @dataclass(frozen=True)
@@ -132,96 +125,3 @@ def decode(*bodies: bytes) -> Decoded:
         scopes.field("scope").to_pylist(),
         np.diff(spans_of.offsets.to_numpy()[scopes_of.offsets.to_numpy()[groups_of.offsets.to_numpy()]]),
     )
-
-
-def to_protobuf(body: bytes, content_type: str) -> bytes:
-    """A JSON body as protobuf; a protobuf body as it is. Raises Invalid, Unsupported."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-protobuf":
-        return body
-    if kind != "application/json":
-        raise Unsupported(
-            f"Content-Type {kind or '(none)'} is not taken.", "application/x-protobuf or application/json"
-        )
-    return message_of_json(ExportTraceServiceRequest, body).SerializeToString()
-
-
-def request_of(kind: type[M], body: bytes, content_type: str) -> M:
-    """The body as a message of this kind. Raises Invalid, Unsupported."""
-    name = kind.DESCRIPTOR.name
-    media = content_type.partition(";")[0].strip().lower()
-    if media == "application/x-protobuf":
-        try:
-            return kind.FromString(body)
-        except DecodeError as problem:
-            raise Invalid(f"The body is no {name}: {problem}") from None
-    if media != "application/json":
-        raise Unsupported(
-            f"Content-Type {media or '(none)'} is not taken.", "application/x-protobuf or application/json"
-        )
-    return message_of_json(kind, body)
-
-
-def message_of_json(kind: type[M], body: bytes) -> M:
-    """An OTLP/JSON body as a message of this kind. Raises Invalid."""
-    name = kind.DESCRIPTOR.name
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as problem:
-        raise Invalid(f"The body is no JSON: {problem}") from None
-    if not isinstance(document, dict):
-        raise Invalid(f"The body is no {name}: expected an object.")
-    try:
-        _check(document, cast(Descriptor, kind.DESCRIPTOR), "")
-        return ParseDict(document, kind(), ignore_unknown_fields=True)
-    except ParseError as problem:
-        raise Invalid(f"The body is no {name}: {_place(problem)}") from None
-    except (DecodeError, ValueError, TypeError, AttributeError, RecursionError) as problem:
-        raise Invalid(f"The body is no {name}: {type(problem).__name__}") from None
-
-
-def _place(problem: ParseError) -> str:
-    """Which field it was; protobuf's own words hold what the sender wrote there."""
-    fields = re.findall(r"Failed to parse (\w+) field", str(problem))
-    return ".".join(fields) + ": not a value of this field" if fields else "a field has a value of another kind"
-
-
-@cache
-def _fields(message: Descriptor) -> dict[str, tuple[str, Descriptor | None]]:
-    """What to look at in a message, by its JSON name: ids, enums, and messages that may hold some."""
-    found: dict[str, tuple[str, Descriptor | None]] = {}
-    for field in message.fields:
-        if field.message_type is not None:
-            found[field.camelcase_name] = ("message", field.message_type)
-        elif field.enum_type is not None:
-            found[field.camelcase_name] = ("enum", None)
-        elif field.camelcase_name in IDS:
-            found[field.camelcase_name] = ("id", None)
-    return found
-
-
-def _check(node: Any, message: Descriptor, where: str) -> None:
-    """OTLP/JSON writes ids in hex, where protobuf's JSON has base64, and enums as numbers. Fields that it does not
-    know are left alone."""
-    if isinstance(node, list):
-        for number, one in enumerate(node):
-            _check(one, message, f"{where}[{number}]")
-    elif isinstance(node, dict):
-        for name, (kind, inner) in _fields(message).items():
-            value = node.get(name)
-            if not value:
-                continue
-            here = f"{where}.{name}" if where else name
-            if inner is not None:
-                _check(value, inner, here)
-            elif kind == "id":
-                node[name] = _hex(value, here)
-            elif not isinstance(value, int):
-                raise Invalid(f"{here}: expected a number")
-
-
-def _hex(text: Any, where: str) -> str:
-    try:
-        return base64.b64encode(bytes.fromhex(text)).decode()
-    except (ValueError, TypeError):
-        raise Invalid(f"{where}: expected hex digits") from None

@@ -18,7 +18,8 @@ from afterlaunch.telemetry.apart import apart, halves_of_message, why
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions.identity import HOUSE
 from afterlaunch.telemetry.conventions.spans import columns, unmapped
-from afterlaunch.telemetry.otlp import decode, to_protobuf
+from afterlaunch.telemetry.encodings import read
+from afterlaunch.telemetry.otlp import decode
 
 __all__ = ["HOUSE", "Normalised", "normalise", "normalise_all"]
 log = logging.getLogger(__name__)
@@ -41,7 +42,14 @@ def normalise(body: bytes, content_type: str, client: str | None, received_ns: i
 
     Raises Invalid when the body does not decode, Unsupported for another content type.
     """
-    body = to_protobuf(body, content_type)
+    if content_type.partition(";")[0].strip().lower() == "application/x-protobuf":
+        return _of_protobuf(body, client, received_ns)
+    told = read(ExportTraceServiceRequest, body, content_type)
+    made = _of_protobuf(told.message.SerializeToString(), client, received_ns)
+    return Normalised(made.table, made.rejected + told.rejected, [*told.messages, *made.messages])
+
+
+def _of_protobuf(body: bytes, client: str | None, received_ns: int) -> Normalised:
     decoded = decode(body)
     if not len(decoded.spans):
         return Normalised(SPANS.empty_table())

@@ -17,7 +17,7 @@ import pyarrow as pa
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.encodings import read
 from afterlaunch.telemetry.signals.wire import Place, texts
 
 POINTS = pa.schema(
@@ -67,7 +67,8 @@ def series_id(*parts: Any) -> int:
 
 def from_otlp(body: bytes, content_type: str, client: str | None, received_ns: int) -> Taken:
     """An ExportMetricsServiceRequest. Points without a name or a time are rejected. Raises Invalid, Unsupported."""
-    request = request_of(ExportMetricsServiceRequest, body, content_type)
+    told = read(ExportMetricsServiceRequest, body, content_type)
+    request = told.message
     rows: list[dict[str, Any]] = []
     rejected, first = 0, ""
     for group in request.resource_metrics:
@@ -81,7 +82,7 @@ def from_otlp(body: bytes, content_type: str, client: str | None, received_ns: i
                         rejected += 1
                         first = first or (metric.name or "a metric without a name")
     said = [f"{rejected} data points have no name or no time; the first is of {first}"] if rejected else []
-    return Taken(pa.Table.from_pylist(rows, schema=POINTS), rejected, said)
+    return Taken(pa.Table.from_pylist(rows, schema=POINTS), rejected + told.rejected, [*told.messages, *said])
 
 
 def count(request: ExportMetricsServiceRequest) -> int:

@@ -13,9 +13,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from afterlaunch.ground.errors import AfterlaunchError, Overloaded, Unsupported
 from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.encodings import request_of
 from afterlaunch.telemetry.ingest import Ingest, Receive, Scope, Send, headers_of
 from afterlaunch.telemetry.intake import Door, Intake, Request, Signal
-from afterlaunch.telemetry.otlp import request_of
 from afterlaunch.telemetry.signals import points, prometheus, records
 
 METRICS = Signal(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from afterlaunch.telemetry.otlp import request_of
+from afterlaunch.telemetry.encodings import read
 from afterlaunch.telemetry.signals.points import INT63, Taken
 from afterlaunch.telemetry.signals.wire import Place, text, texts
 
@@ -37,14 +37,15 @@ RECORDS = pa.schema(
 
 def from_otlp(body: bytes, content_type: str, client: str | None, received_ns: int) -> Taken:
     """An ExportLogsServiceRequest. A record without a time has that of its observation, else of its arrival.
-    Nothing is rejected. Raises Invalid, Unsupported."""
-    request = request_of(ExportLogsServiceRequest, body, content_type)
+    Raises Invalid, Unsupported."""
+    told = read(ExportLogsServiceRequest, body, content_type)
+    request = told.message
     rows = []
     for group in request.resource_logs:
         place = Place(group.resource, client)
         for scope in group.scope_logs:
             rows += [_row(place, scope.scope.name, one, received_ns) for one in scope.log_records]
-    return Taken(pa.Table.from_pylist(rows, schema=RECORDS))
+    return Taken(pa.Table.from_pylist(rows, schema=RECORDS), told.rejected, list(told.messages))
 
 
 def count(request: ExportLogsServiceRequest) -> int:

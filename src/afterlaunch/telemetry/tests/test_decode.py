@@ -193,7 +193,7 @@ def test_cut_bodies_are_refused_or_read_alike() -> None:
 
 
 def test_json_and_protobuf_bodies_become_the_same_columns() -> None:
-    from afterlaunch.telemetry.otlp import to_protobuf
+    from afterlaunch.telemetry.encodings import request_of
 
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="é")
@@ -203,5 +203,6 @@ def test_json_and_protobuf_bodies_become_the_same_columns() -> None:
     one = document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
     one["traceId"], one["spanId"] = (b"t" * 16).hex(), (b"s" * 8).hex().upper()
     one["somethingNew"] = {"a": 1}
-    body = to_protobuf(orjson.dumps(document), "application/json; charset=utf-8")
+    kind = "application/json; charset=utf-8"
+    body = request_of(ExportTraceServiceRequest, orjson.dumps(document), kind).SerializeToString()
     assert told(body) == told(request.SerializeToString())
