@@ -85,6 +85,13 @@ def body(now: datetime, system: str, calls: int = 240) -> bytes:
     return orjson.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]})
 
 
+def wanted_again(wish: dict[str, Any]) -> Any:
+    """The same with another objective: a second version."""
+    from afterlaunch.slo import asked
+
+    return asked.read({"client": "house", "name": "again", "period": "30d", **wish, "objective": "96 %"}).definition
+
+
 class House:
     """`address` and `session` (the cookie of a signed-in administrator). `fill` sends telemetry of two systems."""
 
@@ -189,6 +196,41 @@ class House:
                 raise TimeoutError("a target was not scraped")
             time.sleep(0.2)
 
+    def slos(self) -> None:
+        """One that is kept, one that burns, one that is overspent, one of labels that nobody gave, one paused."""
+        from afterlaunch.accounts.models import Client
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.slo import asked
+        from afterlaunch.slo.actions import pause, put_slo
+        from afterlaunch.slo.models import Standing
+
+        someone, client = automation("Ada Nguyen"), Client.objects.get(slug="house")
+        here = {"system": "support-assistant"}
+        wishes: dict[str, dict[str, Any]] = {
+            "answers": {"objective": "95 %", "measure": {"kind": "availability", **here}, "critical": True},
+            "answers-in-time": {
+                "objective": "80 %", "measure": {"kind": "latency", "value": 2100, **here}, "pairs": "usable",
+                "title": "Answers in time", "description": "People wait for them.",
+            },
+            "grounded": {
+                "objective": "90 %", "pairs": "usable",
+                "measure": {"kind": "quality", "evaluation": "groundedness", "value": 0.7, **here},
+            },
+            "contracts": {"objective": "90 %", "measure": {"kind": "availability", "system": "contract-reader"},
+                          "pairs": "usable"},
+            "night": {"objective": "99 %", "measure": {"kind": "availability", **here, "route": "night"}},
+        }  # fmt: skip
+        for name, wish in wishes.items():
+            wanted = asked.read({"client": "house", "name": name, "period": "30d", **wish})
+            made = put_slo(someone, client, name, wanted.about, wanted.definition)
+        put_slo(someone, client, "answers", asked.About(critical=True), wanted_again(wishes["answers"]))
+        pause(someone, made, True)
+        deadline = time.monotonic() + 60
+        while Standing.objects.count() < len(wishes) - 1:
+            if time.monotonic() > deadline:
+                raise TimeoutError("an SLO was not judged")
+            time.sleep(0.2)
+
     def keeping(self) -> None:
         """Own patterns and days of a client, a dead letter, an erasure."""
         from afterlaunch.accounts.models import Client
@@ -254,6 +296,13 @@ PAGES = {
     "logs-errors": "/logs?severity=17&text=tool&range=6h&live=1",
     "logs-nothing": "/logs?text=nobody-wrote-this",
     "targets": "/targets",
+    "slos": "/slos",
+    "slo": "/slos/1",
+    "slo-labels": "/slos/3",
+    "slo-paused": "/slos/5",
+    "slo-new": "/slos/new?system=house/support-assistant&objective=90&pairs=standard",
+    "slo-edit": "/slos/2/edit",
+    "slo-import": "/slos/import",
     **{
         name: f"/calls/{name}"
         for name in ("usage", "latency", "errors", "agents", "retrieval", "transactions", "sessions", "users")

@@ -28,6 +28,7 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.fill()
         house.story()
         house.targets()
+        house.slos()
         house.keeping()
         house.signals()
         folder.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,15 @@ POLICY = {"target-0": "schedule", "minutes-0": "5"}
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
+PROMISED: dict[str, Any] = {
+    "client": "{client}",
+    "name": "promised",
+    "objective": "99 %",
+    "measure": {"kind": "availability", "system": "{client}-desk"},
+}
+WISHED = {"system": "{client}/{client}-desk", "name": "promised", "kind": "availability", "objective": "99"}
+OPENSLO = "{{apiVersion: openslo/v1, kind: Service, metadata: {{name: desk}}, spec: {{}}}}"
+
 SIGN_IN = (
     look("/accounts/login/", "anybody", "Sign in", good=SEEN),
     do("/accounts/login/", "anybody", "Sign in", (200, 302), login="x@example.org", password="no"),
@@ -118,6 +127,20 @@ PAGES = (
         client="{client}", name="another", system="{client}-desk", url="https://example.org/metrics",
     ),
     do("/targets/{target}/remove", "operator", "Remove a target"),
+    look("/slos", "viewer", "SLOs"),
+    look("/slos.csv", "viewer", "SLOs as CSV"),
+    look("/slos.yaml", "viewer", "SLOs as OpenSLO"),
+    look("/slos/new", "viewer", "The form for an SLO", "system=north/north-desk"),
+    look("/slos/preview", "viewer", "What an SLO would mean", "system=north/north-desk&objective=99"),
+    do("/slos/new", "operator", "Make an SLO", **WISHED),
+    look("/slos/import", "viewer", "The form for OpenSLO files"),
+    do("/slos/import", "operator", "Import OpenSLO", client="{client}", text=OPENSLO),
+    look("/slos/{slo}", "viewer", "An SLO"),
+    look("/slos/{slo}/budget.csv", "viewer", "An SLO's budget as CSV"),
+    look("/slos/{slo}/edit", "operator", "The form of an SLO"),
+    do("/slos/{slo}/edit", "operator", "Alter an SLO", **WISHED),
+    do("/slos/{slo}/pause", "operator", "Pause or resume an SLO", paused="1"),
+    do("/slos/{slo}/remove", "operator", "Remove an SLO"),
     look("/incidents", "viewer", "Incidents", "system={system}", "status=open", "severity=P1"),
     look("/incidents/{incident}", "viewer", "An incident"),
     do("/incidents/{incident}/acknowledge", "responder", "Acknowledge an incident"),
@@ -246,6 +269,18 @@ REST = (
         client="{client}", name="another", system="{client}-desk", url="https://example.org/metrics",
     ),
     do(f"{API}/targets/{{target}}/remove", "operator", "Remove a target", (200,)),
+    look(f"{API}/slos", "viewer", "SLOs as they stand", "client=north", "system=north-desk"),
+    do(f"{API}/slos", "operator", "Make or alter an SLO", (200,), **PROMISED),
+    do(f"{API}/slos/preview", "viewer", "What an SLO would mean", (200,), **PROMISED),
+    do(f"{API}/slos/import", "operator", "Import OpenSLO", (200,), client="{client}", text=OPENSLO),
+    look(f"{API}/slos/export", "viewer", "SLOs as OpenSLO", "client=north"),
+    look(f"{API}/slos/burns", "viewer", "When budgets burned", "open=true"),
+    look(f"{API}/slos/{{slo}}", "viewer", "An SLO"),
+    look(f"{API}/slos/{{slo}}/versions", "viewer", "What an SLO said"),
+    look(f"{API}/slos/{{slo}}/budget", "viewer", "The burn-down of an SLO's budget"),
+    do(f"{API}/slos/{{slo}}/pause", "operator", "Pause an SLO", (200,)),
+    do(f"{API}/slos/{{slo}}/resume", "operator", "Resume an SLO", (200,)),
+    do(f"{API}/slos/{{slo}}/remove", "operator", "Remove an SLO", (200,)),
     look(f"{API}/keeping", "viewer", "How content is captured, and how long data is kept", "client=north"),
     do(f"{API}/keeping", "admin", "Decide what is kept, and for how long", client="{client}", capture="masked"),
     look(f"{API}/dead-letters", "viewer", "Dead letters", "client=north"),

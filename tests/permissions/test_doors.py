@@ -29,12 +29,18 @@ IDS = [str(door) for door in DOORS]
 
 
 def ask(browser: Browser, door: Door, world: World, slug: str = "north", **headers: str) -> Any:
-    address, data = world.fill(door.address, slug), {k: world.fill(str(v), slug) for k, v in door.data.items()}
+    address, data = world.fill(door.address, slug), {k: filled(world, v, slug) for k, v in door.data.items()}
     if door.method == GET:
         return browser.get(address, headers=headers)
     if door.api:
         return browser.post(address, orjson.dumps(data), "application/json", headers=headers)
     return browser.post(address, data, headers=headers)
+
+
+def filled(world: World, value: Any, slug: str) -> Any:
+    if isinstance(value, dict):
+        return {name: filled(world, one, slug) for name, one in value.items()}
+    return world.fill(str(value), slug)
 
 
 def may(door: Door, actor: str) -> str:

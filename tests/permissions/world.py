@@ -29,6 +29,8 @@ from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
+from afterlaunch.slo import asked
+from afterlaunch.slo.actions import put_slo
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import as_bytes
 from afterlaunch.telemetry.columns import SPANS
@@ -136,6 +138,11 @@ class World:
         )  # fmt: skip
         declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
         things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
+        measure = {"kind": "availability", "system": system.key}
+        wish = asked.read(
+            {"client": slug, "name": f"{slug}-{said}", "objective": "99 %", "period": "30d", "measure": measure}
+        )
+        things["slo"] = put_slo(ENGINE, client, wish.name, wish.about, wish.definition).pk
         alert = Alert.objects.create(
             system=system, environment="quiet", verdict=ended, source="judges", fingerprint=slug, name="errors.rate",
             explanation=f"{said} alert", severity="P2", started_at=now, fired_at=now, told_at=now,

@@ -22,6 +22,7 @@ from afterlaunch.oncall.api import router as oncall
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.scraping.api import router as scraping
+from afterlaunch.slo.api import router as slos
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.telemetry.keeping.api import router as keeping
 from afterlaunch.telemetry.signals.api import router as signals
@@ -42,6 +43,7 @@ api.add_router("", telemetry)
 api.add_router("", signals)
 api.add_router("", views)
 api.add_router("", scraping)
+api.add_router("", slos)
 api.add_router("", keeping)
 api.add_router("", infrastructure)
 api.add_router("", verdicts)

@@ -12,6 +12,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Incidents", "/incidents", "incident"),
     ("Silences", "/silences", "silence"),
     ("Changes", "/changes", "change"),
+    ("SLOs", "/slos", "slo"),
     ("Systems", "/systems", "system"),
     ("Calls", "/calls", "call"),
     ("Infrastructure", "/infrastructure", "infrastructure"),

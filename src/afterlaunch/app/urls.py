@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("afterlaunch.scraping.urls")),
     path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.overview.urls")),
+    path("", include("afterlaunch.slo.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.diagnosis.urls")),
     path("", include("afterlaunch.reports.urls")),

@@ -34,8 +34,9 @@ def apply(
     from afterlaunch.app.configuration.apply import parse
     from afterlaunch.ground.actors import automation
 
-    documents = [document for one in _files(file) for document in parse(one.read_text(), str(one))]
-    differences = run(automation("local administrator"), documents, dry_run)
+    files = [(one.read_text(), str(one)) for one in _files(file)]
+    documents = [document for text, name in files for document in parse(text, name)]
+    differences = run(automation("local administrator"), documents, dry_run, files)
     if json:
         answer({"dry_run": dry_run, "changed": [vars(difference) for difference in differences]})
         return
@@ -47,7 +48,7 @@ def apply(
             say(f"The key of {difference.name}, for its application; it is not shown again:")
             sys.stdout.write(difference.secret + "\n")
     done = "would change" if dry_run else "changed"
-    say(f"{len(differences)} of {len(documents)} documents {done}." if differences else "Nothing to change.")
+    say(f"{len(differences)} documents {done}." if differences else "Nothing to change.")
 
 
 @plainly
@@ -57,7 +58,8 @@ def export(data: str | None = DATA) -> None:
     from afterlaunch.app.configuration.apply import export as run
     from afterlaunch.app.configuration.apply import to_yaml
     from afterlaunch.app.configuration.people import left_out
+    from afterlaunch.slo.openslo.exporting import every as slos
 
-    sys.stdout.write(to_yaml(run()))
+    sys.stdout.write(to_yaml(run()) + slos())
     if missing := left_out():
         say(f"{missing} contact methods are left out: their address is a secret, and no file said where it lies.")

@@ -8,6 +8,7 @@ ICONS = {
     "incident": '<path d="M12 3 2.5 20h19z"/><path d="M12 10v4m0 3v.1"/>',
     "change": '<circle cx="6" cy="5" r="2.5"/><circle cx="6" cy="19" r="2.5"/><circle cx="18" cy="12" r="2.5"/>'
     '<path d="M6 7.5v9M6 12h9.5"/>',
+    "slo": '<path d="M4 16a8 8 0 1 1 16 0"/><path d="m12 16 4-5"/><path d="M3 20h18"/>',
     "system": '<path d="m12 2.5 9 5v9l-9 5-9-5v-9z"/><path d="m3 7.5 9 5 9-5M12 12.5v9"/>',
     "call": '<path d="M3 5h18v12H9l-4 4v-4H3z"/><path d="M8 9h8m-8 4h5"/>',
     "infrastructure": '<rect x="3" y="3.5" width="18" height="7" rx="1.5"/>'

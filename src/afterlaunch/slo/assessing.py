@@ -25,7 +25,6 @@ from afterlaunch.slo.pairs import PAGE, TICKET, Pair
 from afterlaunch.verdicts.words import Status
 
 Evidence = Mapping[str, str | int | float | None]
-FAST = "fast"
 
 
 @dataclass(frozen=True)
@@ -238,5 +237,5 @@ def facts(decision: Decision, definition: Definition, name: str, version: int) -
 def severity_of(decision: Decision, critical: bool) -> str:
     """Of a page: P1 where users depend on it and the fast pair or a count fired, else P2."""
     found = decision.outcome
-    fast = isinstance(found, Counted) or (isinstance(found, Outcome) and found.pair.name == FAST)
+    fast = isinstance(found, Counted) or (isinstance(found, Outcome) and found.pair.long <= HOUR)
     return "P1" if critical and fast else "P2"

@@ -47,6 +47,12 @@ def buckets(versions: Sequence[SloVersion], now: datetime, bounds: Mapping[int, 
     return out
 
 
+def recent(version: SloVersion, now: datetime) -> list[Made]:
+    """The last six hours of one version, by the minute."""
+    end = minute_of(now) + 1
+    return _minutes(_told([version], (end - FINE) // STEP * STEP, end, now)[version.pk], 1)
+
+
 def _kept(versions: Sequence[SloVersion], bounds: Mapping[int, list[int]], seam: int) -> dict[int, list[Made]]:
     """One question for all of them."""
     edges = sorted({one for version in versions for one in bounds[version.pk] if one < seam} | {seam})

@@ -36,7 +36,7 @@ class Expected:
     detected: float
 
 
-def _sums(values: Ints, minutes: int) -> Ints:
+def window_sums(values: Ints, minutes: int) -> Ints:
     """Of the window of so many minutes that ends with each minute; shorter at the beginning."""
     run = np.concatenate([np.zeros((values.shape[0], 1), np.int64), np.cumsum(values, axis=1)], axis=1)
     back = np.maximum(np.arange(1, run.shape[1]) - minutes, 0)
@@ -50,9 +50,9 @@ def _fires(pairs: Sequence[Pair], target: Fraction, total: Ints, bad: Ints) -> B
     for pair in pairs:
         line = pair.threshold(target).limit_denominator(10**7)
         long, brief = max(1, pair.long // MINUTE), max(1, pair.short // MINUTE)
-        bad_long = _sums(bad, long)
-        both = bad_long * line.denominator > line.numerator * _sums(total, long)
-        both &= _sums(bad, brief) * line.denominator > line.numerator * _sums(total, brief)
+        bad_long = window_sums(bad, long)
+        both = bad_long * line.denominator > line.numerator * window_sums(total, long)
+        both &= window_sums(bad, brief) * line.denominator > line.numerator * window_sums(total, brief)
         out |= both & (bad_long >= pair.least_bad)
     return out
 

@@ -17,6 +17,7 @@ from afterlaunch.app.configuration.kinds import KINDS
 from afterlaunch.app.configuration.parse import Document, Key, parse
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
+from afterlaunch.slo.openslo.importing import import_files
 
 __all__ = ["Difference", "Document", "apply", "export", "parse", "to_yaml"]
 
@@ -54,8 +55,11 @@ class _DryRun(Exception):
     pass
 
 
-def apply(actor: Actor, documents: Iterable[Document], dry_run: bool = False) -> list[Difference]:
-    """Returns what changed, or would change. Raises Invalid, NotAllowed: then nothing has changed."""
+def apply(
+    actor: Actor, documents: Iterable[Document], dry_run: bool = False, files: Iterable[tuple[str, str]] = ()
+) -> list[Difference]:
+    """Returns what changed, or would change. `files`: (text, name) of those whose OpenSLO documents are imported as
+    well. Raises Invalid, NotAllowed: then nothing has changed."""
     differences: list[Difference] = []
     try:
         with transaction.atomic():
@@ -67,6 +71,9 @@ def apply(actor: Actor, documents: Iterable[Document], dry_run: bool = False) ->
                     secret = None if dry_run else secrets.get(document.key)
                     kind, name = document.kind.name, document.name
                     differences.append(Difference(kind, name, old, document.spec, secret))
+            for change in import_files(actor, files).changes:
+                after = change.after or {"removed": True}
+                differences += [Difference(change.kind, change.name, change.before, after)]
             if dry_run:
                 raise _DryRun
     except _DryRun:

@@ -47,13 +47,18 @@ def parse(text: str, source: str) -> list[Document]:
             node = loader.get_node()
             assert node is not None, "check_node said that there is one"
             raw = loader.construct_document(node)
-            if raw is not None:
+            if raw is not None and not _is_openslo(raw):
                 found.append(_document(raw, source, node))
     except yaml.YAMLError as problem:
         raise Invalid(f"{source}: this is no YAML: {problem}") from None
     finally:
         loader.dispose()
     return found
+
+
+def _is_openslo(raw: Any) -> bool:
+    """Those are read by `slo.openslo`."""
+    return isinstance(raw, dict) and str(raw.get("apiVersion")).startswith("openslo/")
 
 
 def _lines(node: yaml.Node, part: str) -> dict[str, int]:

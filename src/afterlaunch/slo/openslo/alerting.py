@@ -147,7 +147,7 @@ def _joined(conditions: list[_Condition], spec: Members, join: bool) -> list[Pai
             )
             continue
         long, brief = sorted(group, key=lambda one: -one.window)
-        pairs.append(_pair(long, brief, name))
+        pairs.append(_pair(long, brief, name.removeprefix(f"{long.severity}-")))
     return pairs + _alike(alone, spec, join)
 
 

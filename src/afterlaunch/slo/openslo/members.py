@@ -48,7 +48,7 @@ class Members:
     def text(self, name: str, default: str | None = None) -> str:
         """Needed if there is no default."""
         value = self.raw.get(name)
-        if value is None and default is not None:
+        if default is not None and (value is None or (isinstance(value, str) and not value.strip())):
             return default
         if not isinstance(value, str) or not value.strip():
             self.wrong(name, "it must be text" if value is not None else "it is missing")
