@@ -97,12 +97,16 @@ def _group(service: str | None) -> Group:
 def burn_down(version: SloVersion, now: datetime) -> list[Point]:
     """About 120 points over the present period."""
     definition = version.definition
-    begins, ends = periods.bounds(definition.period, now)
+    begins, _ = periods.bounds(definition.period, now)
     first, end = minute_of(begins), minute_of(now) + 1
-    step = max(60, -(-(end - first) // POINTS // 60) * 60)
+    step = _step(first, end)
     first = first // step * step
     rows = _rows(version, first, end, step)
-    whole = int((ends - begins).total_seconds())
+    if rows and (end - min(rows)[0]) * 4 < end - first:  # it is much younger than its period
+        first = min(rows)[0]
+        step = _step(first, end)
+        first = first // step * step
+        rows = _rows(version, first, end, step)
     points, total, bad = [], Fraction(0), Fraction(0)
     by_step: dict[int, list[Row]] = {}
     for row in rows:
@@ -115,8 +119,13 @@ def burn_down(version: SloVersion, now: datetime) -> list[Point]:
         left = budget_left(counts, definition.target)
         at = clock.from_ns(until * MINUTE_NS)
         points.append(Point(at, float(counts.total), float(counts.bad), None if left is None else float(left)))
-    assert whole >= 0, "a period ends after it begins"
     return points
+
+
+def _step(first: int, end: int) -> int:
+    """Minutes: tens, or whole hours where that is fine enough, since hours are added up already."""
+    wanted = -(-(end - first) // POINTS)
+    return -(-wanted // 60) * 60 if wanted > 30 else max(10, -(-wanted // 10) * 10)
 
 
 def _sliced(

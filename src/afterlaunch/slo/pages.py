@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.look.charts import lines
+from afterlaunch.look.formats import figure
 from afterlaunch.look.requests import Request
 from afterlaunch.slo import actions, history, periods
 from afterlaunch.slo.api import exported, state_of, versions_of
@@ -77,7 +78,7 @@ class Row:
 
     @property
     def left_percent(self) -> str:
-        return "—" if self.left is None else f"{self.left * 100:,.1f} %"
+        return "—" if self.left is None else f"{self.left * 100:,.1f}\u00a0%"
 
     @property
     def burn(self) -> str:
@@ -94,7 +95,7 @@ class Row:
         standing = self.standing
         if standing is None:
             return []
-        out = ["partial: it is younger than its period"] if standing.partial else []
+        out = ["partial"] if standing.partial else []
         out += ["provisional labels"] if standing.provisional else []
         measure = self.definition.measure if self.definition else None
         return out + ([f"probes: {measure.probes}"] if measure and measure.probes != "separate" else [])
@@ -196,11 +197,13 @@ def slo(request: Request, pk: int) -> HttpResponse:
         "slo": found,
         "may": request.actor.may(Role.OPERATOR, found.client.slug),
         "facts": facts,
+        "of": f"of {figure(row.standing.total)}" if row.standing else "",
         "windows": [pair | {"word": REASONS.get(pair["reason"], pair["reason"])} for pair in facts.get("pairs", [])],
         "rules": [rule | {"word": REASONS.get(rule["reason"], rule["reason"])} for rule in facts.get("counts", [])],
         "chart": _chart(points),
         "burns": burns,
-        "versions": list(found.versions.all()[:SHOWN]),
+        "versions": [(one, percent(one.definition.target)) for one in found.versions.all()[:SHOWN]],
+        "lasts": _lasts(row),
         "period": (start, end),
         "rolling": definition.period.rolling if definition else True,
         "unknown": _unknown(found, start, now),
@@ -211,10 +214,18 @@ def slo(request: Request, pk: int) -> HttpResponse:
 
 
 def _chart(points: Sequence[history.Point]) -> Any:
-    told = [(one.at, {"budget left": None if one.left is None else one.left * 100}) for one in points]
-    return (
-        lines(told, "% of the budget", width=940, limits=(0.0,)) if any(one.left is not None for one in points) else ""
-    )
+    told = [(one.at, {"budget left": one.left * 100}) for one in points if one.left is not None]
+    return lines(told, "% of the budget", width=940, limits=(0.0,)) if told else ""
+
+
+def _lasts(row: Row) -> tuple[float | None, str]:
+    """(seconds until nothing is left, or why there are none)."""
+    standing = row.standing
+    if not row.known or standing is None:
+        return None, "not known"
+    if row.overspent:
+        return None, "nothing is left"
+    return standing.exhausted_in, "at this rate" if standing.exhausted_in is not None else "it does not burn"
 
 
 def _unknown(slo: Slo, start: datetime, now: datetime) -> float:

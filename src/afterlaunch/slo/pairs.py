@@ -153,7 +153,7 @@ def refusal(pair: Pair, target: Fraction, period: int) -> str:
         return said
     return (
         f"{said} The largest usable factor is {written(offer.factor)}: it fires above {percent(offer.threshold)}"
-        f" and stands for {percent(offer.share)} of the budget. Or leave it out and rely on the count rule."
+        f" and stands for {float(offer.share) * 100:.3g} % of the budget. Or leave it out and rely on the count rule."
     )
 
 

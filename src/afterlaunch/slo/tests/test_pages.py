@@ -113,13 +113,13 @@ def test_the_list_and_the_page_show_what_is_left_and_what_is_not_known(browser: 
     tell(store, calls(ago(days=2), 995, 5), calls(ago(minutes=4), 20, 80))
     judge(NOW)
     listed = text(browser, "/slos")
-    assert "Burning" in listed and "— not known" in listed and "-672.7 %" in listed
+    assert "Burning" in listed and "— not known" in listed and "-672.7\u00a0%" in listed
     slo = Slo.objects.get(name="answers")
     page = text(browser, f"/slos/{slo.pk}")
     assert "80 bad of 100 in 1h" in page and "failed%3Atrue" in page
     points = burn_down(SloVersion.objects.get(slo=slo), NOW)
     assert points[-1].total == 1100 and points[-1].left == pytest.approx(1 - 85 / 11)
-    assert points[0].left is None
+    assert points[0].left == pytest.approx(1 - 5 / 10)
     assert "until,total,bad,budget_left" in text(browser, f"/slos/{slo.pk}/budget.csv")
     assert text(browser, "/slos.csv").count("\n") == 3
     assert "kind: SLO" in text(browser, "/slos.yaml")
@@ -172,7 +172,7 @@ def test_the_api_makes_previews_and_tells(browser: Browser, store: stores.Store)
     judge(NOW)
     told = orjson.loads(browser.get(f"/api/v1/slos/{made['id']}").content)
     assert (told["state"], told["budget_left"], told["total"]) == ("ok", 1.0, 100)
-    assert len(orjson.loads(browser.get(f"/api/v1/slos/{made['id']}/budget").content)["points"]) > 100
+    assert len(orjson.loads(browser.get(f"/api/v1/slos/{made['id']}/budget").content)["points"]) >= 6
     assert post("/import", {"text": "kind: x", "client": "acme"})[0] == 400
     assert orjson.loads(browser.get("/api/v1/slos?system=support").content)["slos"][0]["id"] == made["id"]
 
