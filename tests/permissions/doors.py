@@ -211,6 +211,12 @@ PAGES = (
     do("/settings/contacts/{contact}/test", "own", "Send a test message"),
     do("/settings/contacts/{contact}/verify", "own", "Verify a contact method", code="123456"),
     do("/settings/contacts/{contact}/remove", "own", "Remove a contact method"),
+    look("/settings/accounts", "signed in", "One's linked accounts"),
+    look("/settings/accounts/link/{link}", "viewer", "A link to link an account, shown"),
+    do("/settings/accounts/link/{link}", "viewer", "Link an account to oneself"),
+    do("/settings/accounts/{account}/unlink", "own", "Unlink an account"),
+    do("/hooks/slack", "anybody", "Buttons and forms in Slack; signed", (401,)),
+    do("/hooks/pagerduty", "anybody", "Webhooks v3 of PagerDuty; signed", (401,)),
     look("/settings/channels", "viewer", "Channels of one's clients", "edit={channel}", "kind=webhook"),
     do(
         "/settings/channels", "admin", "Make or alter a channel",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from django.core import signing
 from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import create_token, sign_in_link
@@ -27,6 +28,8 @@ from afterlaunch.incidents.models import Incident
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
+from afterlaunch.replies.acting import LINK_SALT
+from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.slo import asked
@@ -115,6 +118,14 @@ class World:
         things["channel"] = Channel.objects.create(
             client=client, name=f"{slug} {said}", kind="webhook", address="https://192.0.2.9/hook", created_at=now
         ).pk
+        things["link"] = signing.dumps(
+            {"channel": things["channel"], "kind": "slack", "team": "T1", "external": said, "shown": said},
+            salt=LINK_SALT,
+        )
+        for owner in (self.people[f"viewer of {slug}"], person):
+            things["account"] = LinkedAccount.objects.create(
+                client=client, kind="slack", team="T1", external=f"{said}-{owner.pk}", user=owner, linked_at=now
+            ).pk
         set_rotation(ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0))
         later = now + timedelta(hours=1)
         things["override"] = add_override(ENGINE, client, person, now, later).pk

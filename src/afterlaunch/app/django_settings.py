@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "afterlaunch.slo",
     "afterlaunch.changes",
     "afterlaunch.infrastructure",
+    "afterlaunch.replies",
     "afterlaunch.diagnosis",
     "afterlaunch.reports",
     "afterlaunch.overview",

@@ -14,6 +14,7 @@ from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.duties import audit_paging, stamp_breaches
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.oncall.duties import escalate
+from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.slo import duties as slo
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -47,6 +48,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
+    Duty("replies.act", 2, act_on_replies, apart=True),
+    Duty("replies.forget", 86_400, forget_replies),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging),
     Duty("evidence.checkpoint", 30, sign_when_grown),

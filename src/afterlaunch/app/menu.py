@@ -29,6 +29,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     # tabs of the settings pages: (label, address)
     ("Tokens and people", "/settings"),
     ("Your contact methods", "/settings/contacts"),
+    ("Linked accounts", "/settings/accounts"),
     ("Channels", "/settings/channels"),
     ("Deliveries", "/settings/deliveries"),
     ("Gateway", "/settings/gateway"),

@@ -29,7 +29,7 @@ OPEN = (
     "/hooks/",
 )
 # What somebody who may read nothing can still ask for: a gateway its configuration, a person their own contacts.
-WITHOUT_SIGHT = ("/api/v1/gateway/", "/settings/contacts")
+WITHOUT_SIGHT = ("/api/v1/gateway/", "/settings/contacts", "/settings/accounts")
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 # Scripts and style sheets only from files of ours; a style may stand on an element, because drawn charts carry them.

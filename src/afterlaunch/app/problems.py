@@ -20,7 +20,7 @@ def problem_document(problem: AfterlaunchError) -> dict[str, object]:
 
 def problem_page(request: HttpRequest, problem: AfterlaunchError) -> HttpResponse:
     response: HttpResponse
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/hooks/")):
         response = JsonResponse(
             problem_document(problem), status=problem.status, content_type="application/problem+json"
         )

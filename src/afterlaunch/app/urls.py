@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("afterlaunch.slo.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.diagnosis.urls")),
+    path("", include("afterlaunch.replies.urls")),
     path("", include("afterlaunch.reports.urls")),
     path("", include("afterlaunch.evidence.urls")),
 ]

@@ -61,10 +61,8 @@ def tell(
     deed: str,
     number: int,
     details: Mapping[str, Any],
-    but: int | None = None,
 ) -> None:
-    """`number` tells deeds apart (their evidence's index); `but`: the channel that it
-    came from."""
+    """`number` tells deeds apart (their evidence's index)."""
     if deed not in TYPES:
         return
     said = WORDS.get(deed, "").format_map({"before": "", "after": "", "reason": "", **details, "who": actor.name})
@@ -88,4 +86,4 @@ def tell(
     }
     purpose = "page" if deed in OPENING else "status"
     client = incident.system.client.slug
-    announce(client, Notice(incident.topic, f"n{number}", client, told, purpose), clock.now(), but)
+    announce(client, Notice(incident.topic, f"n{number}", client, told, purpose), clock.now())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -10,6 +13,8 @@ from django.db.models import QuerySet
 from afterlaunch.notify.kinds import kinds
 from afterlaunch.notify.models import Channel, Page, Thread
 from afterlaunch.notify.outbox import Notice, enqueue_on
+
+_learned_from: ContextVar[frozenset[int]] = ContextVar("learned_from", default=frozenset())
 
 
 def live_channels(client: str) -> QuerySet[Channel]:
@@ -30,9 +35,20 @@ def tell(channel: Channel, notice: Notice, now: datetime) -> Page | None:
     return enqueue_on(channel, notice, now)
 
 
-def announce(client: str, notice: Notice, now: datetime, but: int | None = None) -> list[Page]:
-    """Every channel of the client that wants such news. `but`: the one that it came from."""
-    told = [tell(one, notice, now) for one in live_channels(client) if one.pk != but and wants(one, notice)]
+@contextmanager
+def coming_from(channels: Iterable[int]) -> Iterator[None]:
+    """What is announced meanwhile was learned from these channels, and is not sent back to them."""
+    token = _learned_from.set(frozenset(channels))
+    try:
+        yield
+    finally:
+        _learned_from.reset(token)
+
+
+def announce(client: str, notice: Notice, now: datetime) -> list[Page]:
+    """Every channel of the client that wants such news, but those that it came from."""
+    silent = _learned_from.get()
+    told = [tell(one, notice, now) for one in live_channels(client) if one.pk not in silent and wants(one, notice)]
     return [page for page in told if page is not None]
 
 

@@ -25,6 +25,7 @@ class PagerDuty(Kind):
             "webhook_secret", "Webhook's signing secret", secret=True, needed=False,
             help="of a v3 webhook subscription to /hooks/pagerduty; two while you change it, by a comma",
         ),
+        Entry("relays_people", "What somebody does there counts here", default="yes", needed=False, help="yes or no"),
     )  # fmt: skip
 
     def medium(self, address: str) -> str:

@@ -13,7 +13,7 @@ from afterlaunch.ground.clock import FixedClock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.notify.apprise import schemes
 from afterlaunch.notify.apprise.sender import judge
-from afterlaunch.notify.channels import announce
+from afterlaunch.notify.channels import announce, coming_from
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.notify.kinds import Message, kind_named, kinds
 from afterlaunch.notify.models import Page, Thread
@@ -238,7 +238,8 @@ def test_channels_hear_what_they_asked_for(house: House, fixed: FixedClock) -> N
         announce("acme", house.notice(2, system_key="other"), fixed.now())
         announce("acme", house.notice(3, severity="P3", system_key="helpdesk"), fixed.now())
         announce("acme", house.notice(4, type="slo.burn_started", system_key="helpdesk"), fixed.now())
-        announce("acme", house.notice(5, system_key="helpdesk"), fixed.now(), but=every.pk)
+        with coming_from([every.pk]):
+            announce("acme", house.notice(5, system_key="helpdesk"), fixed.now())
         announce("elsewhere", house.notice(6), fixed.now())
     assert [page.topic for page in Page.objects.filter(channel=every)] == [f"incident/{n}" for n in (1, 2, 3, 4)]
     assert [page.topic for page in Page.objects.filter(channel=some)] == ["incident/1", "incident/5"]

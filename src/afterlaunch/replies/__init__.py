@@ -1,0 +1,1 @@
+"""What people answer from Slack and PagerDuty, and which of our people they are."""
