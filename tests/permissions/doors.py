@@ -211,6 +211,8 @@ PAGES = (
     do("/settings/contacts/{contact}/test", "own", "Send a test message"),
     do("/settings/contacts/{contact}/verify", "own", "Verify a contact method", code="123456"),
     do("/settings/contacts/{contact}/remove", "own", "Remove a contact method"),
+    do("/settings/contacts/{contact}/first", "own", "Try a contact method first"),
+    do("/settings/contacts/rules", "signed in", "Set how one is paged", collect="0"),
     look("/settings/accounts", "signed in", "One's linked accounts"),
     look("/settings/accounts/link/{link}", "viewer", "A link to link an account, shown"),
     do("/settings/accounts/link/{link}", "viewer", "Link an account to oneself"),

@@ -11,8 +11,9 @@ from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_
 from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
-from afterlaunch.incidents.duties import audit_paging, stamp_breaches
-from afterlaunch.notify.duties import send_pages
+from afterlaunch.incidents.audit import audit_paging
+from afterlaunch.incidents.duties import stamp_breaches
+from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
@@ -48,9 +49,10 @@ DUTIES: tuple[Duty, ...] = (
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
+    Duty("notify.remind", 3600, remind),
     Duty("replies.act", 2, act_on_replies, apart=True),
     Duty("replies.forget", 86_400, forget_replies),
     Duty("incidents.breaches", 15, stamp_breaches),
-    Duty("incidents.audit_paging", 60, audit_paging),
+    Duty("incidents.audit_paging", 60, audit_paging, apart=True),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -68,6 +68,7 @@ def _work() -> list[Metric]:
     from afterlaunch.alerts.models import Alert
     from afterlaunch.evidence.models import Head
     from afterlaunch.incidents.models import SEVERITIES, Incident
+    from afterlaunch.notify.audit import health
     from afterlaunch.notify.models import Page
 
     waiting = Page.objects.filter(state__in=("pending", "leased"))
@@ -76,6 +77,8 @@ def _work() -> list[Metric]:
     firing = Alert.objects.filter(resolved_at=None)
     silent = firing.filter(silent_since__isnull=False).count()
     head = Head.objects.first()
+    paging = health(clock.now())
+    clean = [("", paging.clean_age)] if paging.clean_age is not None else []
     incidents = Incident.objects.filter(status="open")
     by_severity = [(f'{{severity="{one}"}}', float(incidents.filter(severity=one).count())) for one, _ in SEVERITIES]
     return [
@@ -84,6 +87,8 @@ def _work() -> list[Metric]:
         ("incidents_open", "gauge", "Open incidents.", by_severity),
         ("outbox_pages", "gauge", "Pages that are not delivered yet.", [("", waiting.count())]),
         ("outbox_oldest_seconds", "gauge", "Age of the oldest of them; 0 when there is none.", [("", age)]),
+        ("paging_clean_audit_age_seconds", "gauge", "Seconds since an audit of paging found nothing.", clean),
+        ("paging_repairs_24h", "gauge", "What the auditor of paging mended in 24 hours.", [("", paging.repairs_today)]),
         ("evidence_entries", "gauge", "Entries of the evidence log.", [("", head.size if head else 0)]),
     ]
 

@@ -101,6 +101,25 @@ def _growth() -> Check:
     return Check("telemetry disk", state, told.reason, mend)
 
 
+def _paging() -> Check:
+    """Whether what should have been sent was sent, and whether somebody outside would notice if not."""
+    from afterlaunch.ground import clock
+    from afterlaunch.notify.audit import health
+
+    told = health(clock.now())
+    if told.clean_age is None:
+        return Check("paging", "not assessed", "no clean audit yet", "Start it: afterlaunch up")
+    said = f"last clean audit {told.clean_age:.0f} s ago, {told.repairs_today} repairs in 24 hours"
+    if told.state == "breach":
+        return Check("paging", "failed", said, "See Settings, Deliveries, and the duty incidents.audit_paging.")
+    if not told.watched:
+        return Check("paging", "warning", f"{said}; nobody outside watches", "Set AFTERLAUNCH_DEADMAN_URL.")
+    if told.state == "warning":
+        last = told.newest.ping if told.newest else ""
+        return Check("paging", "warning", f"{said}; the watch outside: {last or 'not called yet'}", "Mend its address.")
+    return Check("paging", "ok", said)
+
+
 def _server() -> Check:
     from afterlaunch.ground.settings import settings
 
@@ -114,7 +133,7 @@ def _gateway() -> Check:
     return _reach("gateway", where, "Start it: afterlaunch up")
 
 
-CHECKS: tuple[Callable[[], Check], ...] = (_data, _database, _people, _duties, _growth, _server, _gateway)
+CHECKS: tuple[Callable[[], Check], ...] = (_data, _database, _people, _duties, _paging, _growth, _server, _gateway)
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "not assessed": "dim"}
 
 

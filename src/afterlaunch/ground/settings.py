@@ -171,6 +171,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Further schemes of Apprise that may be used (ntfys, mailtos, …), comma-separated. They may lead to any host,"
         " private ones as well.",
     ),
+    Setting(
+        "AFTERLAUNCH_DEADMAN_URL",
+        "text",
+        "",
+        "Address of a watch outside of this installation. It is called (POST) after every audit of paging that found"
+        " nothing, once a minute; its silence raises the alarm there.",
+        secret=True,
+    ),
     Setting("AFTERLAUNCH_MAIL_FROM", "text", "afterlaunch@localhost", "Sender address of e-mail."),
     Setting("AFTERLAUNCH_LOG_LEVEL", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
 )

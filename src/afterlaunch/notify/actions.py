@@ -93,11 +93,21 @@ def verify(actor: Actor, contact: ContactMethod, code: str) -> ContactMethod:
     nobody can go through all of them."""
     _require_own(actor, contact.user)
     row = ContactMethod.objects.select_for_update(of=("self",)).get(pk=contact.pk)
-    if row.verified_at is None:
+    if row.verified_at is None or row.code:
         if not row.code or not hmac.compare_digest(row.code.encode(), code.strip().encode()):
             return _wrong_code(row)
         _mark_verified(actor, row, "code")
     return row
+
+
+def make_first(actor: Actor, contact: ContactMethod) -> None:
+    """It is tried before the others, where no rule says otherwise."""
+    _require_own(actor, contact.user)
+    with transaction.atomic():
+        others = ContactMethod.objects.filter(user=contact.user, removed_at=None).exclude(pk=contact.pk)
+        for position, row in enumerate([contact, *others.order_by("position", "pk")]):
+            ContactMethod.objects.filter(pk=row.pk).update(position=position)
+        record(actor, "contact.made_first", f"contact/{contact.pk}", None, {"person": contact.user_id})
 
 
 def _wrong_code(row: ContactMethod) -> ContactMethod:
@@ -107,8 +117,9 @@ def _wrong_code(row: ContactMethod) -> ContactMethod:
 
 
 def _mark_verified(actor: Actor, row: ContactMethod, how: str) -> None:
-    row.verified_at, row.code = clock.now(), ""
-    row.save(update_fields=["verified_at", "code"])
+    now = clock.now()
+    row.verified_at, row.proved_at, row.code = row.verified_at or now, now, ""
+    row.save(update_fields=["verified_at", "proved_at", "code"])
     record(actor, "contact.verified", f"contact/{row.pk}", None, {"person": row.user_id, "how": how})
 
 

@@ -19,6 +19,7 @@ from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.notify import channel_actions as actions
+from afterlaunch.notify.audit import health
 from afterlaunch.notify.deliveries import filtered, messages_seen_by
 from afterlaunch.notify.kinds import kind_named, kinds
 from afterlaunch.notify.models import STATES, Channel, Page
@@ -131,5 +132,7 @@ def deliveries(request: Request) -> HttpResponse:
         "waiting": waiting.count(),
         "oldest": waiting.values_list("created_at", flat=True).first(),
         "filtered": any(asked.values()),
+        "health": health(clock.now()),
+        "house": request.actor.may(Role.VIEWER, None),
     }
     return render(request, "notify/deliveries.html", context)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.notify.kinds import Message, kind_named
-from afterlaunch.notify.messages import message_of
-from afterlaunch.notify.models import Page
+from afterlaunch.notify.messages import message_of, retest
+from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.notify.outbox import Notice, enqueue_to
 from afterlaunch.notify.rules import Outcome
 from afterlaunch.notify.sending import claim, settle
 
 log = logging.getLogger(__name__)
 AT_ONCE = 16  # messages under way, each with a time-out of a third of the lease
+RETEST = timedelta(days=30)
+MOST_REMINDED = 200  # in one run
 BUDGET = 20.0  # real seconds in which new ones are begun; a provider that hangs holds up its own messages only
 
 
@@ -36,6 +42,19 @@ def send_pages(now: datetime) -> None:
                 page = under_way.pop(future)
                 if not settle(page, future.result(), clock.now()):
                     log.warning("page %s: the lease was lost; its new holder decides", page.key)
+
+
+def remind(now: datetime) -> None:
+    """Whoever has a contact method that nobody has seen working for a month is told so through it."""
+    old = now - RETEST
+    stale = Q(proved_at__lt=old) | Q(proved_at=None, verified_at__lt=old)
+    fresh = Q(reminded_at=None) | Q(reminded_at__lt=old)
+    rows = ContactMethod.objects.filter(stale, fresh, removed_at=None, verified_at__isnull=False, user__is_active=True)
+    for contact in rows.select_related("user").order_by("pk")[:MOST_REMINDED]:
+        with transaction.atomic():
+            if ContactMethod.objects.filter(fresh, pk=contact.pk).update(reminded_at=now):
+                notice = Notice(f"contact/{contact.pk}", f"r{now:%Y%m%d}", "", retest(contact), "notice")
+                enqueue_to(contact, notice, now)
 
 
 def attempt(kind: str, message: Message | Outcome) -> Outcome:

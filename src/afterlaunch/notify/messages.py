@@ -8,7 +8,7 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
 from afterlaunch.notify import links
 from afterlaunch.notify.kinds import Item, Message
-from afterlaunch.notify.models import Page, Thread
+from afterlaunch.notify.models import ContactMethod, Page, Thread
 from afterlaunch.notify.rules import Outcome
 from afterlaunch.notify.sealed import unseal
 
@@ -79,3 +79,15 @@ def _data(page: Page) -> dict[str, object]:
         told["said"] = page.facts["said"]
     person = page.person.email if page.person else None
     return {**told, "id": page.topic, "sequence": page.pk, **({"person": person} if person else {})}
+
+
+def retest(contact: ContactMethod) -> dict[str, object]:
+    """That nobody knows any more whether this method works."""
+    since = contact.proved_at or contact.verified_at
+    last = f"It was last known to work on {since:%Y-%m-%d}. " if since else ""
+    return {
+        "type": "contact.retest",
+        "title": "Does this still reach you?",
+        "lines": [f"{last}Send yourself a test under Settings, Your contact methods, and type in its code."],
+        "path": "/settings/contacts",
+    }

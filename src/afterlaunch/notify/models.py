@@ -60,6 +60,20 @@ class ContactMethod(models.Model):
         return self.address if self.kind == "email" else shown_address(self.address)
 
 
+class NotificationRules(models.Model):
+    """How one person wants to be paged. `urgent` and `normal` are [contact, delay in seconds] in their order, `quiet`
+    weekly windows on the person's wall clock, `collect` seconds."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notification_rules")
+    urgent = models.JSONField(default=list)
+    normal = models.JSONField(default=list)
+    quiet = models.JSONField(default=list)
+    collect = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"rules of {self.user}"
+
+
 class Channel(models.Model):
     """Where a client's news goes that is nobody's own: a chat channel, another pager, a program. `config` holds what
     may be shown, `secrets` the rest, sealed. Empty `types`, `severities` and `system` let everything through."""
@@ -173,3 +187,21 @@ class Thread(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic} in {self.channel}"
+
+
+class AuditRun(models.Model):
+    """What the auditor of paging found and mended at one time. `ping`: what the outside watch answered."""
+
+    at = models.DateTimeField(db_index=True)
+    well = models.BooleanField()
+    looked_at = models.PositiveIntegerField(default=0)
+    repairs = models.PositiveIntegerField(default=0)
+    findings = models.JSONField(default=list)
+    pinged_at = models.DateTimeField(null=True)
+    ping = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ("-at", "-pk")
+
+    def __str__(self) -> str:
+        return f"audit of {self.at:%Y-%m-%d %H:%M}: {'clean' if self.well else f'{self.repairs} repairs'}"

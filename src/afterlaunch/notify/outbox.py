@@ -16,6 +16,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import automation
 from afterlaunch.notify.kinds import kind_named
 from afterlaunch.notify.models import Channel, ContactMethod, Page
+from afterlaunch.notify.personal import plan_for
 from afterlaunch.notify.planning import rank_of
 from afterlaunch.notify.rules import forward
 
@@ -41,17 +42,25 @@ def contacts_of(user: User) -> QuerySet[ContactMethod]:
 
 
 def enqueue(person: User, notice: Notice, now: datetime) -> Page | None:
-    """A page to the person's first contact method; None when the person can't be reached. Repeating it makes no
-    second row."""
-    contact = contacts_of(person).first()
-    return enqueue_to(contact, notice, now) if contact and person.is_active else None
+    """A page to a person, as their rules say: a row for each method, due when it would be tried. The first of them, or
+    None when the person can't be reached. Repeating it makes no second rows."""
+    contacts = list(contacts_of(person)) if person.is_active else []
+    known = {one.pk: one for one in contacts}
+    severity = str(notice.facts.get("severity", ""))
+    made = [
+        enqueue_to(known[one.contact], notice, now, one.due, one.held)
+        for one in plan_for(person, contacts, notice.purpose, severity, now)
+    ]
+    return made[0] if made else None
 
 
-def enqueue_to(contact: ContactMethod, notice: Notice, now: datetime, due: datetime | None = None) -> Page:
+def enqueue_to(
+    contact: ContactMethod, notice: Notice, now: datetime, due: datetime | None = None, held: str = ""
+) -> Page:
     """To one contact method of a person, whatever their rules."""
     of_person = Page.objects.filter(topic=notice.topic, person=contact.user, purpose="page", over=False)
     first = notice.purpose == "page" and not of_person.exclude(occurrence=notice.occurrence).exists()
-    page, made = _put(notice, f"c{contact.pk}", contact.kind, contact.address, first, now, due, contact=contact)
+    page, made = _put(notice, f"c{contact.pk}", contact.kind, contact.address, first, now, due, held, contact=contact)
     if made:
         details = {"page": page.pk, "person": contact.user_id, "kind": contact.kind, "occurrence": notice.occurrence}
         record(automation("engine"), "page.decided", notice.topic, notice.client or None, details)
@@ -61,7 +70,7 @@ def enqueue_to(contact: ContactMethod, notice: Notice, now: datetime, due: datet
 def enqueue_on(channel: Channel, notice: Notice, now: datetime) -> Page:
     """To a channel. What a test or a change of state tells there is no evidence of its own."""
     first = notice.purpose == "page" and not Page.objects.filter(topic=notice.topic, channel=channel).exists()
-    page, _ = _put(notice, f"h{channel.pk}", channel.kind, channel.address, first, now, None, channel=channel)
+    page, _ = _put(notice, f"h{channel.pk}", channel.kind, channel.address, first, now, None, "", channel=channel)
     return page
 
 
@@ -73,6 +82,7 @@ def _put(
     first: bool,
     now: datetime,
     due: datetime | None,
+    held: str,
     contact: ContactMethod | None = None,
     channel: Channel | None = None,
 ) -> tuple[Page, bool]:
@@ -98,6 +108,7 @@ def _put(
             "facts": facts,
             "created_at": now,
             "due_at": due or now,
+            "held": held,
             "nonce": secrets.token_hex(16),
             "link_expires_at": now + LINK_LIFE,
         },

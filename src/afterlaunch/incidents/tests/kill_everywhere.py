@@ -25,7 +25,7 @@ from afterlaunch.estate.models import System  # noqa: E402
 from afterlaunch.ground import clock  # noqa: E402
 from afterlaunch.ground.actors import automation  # noqa: E402
 from afterlaunch.incidents.actions import open_incident  # noqa: E402
-from afterlaunch.incidents.duties import audit_paging  # noqa: E402
+from afterlaunch.incidents.audit import audit_paging  # noqa: E402
 from afterlaunch.incidents.models import Incident  # noqa: E402
 from afterlaunch.notify.duties import send_pages  # noqa: E402
 from afterlaunch.notify.models import ContactMethod, Page  # noqa: E402

@@ -18,7 +18,8 @@ from afterlaunch.incidents.actions import (
     resolve,
     start_containment,
 )
-from afterlaunch.incidents.duties import audit_paging, stamp_breaches
+from afterlaunch.incidents.audit import audit_paging
+from afterlaunch.incidents.duties import stamp_breaches
 from afterlaunch.incidents.models import Incident, ResponseClock, TimelineEntry
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.incidents.timeline import first_broken
@@ -161,9 +162,9 @@ def test_nobody_reachable_is_said_and_repaired_once_somebody_is(world: World, fi
     contact = ContactMethod.objects.get(user=world.admin)
     contact.verified_at = None
     contact.save()
-    world.incident()
+    incident = world.incident()
     assert (Escalation.objects.get().state, Escalation.objects.get().reason) == ("exhausted", "nobody_reachable")
     contact.verified_at = fixed.now()
     contact.save()
     audit_paging(fixed.now())
-    assert Page.objects.count() == 1
+    assert Page.objects.filter(topic=incident.topic).count() == 1
