@@ -22,16 +22,23 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def assemble(hot: dict[str, Application], pages: bool = True) -> Application:
-    """`hot` maps exact paths to raw ASGI applications; everything else goes to Django: to all of its addresses, or,
-    without `pages`, to those alone that tell how the process is."""
+def assemble(
+    hot: dict[str, Application],
+    pages: bool = True,
+    receivers: Application | None = None,
+    received: Callable[[str], bool] = lambda _: False,
+) -> Application:
+    """`hot` maps exact paths to raw ASGI applications, `receivers` has those that `received` tells; everything else
+    goes to Django: to all of its addresses, or, without `pages`, to those alone that tell how the process is."""
     django = get_asgi_application()
     known, elsewhere = {*hot, *HEALTH}, Elsewhere("This process has no pages and no API. Ask `serve web`.")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        if receivers is not None and received(path):
+            return await receivers(scope, receive, send)
         target: Application = hot.get(path, django)  # type: ignore[arg-type]
-        await (target if pages or path in known else elsewhere)(scope, receive, send)
+        return await (target if pages or path in known else elsewhere)(scope, receive, send)
 
     return application
 

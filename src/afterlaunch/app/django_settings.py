@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "afterlaunch.incidents",
     "afterlaunch.alerts",
     "afterlaunch.slo",
+    "afterlaunch.receivers",
     "afterlaunch.changes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

@@ -9,6 +9,7 @@ from afterlaunch.alerts.raising import raise_due
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.diagnosis.duties import at_open as diagnose
+from afterlaunch.changes.duties import contain_by_policy, note_told_changes, note_versions, verify_rollbacks
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.audit import audit_paging
@@ -16,6 +17,7 @@ from afterlaunch.incidents.duties import stamp_breaches
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.replies.duties import act_on_replies, forget_replies
+from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.slo import duties as slo
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -47,6 +49,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
+    Duty("changes.note_told", 15, note_told_changes),
+    Duty("receivers.forget", 900, forget_raw_events),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("notify.remind", 3600, remind),

@@ -20,6 +20,11 @@ class Role(StrEnum):
         return self in (Role.ALL, Role.INGEST)
 
     @property
+    def receives(self) -> bool:
+        """Alerts of other tools: wherever something comes in, pages or telemetry."""
+        return self is not Role.ENGINE
+
+    @property
     def has_engine(self) -> bool:
         return self in (Role.ALL, Role.ENGINE)
 

@@ -96,14 +96,20 @@ class Server:
         from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
         from afterlaunch.engine.duties import Engine
+        from afterlaunch.receivers import doors
+        from afterlaunch.receivers.asgi import Receivers
 
         self._stores = open_stores(host, role)
         holder = f"{socket.gethostname()}:{os.getpid()}"
         period = settings().number("ENGINE_PERIOD")
         self._engine = Engine(DUTIES, holder, period) if role.has_engine else None
         health.this = health.Process(role, holder)
+        receivers = None
+        if role.receives:
+            receivers = Receivers(int(settings().number("RECEIVERS_MAX_BODY_KB") * 1024))
+            self._stores.closers.append(receivers.close)
         config = uvicorn.Config(
-            assemble(self._stores.hot, role.has_pages),
+            assemble(self._stores.hot, role.has_pages, receivers, doors.serves),
             host=host,
             port=port,
             log_level="warning",

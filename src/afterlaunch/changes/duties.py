@@ -22,6 +22,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.actions import contained
+from afterlaunch.receivers.models import ToldChange
 from afterlaunch.telemetry.queries import gateway_calls
 from afterlaunch.verdicts.models import Verdict
 
@@ -145,3 +146,42 @@ def _note(version: Version, before: str) -> None:
     if made:
         actor = automation("telemetry")
         record(actor, "change.observed", f"change/{change.pk}", system.client.slug, {"title": change.title})
+
+
+def note_told_changes(now: datetime) -> None:
+    """What other tools told of deploys, prompts, models and indexes is a change that was observed."""
+    waiting = ToldChange.objects.filter(noted_at=None).select_related("integration__system__client")
+    for told in waiting[:200]:
+        _note_told(told, now)
+
+
+@transaction.atomic
+def _note_told(told: ToldChange, now: datetime) -> None:
+    if not ToldChange.objects.filter(pk=told.pk, noted_at=None).update(noted_at=now):
+        return
+    integration = told.integration
+    change = Change.objects.create(
+        system=integration.system,
+        environment=integration.environment,
+        kind=told.kind if told.kind in TOLD_KINDS else "observed",
+        title=told.summary[:300],
+        description=_described(told),
+        author=told.source[:200] or integration.name,
+        before={"version": told.before} if told.before else {},
+        after={"version": told.after} if told.after else {},
+        state="observed",
+        proposed_at=told.at,
+    )
+    ChangeEvent.objects.create(
+        change=change, at=now, kind="told", text=f"Told by {integration.name}.", actor=integration.name
+    )
+    details = {"title": change.title, "integration": integration.pk}
+    record(automation("receivers"), "change.observed", f"change/{change.pk}", change.system.client.slug, details)
+
+
+TOLD_KINDS = ("prompt", "model", "configuration")
+
+
+def _described(told: ToldChange) -> str:
+    rows = [f"{name}: {value}" for name, value in told.details.items()]
+    return "\n".join([*([told.url] if told.url else []), *rows])[:5000]

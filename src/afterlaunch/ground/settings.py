@@ -151,6 +151,19 @@ SETTINGS: tuple[Setting, ...] = (
         " only when it lasts as long again. 0 pages at once.",
     ),
     Setting(
+        "AFTERLAUNCH_RECEIVERS_MAX_BODY_KB",
+        "number",
+        "1024",
+        "Largest body of alerts from another tool, in KiB.",
+    ),
+    Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
+    Setting(
+        "AFTERLAUNCH_RAW_EVENT_MB",
+        "number",
+        "256",
+        "How much the raw bodies of received alerts may weigh, in MiB before compression; the oldest go first.",
+    ),
+    Setting(
         "AFTERLAUNCH_OUTBOUND_ALLOW",
         "list",
         "",

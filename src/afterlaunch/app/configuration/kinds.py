@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from afterlaunch.app.configuration import gateway, keeping, oncall, people, scraping, systems
+from afterlaunch.app.configuration import alerts, gateway, keeping, oncall, people, scraping, systems
 from afterlaunch.app.configuration.document import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -14,6 +14,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("Rotation", ("client",), oncall.ROTATION_FIELDS, oncall.read_rotations, oncall.put_rotation),
     Kind("EscalationPolicy", ("client",), oncall.POLICY_FIELDS, oncall.read_policies, oncall.put_policy),
     Kind("Target", ("client", "name"), scraping.TARGET_FIELDS, scraping.read_targets, scraping.put_target_document),
+    Kind(
+        "Integration",
+        ("client", "name"),
+        alerts.INTEGRATION_FIELDS,
+        alerts.read_integrations,
+        alerts.put_integration_document,
+    ),
     Kind("Upstream", ("name",), gateway.UPSTREAM_FIELDS, gateway.read_upstreams, gateway.put_upstream_document),
     Kind("Route", ("name",), gateway.ROUTE_FIELDS, gateway.read_routes, gateway.put_route_document),
     Kind("CallerKey", ("client", "name"), gateway.KEY_FIELDS, gateway.read_keys, gateway.put_key),

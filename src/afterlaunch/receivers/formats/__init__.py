@@ -1,0 +1,1 @@
+"""What each tool sends, read into one shape. Pure: no framework, no store."""
