@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from afterlaunch.alerts.fingerprints import cleaned, fingerprint
 from afterlaunch.alerts.models import Alert, Occurrence, Withdrawal
-from afterlaunch.alerts.raising import due
+from afterlaunch.alerts.occurring import due
 from afterlaunch.alerts.rules import Firing, ends, fires, page_again, tell
 from afterlaunch.alerts.suppression import Rules, mark
 from afterlaunch.estate.models import System

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Count, F, Q
 
 from afterlaunch.alerts import told
@@ -92,8 +92,9 @@ def take(actor: Actor, alerts: Sequence[Incoming], now: datetime) -> list[Taken]
         try:
             with transaction.atomic():
                 return _Batch(alerts, now).take()
-        except IntegrityError:  # another process opened one of them, or its group, at the same moment
-            if not left:
+        except (IntegrityError, OperationalError):
+            # another process opened one of them, or looks at its group, at the same moment
+            if not left or connection.vendor == "sqlite":
                 raise
     raise AssertionError("unreachable")
 
@@ -259,6 +260,9 @@ class _Batch:
             for some in chunks(list(fresh))
             for row in Group.objects.filter(key__in=some).select_related("integration")
         }
+        anew = [row.pk for row in groups.values() if not row.sent_firing and row.created_at < self.now]
+        for some in chunks(anew):
+            Group.objects.filter(pk__in=some).update(created_at=self.now)
         due: dict[datetime, set[int]] = {}
         for key, alerts in keys.items():
             for alert in alerts:

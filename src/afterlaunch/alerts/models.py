@@ -82,7 +82,8 @@ class RawEvent(models.Model):
 
 
 class Group(models.Model):
-    """Alerts that are told together. `next_at`: when it is looked at again, null while nothing is due. `sent_firing`
+    """Alerts that are told together. `created_at`: since when it has something new, after a while of nothing.
+    `next_at`: when it is looked at again, null while nothing is due. `sent_firing`
     and `sent_resolved` are the ids of the alerts that the last telling named; `suppressed` counts those that fire and
     page nobody now."""
 
@@ -204,6 +205,57 @@ class Silence(models.Model):
 
     def __str__(self) -> str:
         return f"silence {self.pk} until {self.ends_at}"
+
+
+class InhibitRule(models.Model):
+    """While an alert that `source` matches fires, those that `target` matches and that have the same values of the
+    `equal` labels page nobody."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="inhibit_rules")
+    name = models.CharField(max_length=60)
+    source = models.JSONField(default=list)
+    target = models.JSONField(default=list)
+    equal = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("client__slug", "name")
+        constraints = [models.UniqueConstraint(fields=["client", "name"], name="one_inhibit_rule_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MaintenanceWindow(models.Model):
+    """Planned work: while it holds, what its matchers match is recorded and pages nobody. One time, from `starts_at` to
+    `ends_at`, or again and again as `recurrence` says (`calendars.recurrence`), within these bounds where they are set.
+    `turns_at`: when it next begins or ends. `running_until`: the end of the turn that runs now. `extended_until`: a
+    person moved that end."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="maintenance_windows")
+    name = models.CharField(max_length=100)
+    matchers = models.JSONField(default=list)
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    recurrence = models.JSONField(null=True)
+    comment = models.CharField(max_length=300, blank=True, default="")
+    turns_at = models.DateTimeField(null=True, db_index=True)
+    running_since = models.DateTimeField(null=True)
+    running_until = models.DateTimeField(null=True)
+    extended_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=200)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("client__slug", "name")
+        constraints = [
+            models.UniqueConstraint(fields=["client", "name"], condition=Q(removed_at=None), name="one_window_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Withdrawal(models.Model):

@@ -7,76 +7,44 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from afterlaunch.alerts import news, storms
+from afterlaunch.alerts.ending import calm, expire
 from afterlaunch.alerts.grouping import Decision, Told, needs_telling
-from afterlaunch.alerts.models import Alert, Group, Occurrence
+from afterlaunch.alerts.models import Alert, Group
+from afterlaunch.alerts.occurring import ALERTS, happens
 from afterlaunch.alerts.rules import GRAVEST
-from afterlaunch.alerts.suppression import Rules, Suppression, ends_first, mark
-from afterlaunch.alerts.told import FLAP_WINDOW
-from afterlaunch.ground.actors import automation
+from afterlaunch.alerts.suppressing import suppress
+from afterlaunch.alerts.suppression import AllRules, Suppression, ends_first
 from afterlaunch.incidents.actions import open_incident, recovered, relapsed, timeline
 from afterlaunch.incidents.models import Incident
 
-ALERTS = automation("alerts")
 AT_ONCE = 500  # groups of one run
 LOOK_AGAIN = timedelta(seconds=30)  # at what is suppressed by something whose end nobody knows
+AFTER_FAILURE = timedelta(minutes=1)
 NAMED = 10  # alerts that a telling names one by one
 REPEAT = timedelta(hours=4)
 
 
 def raise_due(now: datetime) -> None:
-    """One pass: what is over by itself ends, then every group that is due is looked at."""
+    """One pass: what is over by itself ends, storms are taken as one, then every group that is due is looked at."""
     expire(now)
     calm(now)
-    for pk in list(
-        Group.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True)[:AT_ONCE]
-    ):
-        _look_at(pk, now)
-
-
-def expire(now: datetime) -> None:
-    """Firing alerts that were not told again in time end, named so: nobody said that they recovered."""
-    late = Alert.objects.filter(resolved_at=None, expires_at__lte=now).order_by("pk")
-    for alert in list(late[:2000]):
-        with transaction.atomic():
-            won = Alert.objects.filter(pk=alert.pk, resolved_at=None, expires_at=alert.expires_at).update(
-                resolved_at=now, ended_because="expired"
-            )
-            if won:
-                text = "It was not told again in time; nobody said that it recovered."
-                _happens([alert], "expired", text, now)
-                due(alert.group_id, now)
-
-
-def calm(now: datetime) -> None:
-    """What was held open because it flapped is let go after a quiet while."""
-    since = now - FLAP_WINDOW
-    for alert in list(Alert.objects.filter(resolved_at=None, flapping_since__lte=since).order_by("pk")[:2000]):
-        moves = Occurrence.objects.filter(fingerprint=alert.fingerprint, kind__in=("firing", "resolved"), at__gt=since)
-        if moves.exists():
-            continue
-        with transaction.atomic():
-            over = alert.told_resolved_at is not None
-            values = {"resolved_at": now, "ended_because": "resolved"} if over else {}
-            rows = Alert.objects.filter(pk=alert.pk, resolved_at=None, flapping_since=alert.flapping_since)
-            if rows.update(flapping_since=None, told_resolved_at=None, **values):
-                _happens([alert], "calm", "Quiet for 15 min: it is over." if over else "Quiet for 15 min.", now)
-                due(alert.group_id, now)
-
-
-def due(group: int | None, now: datetime) -> None:
-    """Look at this group in the next pass."""
-    if group is not None:
-        Group.objects.filter(pk=group).update(next_at=now)
-
-
-def _happens(alerts: Sequence[Alert], kind: str, text: str, now: datetime) -> None:
-    Occurrence.objects.bulk_create(
-        [Occurrence(alert=one, fingerprint=one.fingerprint, at=now, kind=kind, text=text[:500]) for one in alerts]
-    )
+    rules = AllRules(now)
+    storms.take(now, rules)
+    due = Group.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True)
+    failed: Exception | None = None
+    for pk in list(due[:AT_ONCE]):
+        try:
+            _look_at(pk, now, rules)
+        except Exception as problem:  # noqa: BLE001 - the others are looked at before it is raised again
+            failed = problem
+            Group.objects.filter(pk=pk).update(next_at=now + AFTER_FAILURE)
+    if failed is not None:
+        raise failed
 
 
 @transaction.atomic
-def _look_at(pk: int, now: datetime) -> None:
+def _look_at(pk: int, now: datetime, rules: AllRules) -> None:
     """The conditional update decides which process looks at it; a crash takes the update back with the rest."""
     if not Group.objects.filter(pk=pk, next_at__lte=now).update(next_at=None):
         return
@@ -86,7 +54,8 @@ def _look_at(pk: int, now: datetime) -> None:
     if connection.features.has_select_for_update:
         held = held.select_for_update(of=("self",))
     firing = [one for one in held if one.severity]
-    found = _suppress(group, firing, now)
+    found = suppress(rules.of(group.system.client.slug), firing, now)
+    _note_flapping(group, firing, now)
     loud = [one for one in firing if not one.suppressed_as]
     last = Told(frozenset(group.sent_firing), frozenset(group.sent_resolved), group.sent_at) if group.sent_at else None
     over = frozenset(group.sent_firing) - {one.pk for one in loud}
@@ -96,7 +65,8 @@ def _look_at(pk: int, now: datetime) -> None:
         group.sent_at, group.sent_firing, group.sent_resolved = now, [one.pk for one in loud], sorted(over)
     group.suppressed = len(found)
     _settle(group, firing, now)
-    following = _next(group, bool(loud), found, now)
+    begins = rules.of(group.system.client.slug).silence_begins_at if loud else None
+    following = _next(group, bool(loud), found, begins, now)
     Group.objects.filter(pk=pk).update(
         sent_at=group.sent_at,
         sent_firing=group.sent_firing,
@@ -107,30 +77,42 @@ def _look_at(pk: int, now: datetime) -> None:
     )
 
 
-def _suppress(group: Group, firing: Sequence[Alert], now: datetime) -> list[Suppression]:
-    """Ask the rules of every firing alert; write what altered. Returns what suppresses, one for each alert that is."""
-    rules, found, altered = Rules(group.system.client.slug, now), [], []
+def _note_flapping(group: Group, firing: Sequence[Alert], now: datetime) -> None:
+    """One notice for each alert that is held open because it came and went."""
     for alert in firing:
-        by = rules.of(alert)
-        if by is not None:
-            found.append(by)
-        if mark(alert, by, now):
-            altered.append(alert)
-    Alert.objects.bulk_update(altered, ("suppressed_as", "suppressed_by", "loud_at"), batch_size=400)
-    quiet = [one for one in altered if one.suppressed_as]
-    for by_text in dict.fromkeys(one.suppressed_by for one in quiet):
-        _happens([one for one in quiet if one.suppressed_by == by_text], "suppressed", f"By {by_text}.", now)
-    _happens([one for one in altered if not one.suppressed_as], "loud", "Nothing suppresses it any more.", now)
-    return found
+        if alert.flapping_since is None:
+            continue
+        occurrence = f"flapping-{alert.pk}-{alert.flapping_since:%Y%m%dT%H%M%S}"
+        if alert.occurrences.filter(kind="flap told", text=occurrence).exists():
+            continue
+        said = "It is held open until it has been quiet for 15 minutes, and pages no more meanwhile."
+        title = f"Flapping: {alert.name}, {group.system.name}"
+        news.tell(
+            group.system.client,
+            f"alert/{alert.pk}",
+            occurrence,
+            "alert.flapping",
+            title,
+            [said],
+            f"/alerts/{alert.pk}",
+            now,
+        )
+        happens([alert], "flap told", occurrence, now)
+        if group.incident is not None and group.incident.status == "open":
+            timeline(
+                ALERTS, group.incident, "alert.flapping", f"{alert.name} comes and goes. {said}", {"alert": alert.pk}
+            )
 
 
 def _repeat(group: Group) -> timedelta:
     return timedelta(seconds=group.integration.repeat_interval) if group.integration is not None else REPEAT
 
 
-def _next(group: Group, loud: bool, found: Sequence[Suppression], now: datetime) -> datetime | None:
-    """When it is looked at again though nothing new is told."""
-    when = []
+def _next(
+    group: Group, loud: bool, found: Sequence[Suppression], begins: datetime | None, now: datetime
+) -> datetime | None:
+    """When it is looked at again though nothing new is told. `begins`: when a silence will be in force."""
+    when = [] if begins is None else [begins]
     if loud and group.sent_at is not None:
         when.append(group.sent_at + _repeat(group) + timedelta(seconds=1))
     if found:
@@ -168,6 +150,9 @@ def _tell(group: Group, loud: Sequence[Alert], decision: Decision, now: datetime
 
 
 def _incident(group: Group, loud: Sequence[Alert], at: datetime) -> Incident:
+    """Its own, or the storm's that it belongs to while that is open."""
+    if group.storm and group.incident is not None and group.incident.status == "open":
+        return storms.incident_of(group.incident, loud)
     ordered = gravest_first(loud)
     first, system = ordered[0], group.system
     more = f" and {len(loud) - 1} more" if len(loud) > 1 else ""

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from afterlaunch.accounts.models import Client
+from afterlaunch.alerts import news
 from afterlaunch.alerts.matchers import MOST, Matcher, as_rows, from_rows, matcher, selective, written
-from afterlaunch.alerts.models import Group, Silence
+from afterlaunch.alerts.models import Alert, Group, Silence
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
@@ -17,6 +19,7 @@ from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 
 LONGEST = timedelta(days=30)
+AHEAD = timedelta(minutes=15)
 NARROWING = {"environment": "environment", "judge": "alertname", "route": "route", "arm": "arm"}
 ARMS = ("", "baseline", "candidate")
 
@@ -113,3 +116,22 @@ def end_silence(actor: Actor, row: Silence) -> Silence:
     )
     look_again(fresh.client, now)
     return fresh
+
+
+def announce_ends(now: datetime) -> None:
+    """A silence that ends soon while alerts under it fire is announced, once: they will page."""
+    soon = Silence.objects.filter(announced_at=None, ends_at__gt=now, ends_at__lte=now + AHEAD, starts_at__lte=now)
+    for row in list(soon[:500]):
+        with transaction.atomic():
+            if not Silence.objects.filter(pk=row.pk, announced_at=None).update(announced_at=now):
+                continue
+            under = Alert.objects.filter(
+                system__client__slug=row.client, resolved_at=None, suppressed_by__startswith=f"silence {row.pk} of "
+            )
+            names = sorted(set(under.values_list("name", flat=True)))
+            client = Client.objects.filter(slug=row.client).first()
+            if not names or client is None or row.ends_at - row.starts_at <= AHEAD:
+                continue
+            title = f"A silence ends at {row.ends_at:%H:%M} UTC over alerts that fire"
+            lines = [f"They page then: {', '.join(names[:10])}.", f"It was set by {row.author}: {row.comment}"]
+            news.tell(client, f"silence/{row.pk}", "ends", "silence.ending", title, lines, "/silences", now)

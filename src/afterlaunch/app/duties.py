@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from afterlaunch.alerts.actions import work
+from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
+from afterlaunch.alerts.silences import announce_ends
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
 from afterlaunch.diagnosis.duties import at_open as diagnose
@@ -44,6 +46,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("verdicts.watch", 30, run_judges),
     Duty("slo.judge", 30, slo.judge),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
+    Duty("alerts.maintenance", 5, turn_windows),
+    Duty("alerts.announce_ends", 60, announce_ends),
     Duty("alerts.raise", 5, raise_due, follows="alerts.work"),
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),

@@ -55,6 +55,21 @@ class System(models.Model):
         return f"/systems/{self.pk}"
 
 
+class Dependency(models.Model):
+    """One system needs another. `inhibits`: while the other fires, alerts of this one that are no graver are quiet."""
+
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="dependencies")
+    needs = models.ForeignKey(System, on_delete=models.CASCADE, related_name="dependents")
+    inhibits = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("system__name", "needs__name")
+        constraints = [models.UniqueConstraint(fields=["system", "needs"], name="one_dependency_per_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.system} needs {self.needs}"
+
+
 class Environment(models.Model):
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="environments")
     name = models.CharField(max_length=60)

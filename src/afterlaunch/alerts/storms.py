@@ -1,0 +1,115 @@
+"""More new groups than anybody can be paged for one by one: one incident, which pages; the groups are attached to it.
+
+Nothing is refused and nothing is hidden: every alert and group is stored as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Count
+
+from afterlaunch.alerts.models import Alert, Group, Integration
+from afterlaunch.alerts.occurring import ALERTS
+from afterlaunch.alerts.rules import gravest
+from afterlaunch.alerts.suppressing import suppress
+from afterlaunch.alerts.suppression import AllRules, Suppression, ends_first
+from afterlaunch.incidents.actions import open_incident, relapsed, timeline
+from afterlaunch.incidents.models import Incident
+
+WINDOW = timedelta(minutes=1)
+AT_ONCE = 5000  # groups of one pass
+CHUNK = 400
+LOOK_AGAIN = timedelta(seconds=30)
+NAMED = 5
+
+
+def take(now: datetime, rules: AllRules) -> None:
+    """Attach the groups that are due, of every integration with too many new ones within a minute."""
+    counted = Group.objects.filter(integration__isnull=False, created_at__gt=now - WINDOW).values("integration_id")
+    many = {row["integration_id"]: row["n"] for row in counted.annotate(n=Count("pk")).order_by()}
+    for integration in Integration.objects.filter(pk__in=many).select_related("client", "system__client"):
+        if many[integration.pk] > integration.storm_limit:
+            _attach(integration, many[integration.pk], now, rules)
+
+
+@transaction.atomic
+def _attach(integration: Integration, count: int, now: datetime, rules: AllRules) -> None:
+    rows = Group.objects.filter(integration=integration, next_at__lte=now).order_by("pk")
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    groups = {row.pk: row for row in rows[:AT_ONCE] if not row.sent_firing}
+    firing = _firing(list(groups))
+    found = dict(zip((one.pk for one in firing), _suppressed(rules, integration, firing, now), strict=True))
+    loud = [one for one in firing if found[one.pk] is None]
+    incident = _told(integration, count, loud, now) if loud else None
+    for group in groups.values():
+        group.next_at, group.sent_firing, group.suppressed = None, [], 0
+    for alert in firing:
+        group = groups[alert.group_id or 0]
+        by = found[alert.pk]
+        if by is None:
+            group.sent_firing.append(alert.pk)
+            group.sent_at, group.storm, group.incident = now, True, incident
+        else:
+            group.suppressed += 1
+            ends = ends_first([by]) or now + LOOK_AGAIN
+            group.next_at = min(group.next_at or ends, ends)
+    fields = ("next_at", "sent_at", "sent_firing", "suppressed", "storm", "incident")
+    Group.objects.bulk_update(groups.values(), fields, batch_size=CHUNK)
+    for at in range(0, len(loud), CHUNK):
+        Alert.objects.filter(pk__in=[one.pk for one in loud[at : at + CHUNK]]).update(incident=incident)
+
+
+def _firing(groups: Sequence[int]) -> list[Alert]:
+    found: list[Alert] = []
+    for at in range(0, len(groups), CHUNK):
+        rows = Alert.objects.filter(group__in=groups[at : at + CHUNK], resolved_at=None).exclude(severity="")
+        found += rows.select_related("system__client").order_by("pk")
+    return found
+
+
+def _suppressed(
+    rules: AllRules, integration: Integration, firing: Sequence[Alert], now: datetime
+) -> list[Suppression | None]:
+    mine = rules.of(integration.client.slug)
+    suppress(mine, firing, now)
+    return [mine.of(one) if one.suppressed_as else None for one in firing]
+
+
+def _told(integration: Integration, count: int, loud: Sequence[Alert], now: datetime) -> Incident:
+    names = list(dict.fromkeys(one.name for one in loud))
+    more = f" and {len(names) - NAMED} more names" if len(names) > NAMED else ""
+    said = f"{len(loud)} alerts: {', '.join(names[:NAMED])}{more}."
+    incident = open_incident(
+        ALERTS,
+        system=integration.system,
+        environment=integration.environment,
+        title=f"Alert storm from {integration.name}: {count} new groups within a minute",
+        severity=min(gravest([one.severity for one in loud]), "P2"),
+        summary=f"They are attached to this incident and page nobody one by one. {said}",
+        fingerprint=f"storm/{integration.pk}",
+        detected_at=min(one.fired_at for one in loud),
+        occurred_at=min(one.started_at for one in loud),
+    )
+    if incident.recovered_at is not None:
+        relapsed(ALERTS, incident, said)
+    timeline(ALERTS, incident, "alert", f"{said} They joined the storm.", {"alerts": len(loud)})
+    return incident
+
+
+def incident_of(storm: Incident, loud: Sequence[Alert]) -> Incident:
+    """The storm's incident, graver where one of these is."""
+    return open_incident(
+        ALERTS,
+        system=storm.system,
+        environment=storm.environment,
+        title=storm.title,
+        severity=gravest([one.severity for one in loud]),
+        summary=storm.summary,
+        fingerprint=storm.fingerprint,
+        detected_at=storm.detected_at,
+        occurred_at=None,
+    )
