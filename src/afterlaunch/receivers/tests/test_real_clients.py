@@ -99,7 +99,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
     def ready() -> bool:
         try:
-            return urllib.request.urlopen(f"{one.address}/-/ready", timeout=2).status == 200
+            return bool(urllib.request.urlopen(f"{one.address}/-/ready", timeout=2).status == 200)
         except OSError:
             return False
 

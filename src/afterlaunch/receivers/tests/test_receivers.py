@@ -20,7 +20,6 @@ from afterlaunch.ground.errors import Invalid, NotAllowed
 from afterlaunch.incidents.models import Incident
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.models import Escalation
-from afterlaunch.receivers import landing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.receivers.integrations import Values, put_integration, remove_integration, send_test
 from afterlaunch.receivers.keys import add_key, revoke_key
@@ -384,7 +383,7 @@ def test_with_the_database_down_every_receiver_says_503_and_nothing_is_lost(
         raise OperationalError("the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(landing.RawEvent.objects, "create", broken)
+        patch.setattr(RawEvent.objects, "create", broken)
         for answer in send_all():
             assert answer.status == 503 and dict(answer.headers)["retry-after"] == "10"
     assert not Alert.objects.exists()

@@ -71,7 +71,7 @@ def notification(text: str, number: int = 1, **fields: Any) -> dict[str, Any]:
 class Door:
     def __init__(self, house: House, **options: Any) -> None:
         self.house, self.amazon = house, Amazon()
-        self.fetch = self.amazon.get
+        self.fetch: sns.Fetch = self.amazon.get
         house.integration("sns", group_wait=0, options={"topics": [TOPIC], **options})
 
     def send(self, message: Any, header: str | None = None) -> Answer:
