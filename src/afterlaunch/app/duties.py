@@ -9,17 +9,16 @@ from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
 from afterlaunch.alerts.silences import announce_ends
 from afterlaunch.app.judges import JUDGES, TITLES
-from afterlaunch.changes.duties import contain_by_policy, note_versions, verify_rollbacks
-from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.changes.duties import contain_by_policy, note_told_changes, note_versions, verify_rollbacks
+from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.audit import audit_paging
 from afterlaunch.incidents.duties import stamp_breaches
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate
-from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.receivers.duties import forget_raw_events
+from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.slo import duties as slo
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
