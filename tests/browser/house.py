@@ -95,11 +95,11 @@ def wanted_again(wish: dict[str, Any]) -> Any:
 class House:
     """`address` and `session` (the cookie of a signed-in administrator). `fill` sends telemetry of two systems."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         from afterlaunch.app.server import Server, prepare
 
         prepare(lambda _: None)
-        self.port = free_port()
+        self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._server = Server("127.0.0.1", self.port)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -164,6 +164,31 @@ class House:
             add_note(someone, incident, "The new greeting makes the model refuse refunds.")
             if number == 1:
                 contain(someone, incident, "The greeting is to blame.")
+                self._reviewed(incident)
+
+    def _reviewed(self, incident: Any) -> None:
+        """Everything that an incident's page and its review can show."""
+        from afterlaunch.accounts.actions import actor_of_user, first_administrator
+        from afterlaunch.incidents import moves
+        from afterlaunch.incidents.actions import acknowledge, resolve
+        from afterlaunch.incidents.files.actions import attach
+        from afterlaunch.incidents.reviews import actions as reviews
+        from afterlaunch.incidents.runbooks.actions import tick_evidence, tick_step
+        from afterlaunch.incidents.updates.actions import write
+
+        person = first_administrator()
+        me = actor_of_user(person)
+        acknowledge(me, incident)
+        write(me, incident, ["responders", "internal", "customers"], "One in three users", "Rolling back")
+        tick_step(me, incident, 2, "Refusals only on the candidate")
+        tick_evidence(me, incident, "where", "candidate arm")
+        attach(me, incident, "refused.log", [b"09:12 refused\n"])
+        moves.write_story(
+            me, incident, "prompt greeting", impact="One in three users got a refusal.", cause="The prompt."
+        )
+        resolve(me, incident, "Rolled back to v12.")
+        reviews.write_draft(me, incident)
+        reviews.put_item(me, incident, "Ask the golden prompts before a prompt rolls out", "prevent", "high", person)
 
     def signals(self) -> None:
         """Two hours of two hosts' metrics, one of them busy, and log records, one of them of a trace."""
@@ -277,6 +302,15 @@ PAGES = {
     "incidents": "/incidents",
     "incident": "/incidents/2",
     "incident-contained": "/incidents/1",
+    "incident-dry-run": "/incidents/2/containment/rollback",
+    "incident-update": "/incidents/2/update",
+    "review": "/incidents/1/review",
+    "review-none": "/incidents/2/review",
+    "reviews": "/incidents/reviews",
+    "action-items": "/incidents/actions",
+    "runbooks": "/incidents/runbooks",
+    "runbook": "/incidents/runbooks/house/quality_burn",
+    "prompt": "/incidents/1/prompt",
     "silences": "/silences",
     "oncall": "/oncall",
     "systems": "/systems",

@@ -38,6 +38,8 @@ def ask(browser: Browser, door: Door, world: World, slug: str = "north", **heade
 
 
 def filled(world: World, value: Any, slug: str) -> Any:
+    if isinstance(value, list):
+        return [filled(world, one, slug) for one in value]
     if isinstance(value, dict):
         return {name: filled(world, one, slug) for name, one in value.items()}
     return world.fill(str(value), slug)

@@ -23,8 +23,13 @@ from afterlaunch.evidence.checkpoints import sign
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
-from afterlaunch.incidents.actions import open_incident, resolve
+from afterlaunch.incidents.actions import change_severity, open_incident, resolve
+from afterlaunch.incidents.containment.actions import by_hand
+from afterlaunch.incidents.files.actions import attach
 from afterlaunch.incidents.models import Incident
+from afterlaunch.incidents.reviews.actions import put_item, write_draft
+from afterlaunch.incidents.reviews.prompts import keep
+from afterlaunch.incidents.updates.actions import write
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_override, set_rotation
@@ -132,6 +137,8 @@ class World:
         things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
         decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
         things["erasure"] = ask(ENGINE, client, "user", "erased-user", "erased-user").pk
+        things |= {"kind": "other", "step": 2, "proof": "where", "way": "human", "number": 1, "audience": "customers"}
+        things |= {"form": "json", "deed": "comment"}
         self._incidents(system, things)
         self._changes(system, things)
         verdict = Verdict.objects.create(
@@ -171,9 +178,21 @@ class World:
                 summary=f"{said} summary", fingerprint=f"{system.key} {thing}", detected_at=now, occurred_at=None,
             )  # fmt: skip
             things[thing] = made.pk
+            if thing == "incident":
+                things["measure"] = by_hand(ENGINE, made, "human", f"{said} measure", 100).pk
+                change_severity(ENGINE, made, "P1", said)
+                write(ENGINE, made, ["customers", "internal"], f"{said} affected", f"{said} doing")
+                change_severity(ENGINE, made, "P2", said)
+                named = f"{system.client.slug}-{said}.txt"
+                things["file"] = attach(ENGINE, made, named, [f"{system.client.slug} {said}".encode()]).pk
             if thing in ("quiet", "resolved"):
                 resolve(ENGINE, made, f"{said} text")
         freeze(DIAGNOSIS, Incident.objects.get(pk=things["incident"]), "opened")
+        write_draft(ENGINE, made)
+        things["item"] = put_item(ENGINE, made, f"{said} item", owner=self.people[f"admin of {system.client.slug}"]).pk
+        asked = {"name": f"{said} prompt", "messages": [{"role": "user", "content": said}],
+                 "assertions": [{"kind": "contains", "value": said}]}  # fmt: skip
+        keep(ENGINE, made, asked)
         page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)

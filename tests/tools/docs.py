@@ -102,6 +102,16 @@ def judges() -> str:
     return table(("judge", "looks at"), [(f"`{name}`", title) for name, (title, _) in TITLES.items()])
 
 
+def kinds() -> str:
+    from afterlaunch.incidents.kinds import KINDS
+
+    rows = [
+        (one.title, one.explanation, f"{one.severity.usual}, at least {one.severity.least}", one.severity.p1_when)
+        for one in KINDS
+    ]
+    return table(("kind", "what it is", "usually", "P1 when"), rows)
+
+
 def targets() -> str:
     from afterlaunch.incidents.rules import MATRIX, Target
 
@@ -235,6 +245,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "duties": duties,
     "judges": judges,
     "targets": targets,
+    "kinds": kinds,
 }
 
 

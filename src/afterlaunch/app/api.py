@@ -15,7 +15,12 @@ from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.incidents.api import router as incidents
+from afterlaunch.incidents.containment.api import router as containment
 from afterlaunch.incidents.deeds_api import router as incident_deeds
+from afterlaunch.incidents.files.api import router as files
+from afterlaunch.incidents.reviews.api import router as reviews
+from afterlaunch.incidents.runbooks.api import router as runbooks
+from afterlaunch.incidents.updates.api import router as updates
 from afterlaunch.infrastructure.api import router as infrastructure
 from afterlaunch.notify.api import router as notify
 from afterlaunch.oncall.api import router as oncall
@@ -38,6 +43,11 @@ api.add_router("", routes)
 api.add_router("", incidents)
 api.add_router("", incident_deeds)
 api.add_router("", notify)
+api.add_router("", runbooks)
+api.add_router("", containment)
+api.add_router("", updates)
+api.add_router("", files)
+api.add_router("", reviews)
 api.add_router("", oncall)
 api.add_router("", telemetry)
 api.add_router("", signals)

@@ -98,6 +98,11 @@ INSTALLED_APPS = [
     "afterlaunch.notify",
     "afterlaunch.oncall",
     "afterlaunch.incidents",
+    "afterlaunch.incidents.runbooks",
+    "afterlaunch.incidents.containment",
+    "afterlaunch.incidents.updates",
+    "afterlaunch.incidents.files",
+    "afterlaunch.incidents.reviews",
     "afterlaunch.alerts",
     "afterlaunch.slo",
     "afterlaunch.receivers",
@@ -185,6 +190,7 @@ NOTIFICATION_KINDS = "afterlaunch.app.notification_kinds.KINDS"
 INCIDENT_PANELS = "afterlaunch.app.incident_panels.PANELS"
 JUDGE_TITLES = "afterlaunch.app.judges.TITLES"
 JUDGE_KINDS = "afterlaunch.app.judges.KINDS"
+INCIDENT_RUNS = "afterlaunch.app.incident_runs.RUNS"
 INCIDENT_MERGES = "afterlaunch.app.incident_merges.MERGES"
 
 LOGGING = {

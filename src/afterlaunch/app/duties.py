@@ -14,7 +14,10 @@ from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.audit import audit_paging
+from afterlaunch.incidents.containment.duties import see_recovery
 from afterlaunch.incidents.duties import stamp_breaches
+from afterlaunch.incidents.reviews.duties import follow_reviews
+from afterlaunch.incidents.updates.duties import page_for_updates
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.receivers.duties import forget_raw_events
@@ -61,5 +64,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("replies.forget", 86_400, forget_replies),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging, apart=True),
+    Duty("incidents.containment", 15, see_recovery),
+    Duty("incidents.updates", 15, page_for_updates),
+    Duty("incidents.reviews", 60, follow_reviews),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -180,10 +180,16 @@ def rollback(actor: Actor, change: Change, reason: str) -> Change:
     )
     _tell(actor, change, "rolled_back", reason, rollback=back.pk)
     for incident in incidents_of(change):
-        details = {"rollback": back.pk, "change": change.pk, "epoch": back.epoch}
+        details = {"rollback": back.pk, "change": change.pk, "epoch": back.epoch, **_as_measure(change)}
         start_containment(PIPELINE, incident, f"Change {change.pk} was rolled back by {actor.name}: {reason}", details)
     _tell(actor, back, "started", reason, undoes=change.pk, epoch=back.epoch)
     return back
+
+
+def _as_measure(change: Change) -> dict[str, Any]:
+    """How the incident keeps it: the line of its menu, how much traffic it touched, how it is undone."""
+    undo = f"Propose change {change.pk} again and let it advance."
+    return {"key": "rollback", "run": "contain", "reach": change.share, "undo": undo}
 
 
 def incidents_of(change: Change) -> QuerySet[Incident]:

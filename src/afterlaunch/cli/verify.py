@@ -18,10 +18,13 @@ def verify(
     data: str | None = DATA,
     json: bool = typer.Option(False, "--json", help="Answer with one JSON document."),
 ) -> None:
-    """Check the evidence log or a pack, offline. Exit 1 when it does not hold."""
+    """Check the evidence log, a pack, or an incident's exported timeline, offline. Exit 1 when it does not hold."""
     from afterlaunch.evidence.notes import BadNote
     from afterlaunch.evidence.verify import check, check_pack
 
+    if pack and _is_timeline(pack):
+        _verify_timeline(pack, json)
+        return
     try:
         if pack:
             result = check_pack(pack.read_bytes())
@@ -41,6 +44,33 @@ def verify(
             say(f"[red]{said}[/red]")
         said = f"{result.entries} entries, {result.signed} of them under {result.checkpoints} signed checkpoints"
         say(f"[red]does not hold[/red]: {said}" if result.problems else f"[green]holds[/green]: {said}")
+    if result.problems:
+        raise typer.Exit(1)
+
+
+def _is_timeline(pack: Path) -> bool:
+    from afterlaunch.incidents.chain import FORMAT
+
+    try:
+        return f'"{FORMAT}"'.encode() in pack.read_bytes()[:200]
+    except OSError as problem:
+        fail(str(problem))
+
+
+def _verify_timeline(pack: Path, json: bool) -> None:
+    from afterlaunch.incidents.chain import NoTimeline, check
+
+    try:
+        result = check(pack.read_bytes())
+    except NoTimeline as problem:
+        fail(str(problem))
+    if json:
+        answer({"holds": not result.problems, **vars(result)})
+    else:
+        for said in result.problems:
+            say(f"[red]{said}[/red]")
+        word = "[red]does not hold[/red]" if result.problems else "[green]holds[/green]"
+        say(f"{word}: timeline of incident {result.incident}, {result.entries} entries, head {result.head}")
     if result.problems:
         raise typer.Exit(1)
 

@@ -164,6 +164,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How much the raw bodies of received alerts may weigh, in MiB before compression; the oldest go first.",
     ),
     Setting(
+        "AFTERLAUNCH_INCIDENT_FILE_MAX_MB",
+        "number",
+        "20",
+        "Largest file that can be attached to an incident, in MiB.",
+    ),
+    Setting(
         "AFTERLAUNCH_OUTBOUND_ALLOW",
         "list",
         "",

@@ -15,13 +15,17 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
 from afterlaunch.incidents import clocks, roles
+from afterlaunch.incidents.containment import rows as measures
 from afterlaunch.incidents.deeds import locked, require_open, tell
 from afterlaunch.incidents.kinds import BY_NAME, kind_named, severity_for
 from afterlaunch.incidents.lifecycle import EARLY, may_move, needs_review
 from afterlaunch.incidents.models import Incident, TimelineEntry
 from afterlaunch.incidents.news import page_facts
+from afterlaunch.incidents.reviews import rows as reviews
 from afterlaunch.incidents.rules import RANK, STABILITY, higher
-from afterlaunch.incidents.timeline import append
+from afterlaunch.incidents.runbooks import versions
+from afterlaunch.incidents.timeline import append, head
+from afterlaunch.incidents.updates import promises, sending
 from afterlaunch.oncall import escalation
 
 
@@ -118,6 +122,8 @@ def _announce(actor: Actor, incident: Incident) -> None:
             "deadline": promise.deadline.isoformat(),
         },
     )
+    versions.begin(incident, clock.now())
+    promises.by_cadence(incident, clock.now())
     escalation.start(incident.topic, incident.system, page_facts(incident), clock.now())
 
 
@@ -190,6 +196,7 @@ def start_containment(
     fresh.containment_started_at = fresh.containment_started_at or clock.now()
     fresh.save(update_fields=["phase", "skipped", "containment_started_at"])
     append(actor, fresh, "containment.started", action, {**(details or {}), "diagnosis_skipped": skipped})
+    measures.begin(actor, fresh, action, details or {})
     tell(actor, fresh, "incident.containment_started", {"action": action[:200]})
     return fresh
 
@@ -225,6 +232,7 @@ def contained(actor: Actor, incident: Incident, text: str, details: Mapping[str,
     if actor.kind != "automation" and may_move(fresh.phase, "resolution", text).yes:
         fresh.phase = "resolution"
     fresh.save(update_fields=["contained_at", "phase"])
+    measures.settle(fresh, "shown", fresh.contained_at)
     append(actor, fresh, "contained", text, details)
     tell(actor, fresh, "incident.contained", {"text": text[:200]})
     return fresh
@@ -238,6 +246,7 @@ def recovered(actor: Actor, incident: Incident, at: datetime) -> Incident:
         return fresh
     fresh.recovered_at = at
     fresh.save(update_fields=["recovered_at"])
+    measures.settle(fresh, "shown", at)
     append(actor, fresh, "recovered", f"Healthy since {at:%Y-%m-%d %H:%M} UTC.", {"at": at.isoformat()})
     tell(actor, fresh, "incident.recovered", {"at": at.isoformat()})
     return fresh
@@ -300,9 +309,15 @@ def _end(actor: Actor, incident: Incident, kind: str, text: str, phase: str) -> 
     incident.save(update_fields=["status", "resolved_at", "closed_at", "phase", "outcome", "fix"])
     if actor.kind != "automation":
         clocks.meet(incident, incident.acknowledged_at or now)
+    measures.settle(incident, "ended", now)
+    promises.end(incident, now)
     escalation.stop(incident.topic, "stopped", kind, now)
     append(actor, incident, kind, text)
-    tell(actor, incident, f"incident.{kind}", {"peak_severity": incident.peak_severity})
+    details = {"peak_severity": incident.peak_severity, "timeline_head": head(incident)}
+    tell(actor, incident, f"incident.{kind}", details)
+    sending.say_it_is_over(actor, incident)
+    if phase == "review":
+        reviews.begin(incident, now)
     return incident
 
 
@@ -326,6 +341,7 @@ def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False)
     said = f"{reason.strip()} Nobody is paged again yet." if quiet else reason.strip()
     append(actor, fresh, "reopened", said)
     tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
+    promises.by_cadence(fresh, clock.now())
     if quiet:
         return fresh
     escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
@@ -371,6 +387,7 @@ def change_severity(actor: Actor, incident: Incident, severity: str, reason: str
     promise = clocks.replace(actor, fresh, clock.now())
     details = {"before": before, "after": severity, "deadline": promise.deadline.isoformat(), "reason": reason[:200]}
     tell(actor, fresh, "incident.severity_changed", details)
+    promises.by_cadence(fresh, clock.now())
     escalation.update_facts(fresh.topic, page_facts(fresh))
     if RANK[severity] > RANK[before] and fresh.acknowledged_at is None:
         escalation.page_now(fresh.topic, clock.now())
@@ -397,6 +414,7 @@ def change_kind(actor: Actor, incident: Incident, kind: str, reason: str = "") -
     before, fresh.kind = fresh.kind, kind
     _may_leave(actor, fresh, before)
     fresh.save(update_fields=["kind"])
+    versions.begin(fresh, clock.now())
     said = f"{BY_NAME[before].title} → {BY_NAME[kind].title}" + (f": {reason.strip()}" if reason.strip() else ".")
     append(actor, fresh, "kind", said, {"before": before, "after": kind})
     tell(actor, fresh, "incident.kind_changed", {"before": before, "after": kind})

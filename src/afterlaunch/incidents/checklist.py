@@ -8,7 +8,11 @@ from afterlaunch.ground import clock
 from afterlaunch.incidents.kinds import kind_named
 from afterlaunch.incidents.lifecycle import Facts, Took, took
 from afterlaunch.incidents.models import Assignment, Incident, Tick
+from afterlaunch.incidents.reviews.models import Review
 from afterlaunch.incidents.rules import STABILITY
+from afterlaunch.incidents.updates import promises
+from afterlaunch.incidents.updates.rules import overdue
+from afterlaunch.incidents.updates.sending import audiences_waiting_for_the_end
 
 HELD = Prefetch("assignments", Assignment.objects.filter(until=None).select_related("person"))
 """For lists: who holds which role, in one question for all incidents."""
@@ -39,10 +43,15 @@ def facts_of(incident: Incident) -> Facts:
         recovered=healthy is not None,
         fix=bool(incident.fix),
         stable=healthy is not None and (incident.resolved_at or now) - healthy >= STABILITY,
-        updates_overdue=False,
-        review_approved=False,
-        told_without_end=False,
+        updates_overdue=_overdue(incident),
+        review_approved=Review.objects.filter(incident=incident, state="approved").exists(),
+        told_without_end=incident.status != "open" and bool(audiences_waiting_for_the_end(incident)),
     )
+
+
+def _overdue(incident: Incident) -> bool:
+    promise = promises.standing(incident)
+    return promise is not None and overdue(promise.due_at, promise.kept_at, clock.now())
 
 
 def took_of(incident: Incident) -> Took:

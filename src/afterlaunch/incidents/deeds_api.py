@@ -6,7 +6,6 @@ from typing import Any
 
 from ninja import Router, Schema
 
-from afterlaunch.accounts.models import User
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.incidents import actions, moves, roles
 from afterlaunch.incidents.api import whole
@@ -160,15 +159,5 @@ def role(request: Request, incident_id: int, body: RoleIn) -> dict[str, Any]:
             raise Invalid("Say whose role ends: person.")
         roles.release(request.actor, found, body.role, body.person)
     else:
-        roles.assign(request.actor, found, body.role, person_of(found, body.person))
+        roles.assign(request.actor, found, body.role, roles.person_of(found, body.person))
     return _answer(request, incident_id)
-
-
-def person_of(incident: Incident, pk: int | None) -> User | None:
-    """Somebody who may respond for the incident's client. Raises Invalid, also for people one may not see."""
-    if pk is None:
-        return None
-    found = roles.people_of(incident.system.client.slug).filter(pk=pk).first()
-    if found is None:
-        raise Invalid(f"There is no responder {pk} for this client.")
-    return found

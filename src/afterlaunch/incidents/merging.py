@@ -14,11 +14,13 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Conflict, Invalid
 from afterlaunch.incidents import clocks
+from afterlaunch.incidents.containment import rows as measures
 from afterlaunch.incidents.deeds import locked, tell
 from afterlaunch.incidents.lifecycle import EARLY
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.rules import RANK
 from afterlaunch.incidents.timeline import append
+from afterlaunch.incidents.updates import promises
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall import escalation
 
@@ -57,6 +59,8 @@ def duplicate_of(actor: Actor, incident: Incident, survivor: Incident, reason: s
     moved = sum(move(twin, kept) for move in movers())
     pages = Page.objects.filter(topic=twin.topic).update(topic=kept.topic)
     clocks.merge(actor, twin, kept, now)
+    measures.settle(twin, "ended", now)
+    promises.end(twin, now)
     escalation.stop(twin.topic, "stopped", "duplicate", now)
     _tell_both(actor, twin, kept, reason, {"alerts": moved, "pages": pages, "start_moved": earlier})
     return kept

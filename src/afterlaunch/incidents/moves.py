@@ -17,7 +17,7 @@ from afterlaunch.incidents.checklist import facts_of
 from afterlaunch.incidents.deeds import locked, require_open, tell
 from afterlaunch.incidents.lifecycle import WORKING, blockers, may_move
 from afterlaunch.incidents.models import Incident
-from afterlaunch.incidents.timeline import append
+from afterlaunch.incidents.timeline import append, head
 
 STORY = {"impact": "Impact", "cause": "Probable cause", "fix": "What mended it"}
 LONGEST = 5000
@@ -99,7 +99,7 @@ def close(actor: Actor, incident: Incident) -> Incident:
     fresh.phase, fresh.closed_at = "closed", clock.now()
     fresh.save(update_fields=["phase", "closed_at"])
     append(actor, fresh, "closed", "Closed: nothing is left to do.")
-    tell(actor, fresh, "incident.closed")
+    tell(actor, fresh, "incident.closed", {"timeline_head": head(fresh)})
     return fresh
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +14,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from afterlaunch.estate.actions import systems_seen_by
 from afterlaunch.ground import clock
-from afterlaunch.ground.actors import Role
-from afterlaunch.ground.errors import Conflict, NotAllowed
-from afterlaunch.incidents import actions
-from afterlaunch.incidents.models import SEVERITIES, Incident
+from afterlaunch.ground.actors import Actor
+from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed
+from afterlaunch.incidents import actions, moves, roles
+from afterlaunch.incidents.checklist import HELD
+from afterlaunch.incidents.finding import asked_of, counts, narrowed
+from afterlaunch.incidents.kinds import CHOICES as KINDS
+from afterlaunch.incidents.merging import duplicate_of
+from afterlaunch.incidents.models import PHASES, SEVERITIES, Incident
 from afterlaunch.incidents.panels import filled
+from afterlaunch.incidents.roles import person_of
+from afterlaunch.incidents.room import shown as shown_room
 from afterlaunch.incidents.rules import judge_clock
 from afterlaunch.incidents.signed import acknowledge_by_link, open_link
 from afterlaunch.incidents.timeline import first_broken
@@ -40,7 +47,14 @@ TONES = {  # of a timeline's dots
     "relapsed": "breach",
     "clock.breached": "breach",
     "reopened": "breach",
+    "containment.failed": "breach",
+    "update.overdue": "breach",
+    "review.late": "breach",
     "contained": "ok",
+    "closed": "ok",
+    "role": "quiet",
+    "evidence.done": "quiet",
+    "runbook.done": "quiet",
     "recovered": "ok",
     "resolved": "ok",
     "alert": "quiet",
@@ -59,19 +73,20 @@ CANDIDATES = {
 @require_GET
 def incidents(request: Request) -> HttpResponse:
     """Open ones first, then the newest."""
-    asked = {name: request.GET.get(name, "") for name in ("status", "severity", "system")}
-    rows = actions.incidents_seen_by(request.actor).prefetch_related("clocks")
-    for name, value in asked.items():
-        if value and (name != "system" or value.isdigit()):
-            rows = rows.filter(**{name: value})
+    asked = asked_of(request.GET)
+    seen = actions.incidents_seen_by(request.actor)
+    rows = narrowed(seen, asked, request.actor.user_id).prefetch_related("clocks", HELD)
     first = Case(When(status="open", then=Value(0)), default=Value(1), output_field=IntegerField())
     page = Paginator(rows.order_by(first, "-detected_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
         "rows": [{"incident": one, "clock": clock_of(one)} for one in page],
+        "counts": counts(seen),
         "asked": asked,
         "filtered": any(asked.values()),
         "severities": [name for name, _ in SEVERITIES],
+        "phases": PHASES,
+        "kinds": KINDS,
         "systems": systems_seen_by(request.actor),
     }
     return render(request, "incidents/incidents.html", context)
@@ -101,8 +116,8 @@ def incident(request: Request, pk: int) -> HttpResponse:
 
 def _context(request: Request, pk: int) -> dict[str, Any]:
     found = actions.incident_by_id(request.actor, pk)
-    may = request.actor.may(Role.RESPONDER, found.system.client.slug)
     return {
+        **shown_room(request.actor, found),
         "incident": found,
         "clock": clock_of(found),
         "old_clocks": [row for row in found.clocks.all() if row.superseded_at],
@@ -111,9 +126,7 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         "pages": pages_about(found.topic),
         "escalation": Escalation.objects.filter(topic=found.topic).first(),
         "panels": filled(request.actor, found),
-        "may_respond": may,
-        "severities": [name for name, _ in SEVERITIES if name != found.severity],
-        "early": found.phase in ("detection", "triage"),
+        "severities": [name for name, _ in SEVERITIES],
         "now": clock.now(),
     }
 
@@ -135,20 +148,47 @@ def _timeline(found: Incident) -> list[dict[str, Any]]:
 @require_POST
 def act(request: Request, pk: str, deed: str) -> HttpResponse:
     """One of the buttons of the page."""
-    found, text = actions.incident_by_id(request.actor, int(pk)), request.POST.get("text", "")
-    if deed == "acknowledge":
-        actions.acknowledge(request.actor, found)
-    elif deed == "resolve":
-        actions.resolve(request.actor, found, text)
-    elif deed == "reopen":
-        actions.reopen(request.actor, found, text)
-    elif deed == "false-alarm":
-        actions.false_alarm(request.actor, found, text)
-    elif deed == "note":
-        actions.add_note(request.actor, found, text)
-    elif deed == "severity":
-        actions.change_severity(request.actor, found, request.POST.get("severity", ""), text)
-    return redirect(f"/incidents/{pk}")
+    DEEDS[deed](request.actor, actions.incident_by_id(request.actor, int(pk)), request.POST)
+    return redirect(f"/incidents/{pk}{ANCHORS.get(deed, '')}")
+
+
+def _duplicate(actor: Actor, found: Incident, form: Any) -> None:
+    survivor = form.get("survivor", "")
+    if not survivor.isdigit():
+        raise Invalid("Choose the incident that it repeats.")
+    duplicate_of(actor, found, actions.incident_by_id(actor, int(survivor)), form.get("text", ""))
+
+
+def _role(actor: Actor, found: Incident, form: Any) -> None:
+    """Without a person the actor takes it."""
+    person, role = form.get("person", ""), form.get("role", "")
+    if form.get("end") and person.isdigit():
+        roles.release(actor, found, role, int(person))
+    else:
+        roles.assign(actor, found, role, person_of(found, int(person)) if person.isdigit() else None)
+
+
+def _story(actor: Actor, found: Incident, form: Any) -> None:
+    moves.write_story(actor, found, form.get("cause_key"), **{name: form[name] for name in moves.STORY if name in form})
+
+
+DEEDS: dict[str, Callable[[Actor, Incident, Any], object]] = {
+    "acknowledge": lambda actor, found, form: actions.acknowledge(actor, found),
+    "resolve": lambda actor, found, form: actions.resolve(actor, found, form.get("text", "")),
+    "reopen": lambda actor, found, form: actions.reopen(actor, found, form.get("text", "")),
+    "false-alarm": lambda actor, found, form: actions.false_alarm(actor, found, form.get("text", "")),
+    "note": lambda actor, found, form: actions.add_note(actor, found, form.get("text", "")),
+    "severity": lambda actor, found, form: actions.change_severity(
+        actor, found, form.get("severity", ""), form.get("text", "")
+    ),
+    "kind": lambda actor, found, form: actions.change_kind(actor, found, form.get("kind", ""), form.get("text", "")),
+    "move": lambda actor, found, form: moves.move(actor, found, form.get("to", ""), form.get("text", "")),
+    "close": lambda actor, found, form: moves.close(actor, found),
+    "duplicate": _duplicate,
+    "roles": _role,
+    "story": _story,
+}
+ANCHORS = {"note": "#timeline", "roles": "#roles", "story": "#story", "severity": "#deeds", "kind": "#runbook"}
 
 
 @csrf_exempt  # the form carries a token of its own: with no-referrer a browser sends no origin that Django accepts

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from afterlaunch.accounts.actions import actor_of_user
-from afterlaunch.accounts.models import User
+from afterlaunch.accounts.models import Client, User
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
@@ -22,6 +22,23 @@ def people_of(client: str) -> QuerySet[User]:
     roles = [role.value for role in (Role.RESPONDER, Role.OPERATOR, Role.ADMIN)]
     held = User.objects.filter(is_active=True, grants__role__in=roles)
     return (held.filter(grants__client__slug=client) | held.filter(grants__client=None)).distinct().order_by("name")
+
+
+def readers(client: Client) -> QuerySet[User]:
+    """Who may see a client's incidents, by name."""
+    roles = [role.value for role in Role if role is not Role.INGEST]
+    held = User.objects.filter(is_active=True, grants__role__in=roles)
+    return (held.filter(grants__client=client) | held.filter(grants__client=None)).distinct().order_by("name")
+
+
+def person_of(incident: Incident, pk: int | None) -> User | None:
+    """Somebody who may respond for the incident's client. Raises Invalid, also for people one may not see."""
+    if pk is None:
+        return None
+    found = people_of(incident.system.client.slug).filter(pk=pk).first()
+    if found is None:
+        raise Invalid(f"There is no responder {pk} for this client.")
+    return found
 
 
 def give(actor: Actor, fresh: Incident, role: str, person: User) -> Assignment | None:

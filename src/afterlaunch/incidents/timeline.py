@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
+from afterlaunch.incidents.chain import BEGINNING, entry_hash
 from afterlaunch.incidents.models import Incident, TimelineEntry
-
-BEGINNING = "0" * 64
-
-
-def entry_hash(before: str, incident: int, sequence: int, at: str, kind: str, text: str, details: Any, who: str) -> str:
-    """SHA-256 over the predecessor's hash and the canonical JSON of the entry."""
-    body = orjson.dumps([before, incident, sequence, at, kind, text, details, who], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(body).hexdigest()
 
 
 def append(
@@ -52,3 +42,9 @@ def first_broken(incident: Incident) -> int | None:
             return row.sequence
         before = row.hash
     return None
+
+
+def head(incident: Incident) -> str:
+    """The hash of the newest entry, which stands for all of them."""
+    last = TimelineEntry.objects.filter(incident=incident).order_by("-sequence").first()
+    return last.hash if last else BEGINNING

@@ -92,7 +92,10 @@ def check(text: str, places: Collection[str], runs: Collection[str]) -> Runbook:
     book = parse(text)
     for step in book.steps:
         if step.run and step.run not in runs:
-            raise Invalid(f"Step {step.number}: there is nothing to run named {step.run!r}.", _one_of(runs))
+            named = [run for run in runs if " " not in run]
+            raise Invalid(
+                f"Step {step.number}: there is nothing to run named {step.run!r}.", _one_of([*named, "open PAGE"])
+            )
         for _, address in _LINK.findall(step.text):
             name = _PLACE.fullmatch(address)
             if name and name[1] not in places:

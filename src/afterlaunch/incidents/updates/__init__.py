@@ -1,0 +1,1 @@
+"""Telling those who wait: one update, a text for each audience, and the promised time of the next."""
