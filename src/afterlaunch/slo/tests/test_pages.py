@@ -119,7 +119,7 @@ def test_the_list_and_the_page_show_what_is_left_and_what_is_not_known(browser: 
     assert "80 bad of 100 in 1h" in page and "failed%3Atrue" in page
     points = burn_down(SloVersion.objects.get(slo=slo), NOW)
     assert points[-1].total == 1100 and points[-1].left == pytest.approx(1 - 85 / 11)
-    assert points[0].left == pytest.approx(1 - 5 / 10)
+    assert next(one.left for one in points if one.left is not None) == pytest.approx(1 - 5 / 10)
     assert "until,total,bad,budget_left" in text(browser, f"/slos/{slo.pk}/budget.csv")
     assert text(browser, "/slos.csv").count("\n") == 3
     assert "kind: SLO" in text(browser, "/slos.yaml")
