@@ -6,6 +6,7 @@ A new address without a row here fails `test_doors.py`. Placeholders name things
 - `anybody`: no sign-in needed;
 - `signed in`: a person, whatever their role;
 - `own`: only the person whose thing it is, and administrators of the house;
+- `asked`: only the responder who was asked;
 - `viewer`, `responder`, `operator`, `admin`: that role, or a higher one, for the thing's client;
 - `house viewer`, …: that role for all clients; `house ingest`: the gateway's.
 """
@@ -53,7 +54,10 @@ def do(address: str, who: str, what: str, good: tuple[int, ...] = (), /, **data:
 
 API = "/api/v1"
 GONE = {"client": "{client}", "kind": "user", "value": "gone", "confirm": "gone"}
-POLICY = {"target-0": "schedule", "minutes-0": "5"}
+POLICY = {"step-0-target": "schedule:", "step-0-minutes": "5", "catch-all": "owner:"}
+SCHEDULE = "/oncall/{client}/schedules/{schedule}"
+SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
+LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
@@ -208,17 +212,32 @@ PAGES = (
     do("/changes/{proposed}/approve", "operator", "Approve a change"),
     do("/changes/{approved}/advance", "operator", "Advance a change"),
     do("/changes/{rolling}/rollback", "responder", "Roll a change back", reason="bad answers"),
-    look("/oncall", "viewer", "On-call"),
-    do(
-        "/oncall/{client}/overrides", "responder", "Stand in for somebody on call",
-        substitute="{person}", starts_at="2035-01-01T00:00", ends_at="2035-01-02T00:00",
-    ),
-    do("/oncall/{client}/overrides/{override}/cancel", "responder", "Cancel a stand-in"),
-    do(
-        "/oncall/{client}/rotation", "operator", "Set the rotation",
-        member="{person}", anchor_date="2035-01-01", handoff="09:00", zone="UTC",
-    ),
-    do("/oncall/{client}/policy", "operator", "Set the escalation policy", **POLICY),
+    look("/oncall", "viewer", "On-call", "q=hush", "page=2"),
+    look("/oncall/{client}/teams", "viewer", "Teams"),
+    do("/oncall/{client}/teams", "operator", "Make or change a team", name="another", member="{person}"),
+    do("/oncall/{client}/teams/{team}/remove", "operator", "Remove a team"),
+    look("/oncall/{client}/schedules/new", "operator", "A new schedule's form"),
+    do("/oncall/{client}/schedules/new", "operator", "Make a schedule", do="save", name="second", zone="UTC", **LAYER),
+    look(SCHEDULE, "viewer", "A schedule", "from=2026-03-02&weeks=4"),
+    look(f"{SCHEDULE}/edit", "operator", "A schedule's form"),
+    do(f"{SCHEDULE}/edit", "operator", "Change a schedule", do="save", name="primary", zone="UTC", **LAYER),
+    do(f"{SCHEDULE}/remove", "operator", "Remove a schedule"),
+    do(f"{SCHEDULE}/overrides", "responder", "Stand in for somebody on call", kind="cover", person="{person}", **SPAN),
+    do(f"{SCHEDULE}/overrides/{{override}}/cancel", "responder", "Cancel a stand-in"),
+    do(f"{SCHEDULE}/swaps", "operator", "Ask for a swap for somebody; for oneself a responder may",
+       asker="{person}", other="{mate}", **SPAN),
+    do(f"{SCHEDULE}/swaps/{{swap}}/accept", "asked", "Accept a swap that one was asked for"),
+    do(f"{SCHEDULE}/swaps/{{swap}}/decline", "asked", "Decline a swap that one was asked for"),
+    do(f"{SCHEDULE}/swaps/{{swap}}/withdraw", "operator", "Withdraw a swap of somebody; one's own a responder may"),
+    do(f"{SCHEDULE}/temporary", "operator", "Put a temporary schedule in the place of the layers",
+       person="{person}", **SPAN),
+    do(f"{SCHEDULE}/temporary/{{temporary}}/cancel", "operator", "Cancel a temporary schedule"),
+    do(f"{SCHEDULE}/versions/2/drop", "operator", "Take back a version that is still to come"),
+    look("/oncall/{client}/policies/new", "operator", "A new escalation policy's form"),
+    do("/oncall/{client}/policies/new", "operator", "Make an escalation policy", do="save", name="another", **POLICY),
+    look("/oncall/{client}/policies/{policy}", "viewer", "An escalation policy"),
+    do("/oncall/{client}/policies/{policy}", "operator", "Change an escalation policy", do="save", name="x", **POLICY),
+    do("/oncall/{client}/policies/{spare}/remove", "operator", "Remove an escalation policy"),
     look("/evidence", "viewer", "Evidence", "subject=incident/{incident}", "deed=incident", "actor=hush", "page=2"),
     look("/reports", "viewer", "Reports", "client=north"),
     look("/reports/monthly/{month}", "viewer", "A month's report", "client=north", "system=north-desk"),

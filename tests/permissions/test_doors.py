@@ -57,6 +57,8 @@ def may(door: Door, actor: str) -> str:
         return "in" if everywhere and role in ("ingest", "admin") else "forbidden"
     if role in ("ingest", "nobody"):
         return "forbidden"
+    if door.who == "asked":
+        return "unseen" if place == "south" else "in" if actor == "responder of north" else "forbidden"
     wanted = door.who.removeprefix("house ")
     if door.who.startswith("house "):
         return "in" if everywhere and RANK[role] >= RANK[wanted] else "forbidden"
@@ -162,12 +164,23 @@ SMUGGLED = (
     ("POST", "/settings/people", {"email": "n@example.org", "role": "admin", "client": ""}, 403),
     ("POST", "/systems/{system}", {"name": "x", "owner": "{their_person}", "tier": "standard", "posture": "pilot",
                                    "time_zone": "UTC"}, 400),
-    ("POST", "/oncall/south/overrides", {"substitute": "{their_person}", "starts_at": "2035-01-01T00:00",
-                                         "ends_at": "2035-01-02T00:00"}, 400),
-    ("POST", "/oncall/south/overrides/{their_override}/cancel", {}, 404),
-    ("POST", "/oncall/south/rotation", {"member": "{their_person}", "anchor_date": "2035-01-01", "handoff": "09:00",
-                                        "zone": "UTC"}, 400),
-    ("POST", "/oncall/south/policy", {"target-0": "person", "person-0": "{their_person}", "minutes-0": "5"}, 400),
+    ("POST", "/oncall/south/schedules/{schedule}/overrides", {"kind": "cover", "person": "{their_person}",
+                                                              "starts_at": "2035-01-01T00:00",
+                                                              "ends_at": "2035-01-02T00:00"}, 400),
+    ("POST", "/oncall/south/schedules/{their_schedule}/overrides", {"kind": "cover"}, 404),
+    ("POST", "/oncall/south/schedules/{schedule}/overrides/{their_override}/cancel", {}, 404),
+    ("POST", "/oncall/south/schedules/{schedule}/edit", {"do": "save", "name": "x", "zone": "UTC",
+                                                         "layer-0-name": "a", "layer-0-start": "2035-01-01T09:00",
+                                                         "layer-0-turn-0": "p{their_person}"}, 400),
+    ("POST", "/oncall/south/schedules/{schedule}/edit", {"do": "save", "name": "x", "zone": "UTC",
+                                                         "layer-0-name": "a", "layer-0-start": "2035-01-01T09:00",
+                                                         "layer-0-turn-0": "t{their_team}"}, 400),
+    ("POST", "/oncall/south/policies/{policy}", {"do": "save", "name": "x", "step-0-target": "person:{their_person}",
+                                                 "catch-all": "owner:"}, 400),
+    ("POST", "/oncall/south/policies/{policy}", {"do": "save", "name": "x", "catch-all": "owner:",
+                                                 "step-0-target": "schedule:{their_schedule}"}, 400),
+    ("POST", "/oncall/south/teams", {"name": "x", "member": "{their_person}"}, 400),
+    ("POST", "/oncall/south/teams", {"name": "x", "team": "{their_team}", "member": "{person}"}, 404),
     ("POST", "/settings/gateway/keys", {"name": "x", "route": "north-first"}, 404),
     ("POST", "/settings/gateway/keys/{their_key}/revoke", {}, 404),
     ("POST", "/settings/gateway/routes", {"name": "x", "system": "{their_system}", "upstream": "provider"}, 404),

@@ -32,7 +32,9 @@ from afterlaunch.incidents.reviews.prompts import keep
 from afterlaunch.incidents.updates.actions import write
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
-from afterlaunch.oncall.actions import add_override, set_rotation
+from afterlaunch.oncall.actions import add_temporary, edit_schedule, put_team, set_rotation
+from afterlaunch.oncall.overrides import add_override, ask_swap
+from afterlaunch.oncall.policy_actions import save_policy
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
@@ -131,9 +133,21 @@ class World:
             things["account"] = LinkedAccount.objects.create(
                 client=client, kind="slack", team="T1", external=f"{said}-{owner.pk}", user=owner, linked_at=now
             ).pk
-        set_rotation(ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0))
-        later = now + timedelta(hours=1)
-        things["override"] = add_override(ENGINE, client, person, now, later).pk
+        schedule = set_rotation(
+            ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0)
+        )
+        later, mate = now + timedelta(hours=1), self.people[f"responder of {slug}"]
+        things["schedule"] = schedule.pk
+        things["override"] = add_override(ENGINE, schedule, "cover", now, later, person).pk
+        things["mate"] = mate.pk
+        things["swap"] = ask_swap(ENGINE, schedule, person, mate, now, later).pk
+        things["temporary"] = add_temporary(ENGINE, schedule, now + timedelta(days=3), now + timedelta(days=4), []).pk
+        things["team"] = put_team(ENGINE, client, f"{said} team", [person]).pk
+        layers = list(schedule.versions.get().layers)
+        edit_schedule(ENGINE, schedule, layers, valid_from=now + timedelta(days=9))
+        step = {"delay": 300, "targets": [{"kind": "schedule"}]}
+        things["policy"] = save_policy(ENGINE, client, f"{said} policy", [step]).pk
+        things["spare"] = save_policy(ENGINE, client, f"{said} spare", [step]).pk
         things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
         decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
         things["erasure"] = ask(ENGINE, client, "user", "erased-user", "erased-user").pk

@@ -19,7 +19,7 @@ from afterlaunch.incidents.duties import stamp_breaches
 from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
 from afterlaunch.notify.duties import remind, send_pages
-from afterlaunch.oncall.duties import escalate
+from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
@@ -57,6 +57,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("changes.note_told", 15, note_told_changes),
     Duty("receivers.forget", 900, forget_raw_events),
+    Duty("oncall.handoffs", 5, hand_over),
+    Duty("oncall.gaps", 60, look_for_gaps),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("notify.remind", 3600, remind),

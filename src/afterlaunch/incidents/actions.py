@@ -159,16 +159,18 @@ def acknowledge(actor: Actor, incident: Incident, how: str = "") -> Incident:
     fresh = locked(actor, incident)
     if actor.kind == "automation":
         raise NotAllowed("An automation can't acknowledge an incident.", "A first response is a person's.")
-    if fresh.acknowledged_at is not None:
+    now = clock.now()
+    if fresh.acknowledged_at is not None:  # it may page again, or wait for others, all the same
+        if escalation.stop(fresh.topic, "acknowledged", "acknowledged", now, actor.user_id):
+            append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}, too.")
         return fresh
     require_open(fresh)
-    now = clock.now()
     fresh.acknowledged_at, fresh.acknowledged_by, fresh.responder_id = now, actor.name, actor.user_id
     if fresh.phase in EARLY:
         fresh.phase = "diagnosis"
     fresh.save(update_fields=["acknowledged_at", "acknowledged_by", "responder", "phase"])
     clocks.meet(fresh, now)
-    escalation.stop(fresh.topic, "acknowledged", "acknowledged", now)
+    escalation.stop(fresh.topic, "acknowledged", "acknowledged", now, actor.user_id)
     append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}.")
     _take(actor, fresh)
     tell(actor, fresh, "incident.acknowledged", {"how": how.strip() or "direct"})
@@ -233,6 +235,7 @@ def contained(actor: Actor, incident: Incident, text: str, details: Mapping[str,
         fresh.phase = "resolution"
     fresh.save(update_fields=["contained_at", "phase"])
     measures.settle(fresh, "shown", fresh.contained_at)
+    escalation.no_more(fresh.topic)
     append(actor, fresh, "contained", text, details)
     tell(actor, fresh, "incident.contained", {"text": text[:200]})
     return fresh
@@ -247,6 +250,7 @@ def recovered(actor: Actor, incident: Incident, at: datetime) -> Incident:
     fresh.recovered_at = at
     fresh.save(update_fields=["recovered_at"])
     measures.settle(fresh, "shown", at)
+    escalation.no_more(fresh.topic)
     append(actor, fresh, "recovered", f"Healthy since {at:%Y-%m-%d %H:%M} UTC.", {"at": at.isoformat()})
     tell(actor, fresh, "incident.recovered", {"at": at.isoformat()})
     return fresh

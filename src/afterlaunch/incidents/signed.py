@@ -15,6 +15,7 @@ from afterlaunch.incidents.models import Incident
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Page
 from afterlaunch.notify.outbox import use_link
+from afterlaunch.oncall import escalation
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def _usable(page: Page, incident: Incident) -> str:
         return "used"
     if incident.status != "open":
         return "ended"
-    if incident.acknowledged_at is not None:
+    if incident.acknowledged_at is not None and not escalation.is_live(incident.topic):
         return "acknowledged"
     return "expired" if clock.now() >= page.link_expires_at else "yes"
 

@@ -5,19 +5,12 @@ from typing import Any
 
 from ninja import Router
 
-from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
-from afterlaunch.ground.actors import Actor
 from afterlaunch.look.requests import Request
-from afterlaunch.oncall.schedule import PlannedShift, planned, who_is_on_call
+from afterlaunch.oncall.actions import clients_of
+from afterlaunch.oncall.schedule import PlannedShift, planned, schedules_of, who_is_on_call
 
 router = Router(tags=["on-call"])
-
-
-def clients_of(actor: Actor) -> list[Client]:
-    seen = actor.sees()
-    rows = Client.objects.order_by("slug")
-    return list(rows if seen is None else rows.filter(slug__in=seen))
 
 
 def _shift(one: PlannedShift) -> dict[str, Any]:
@@ -25,26 +18,34 @@ def _shift(one: PlannedShift) -> dict[str, Any]:
         "start": one.shift.start,
         "end": one.shift.end,
         "person": str(one.person) if one.person else None,
-        "stands_in_for": str(one.stands_in_for) if one.stands_in_for else None,
+        "stands_in_for": ", ".join(str(person) for person in one.stands_in_for) or None,
         "reason": one.shift.reason,
+        "layer": one.shift.layer,
     }
 
 
 @router.get("/oncall")
 def on_call_now(request: Request, at: datetime | None = None, weeks: int = 4) -> dict[str, Any]:
-    """Who is on call at `at` (default: now) for each client the actor sees, and the shifts of the next weeks."""
+    """Who is on call at `at` (default: now) by each schedule that the actor sees, and the shifts of the next weeks. A
+    client without a schedule has one row without a name."""
     instant = at or clock.now()
     until = instant + timedelta(weeks=max(1, min(weeks, 26)))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for client in clients_of(request.actor):
-        who = who_is_on_call(client, instant)
-        rows.append(
-            {
-                "client": client.slug,
-                "person": str(who.person) if who.person else None,
-                "stands_in_for": str(who.stands_in_for) if who.stands_in_for else None,
-                "reason": who.reason,
-                "shifts": [_shift(one) for one in planned(client, instant, until)],
-            }
-        )
+        schedules = schedules_of(client)
+        if not schedules:
+            rows.append({"client": client.slug, "schedule": None, "person": None, "people": [], "reason": "nobody"})
+        for row in schedules:
+            who = who_is_on_call(row, instant)
+            rows.append(
+                {
+                    "client": client.slug,
+                    "schedule": row.name,
+                    "person": str(who.person) if who.person else None,
+                    "people": [str(person) for person in who.people],
+                    "stands_in_for": str(who.stands_in_for) if who.stands_in_for else None,
+                    "reason": who.reason,
+                    "shifts": [_shift(one) for one in planned(row, instant, until)],
+                }
+            )
     return {"at": instant, "oncall": rows}

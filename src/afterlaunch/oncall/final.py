@@ -16,12 +16,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from afterlaunch.oncall.hours import Interval, Window, spans
-from afterlaunch.oncall.rotations import Group, Person, Rotation, cycle, group_of, turns, wall_of
+from afterlaunch.calendars.windows import Interval, Window, cut, within
+from afterlaunch.oncall.rotations import Group, Person, Rotation, cycle, group_of, turn_at, turns, wall_of
 
 OVERRIDES = ("add", "remove", "replace", "cover")
 INSTANT = timedelta(microseconds=1)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,22 @@ def on_call_at(schedule: Schedule, at: datetime) -> list[Shift]:
     return final_shifts(schedule, at, at + INSTANT)
 
 
+def next_cut(schedule: Schedule, at: datetime) -> datetime | None:
+    """The first instant after `at` at which a turn, a window, a version or an override begins or ends: nobody comes or
+    goes before it. None: there is none."""
+    edges = [version.valid_from for version in schedule.versions]
+    edges += [edge for one in schedule.temporary for edge in (one.start, one.end)]
+    edges += [edge for one in schedule.overrides for edge in (one.start, one.end)]
+    for _, _, layers in _sources(schedule, at, at + INSTANT):
+        for layer in layers:
+            edges += [edge for one in layer.fixed for edge in (one.start, one.end)]
+            if layer.rotation is not None:
+                edges.append(turn_at(layer.rotation, at).end)
+            if layer.windows:
+                edges += [edge for one in within(layer.windows, ZoneInfo(layer.zone), at, at + 9 * DAY) for edge in one]
+    return min((edge for edge in edges if edge > at), default=None)
+
+
 def gaps(shifts: Iterable[Shift], start: datetime, end: datetime) -> list[Interval]:
     """Where nobody is on call in [start, end)."""
     found, at = [], start
@@ -187,6 +205,11 @@ def _held(layer: Layer, start: datetime, end: datetime) -> Iterator[_Held]:
                 reason = "rotation" if layer.rotation else "fixed"
                 shifts = tuple(Shift(since, upto, one, layer.name, reason, (), began) for one in people)
                 yield _Held(since, upto, layer.priority, shifts)
+
+
+def spans(windows: tuple[Window, ...], zone: str, start: datetime, end: datetime) -> list[Interval]:
+    """The windows' open time, cut to [start, end)."""
+    return list(cut(within(windows, ZoneInfo(zone), start, end), start, end))
 
 
 def _raw(layer: Layer, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, Group]]:

@@ -1,31 +1,40 @@
-"""Whom an escalation will page next, and when, if nobody acknowledges."""
+"""Whom an escalation will page next, and when, if nobody acknowledges; and what a policy would do."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from afterlaunch.accounts.models import User
-from afterlaunch.oncall.escalation import people_of, steps_of
+from afterlaunch.estate.models import System
+from afterlaunch.oncall.escalation import policy_for
 from afterlaunch.oncall.models import Escalation
-from afterlaunch.oncall.rules import REPEAT, move_on
+from afterlaunch.oncall.policies import Planned, Policy, timeline
+from afterlaunch.oncall.reaching import look_at
+
+CATCH_ALL = -1
 
 
 def future_pages(topic: str, now: datetime) -> list[tuple[datetime, User, int]]:
-    """(instant, person, number of the step from 0) of every page still to come, in order, with who is on call at that
-    instant. Empty: nothing is being paged about the topic, or nobody is left to page."""
-    row = Escalation.objects.filter(topic=topic, state="live").select_related("system__client", "system__owner").first()
+    """(instant, person, number of the step from 0; CATCH_ALL for the last resort) of every page still to come, in
+    order, with who is on call at that instant. Empty: nothing is being paged, or nobody is left to page."""
+    rows = Escalation.objects.filter(topic=topic, state="live")
+    row = rows.select_related("policy", "system__client", "system__owner").first()
     if row is None or row.next_at is None:
         return []
-    steps = steps_of(row.system.client)
-    found: list[tuple[datetime, User, int]] = []
-    at, step, loop = max(row.next_at, now), row.step if row.step < len(steps) else 0, row.loop
-    while loop < REPEAT:
-        people = people_of(steps[step], row.system, at)
-        found += [(at, person, step) for person in people]
-        going = move_on(steps, step, loop, bool(people), row.paged > 0 or bool(found))
-        if going.do == "exhausted":
-            break
-        begins_again = going.reason == "begins_again" and not people
-        at += timedelta(seconds=steps[-1].delay if begins_again else going.delay)
-        step, loop = going.step, going.loop
-    return found
+    found = simulated(policy_for(row), row.system, row.facts, max(row.next_at, now), row.step, row.loop)
+    done = set(row.acknowledged)
+    return [
+        (one.at, person, CATCH_ALL if one.number is None else one.number)
+        for one in found
+        for person in one.people
+        if person.pk not in done
+    ]
+
+
+def simulated(
+    policy: Policy, system: System, facts: Mapping[str, Any], at: datetime, step: int = 0, loop: int = 0
+) -> list[Planned]:
+    """What the policy does from `at` on when nobody acknowledges, with the people who are on call then."""
+    return list(timeline(policy, at, lambda one, when: look_at(system, facts, one, when), step, loop))

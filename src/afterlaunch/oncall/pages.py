@@ -1,135 +1,151 @@
+"""Who is on call now, for every schedule that the reader sees."""
+
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client, User
-from afterlaunch.calendars.wall import first_instant
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.errors import NotFound
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import contacts_of
-from afterlaunch.oncall.actions import add_override, cancel_override, people_for, set_policy, set_rotation
-from afterlaunch.oncall.api import clients_of
-from afterlaunch.oncall.escalation import steps_of
-from afterlaunch.oncall.models import EscalationStep, Override, Rotation
-from afterlaunch.oncall.rules import Step
-from afterlaunch.oncall.schedule import administrators, planned, who_is_on_call
+from afterlaunch.oncall import forms
+from afterlaunch.oncall.actions import clients_of, people_for, put_team, remove_team
+from afterlaunch.oncall.board import crews
+from afterlaunch.oncall.final import final_shifts
+from afterlaunch.oncall.gaps import gaps_in, reachable_people
+from afterlaunch.oncall.models import CalendarOut, EscalationPolicy, Schedule, Swap, Team
+from afterlaunch.oncall.schedule import administrators, loaded, people_by_pk
 
-WEEKS = 5
-
-
-def _step_rows(client: Client) -> list[dict[str, Any]]:
-    steps = steps_of(client)
-    people = User.objects.in_bulk([step.person for step in steps if step.person])
-    return [{"step": step, "person": people.get(step.person or 0), "minutes": step.delay // 60} for step in steps]
+AHEAD = timedelta(days=21)
+PER_PAGE = 40
 
 
-def _board(actor: Actor, client: Client, now: datetime) -> dict[str, Any]:
-    rotation = Rotation.objects.filter(client=client, valid_from__lte=now).order_by("-valid_from", "-pk").first()
-    people = people_for(client)
-    overrides = Override.objects.filter(client=client, cancelled_at=None, ends_at__gt=now)
-    return {
-        "client": client,
-        "now": who_is_on_call(client, now),
-        "shifts": planned(client, now, now + timedelta(weeks=WEEKS)) if rotation else [],
-        "rotation": rotation,
-        "zone": rotation.zone if rotation else client.time_zone,
-        "members": [member.user for member in rotation.members.select_related("user")] if rotation else [],
-        "overrides": overrides.select_related("absent", "substitute"),
-        "people": people,
-        "steps": _step_rows(client),
-        "own_policy": EscalationStep.objects.filter(client=client).exists(),
-        "reachable": any(contacts_of(person).exists() for person in {*people, *administrators(client)}),
-        "may_override": actor.may(Role.RESPONDER, client.slug),
-        "may_edit": actor.may(Role.OPERATOR, client.slug),
-    }
+@dataclass(frozen=True)
+class Now:
+    """One schedule's line: who is on call until when, and who then. `gaps` counts those of the next 30 days."""
+
+    schedule: Schedule
+    people: tuple[User, ...]
+    unreachable: bool
+    until: datetime | None
+    then: tuple[User, ...]
+    own_next: tuple[datetime, datetime] | None
 
 
-@require_GET
+def lines_of(rows: Sequence[Schedule], reader: int | None, now: datetime) -> list[Now]:
+    """A fixed number of questions for all of them."""
+    rules = loaded(rows, now)
+    planned = {row.pk: final_shifts(rules[row.pk], now, now + AHEAD) for row in rows}
+    everybody = {one.person for shifts in planned.values() for one in shifts}
+    people, able = people_by_pk(*everybody), reachable_people(everybody)
+    found = []
+    for row in rows:
+        shifts = planned[row.pk]
+        turns = crews(shifts, now, now + AHEAD)
+        mine = next((one for one in shifts if one.person == reader), None)
+        found.append(
+            Now(
+                row,
+                tuple(people[pk] for pk in turns[0].people if pk in people),
+                any(one.start <= now for one in gaps_in(shifts, able, now, now + AHEAD)) and bool(turns[0].people),
+                turns[1].start if len(turns) > 1 else None,
+                tuple(people[pk] for pk in turns[1].people if pk in people) if len(turns) > 1 else (),
+                (mine.start, mine.end) if mine else None,
+            )
+        )
+    return found
+
+
+def _boards(actor: Actor, clients: Sequence[Client], lines: Sequence[Now]) -> list[dict[str, Any]]:
+    policies: dict[int, list[EscalationPolicy]] = {}
+    rows = EscalationPolicy.objects.filter(client__in=clients, removed_at=None).order_by("-default", "name")
+    for policy in rows.prefetch_related("systems__system"):
+        policies.setdefault(policy.client_id, []).append(policy)
+    teams: dict[int, int] = {}
+    for key in Team.objects.filter(client__in=clients).values_list("client_id", flat=True):
+        teams[key] = teams.get(key, 0) + 1
+    return [
+        {
+            "client": client,
+            "lines": [one for one in lines if one.schedule.client_id == client.pk],
+            "policies": policies.get(client.pk, []),
+            "teams": teams.get(client.pk, 0),
+            "reachable": _somebody_reachable(client),
+            "may_edit": actor.may(Role.OPERATOR, client.slug),
+        }
+        for client in clients
+    ]
+
+
+def _somebody_reachable(client: Client) -> bool:
+    return any(contacts_of(person).exists() for person in {*people_for(client)[:200], *administrators(client)})
+
+
+@require_safe
 def oncall(request: Request) -> HttpResponse:
-    now = clock.now()
-    boards = [_board(request.actor, client, now) for client in clients_of(request.actor)]
-    return render(request, "oncall/oncall.html", {"boards": boards, "at": now, "weeks": WEEKS})
+    """Who is on call now comes first. `q` looks for schedules by name."""
+    now, wanted = clock.now(), request.GET.get("q", "").strip()
+    clients = clients_of(request.actor)
+    rows = Schedule.objects.filter(client__in=clients, removed_at=None).select_related("client", "owner")
+    if wanted:
+        rows = rows.filter(name__icontains=wanted)
+    page = Paginator(rows.order_by("client__slug", "pk"), PER_PAGE).get_page(request.GET.get("page"))
+    reader = request.actor.user_id
+    lines = lines_of(list(page), reader, now)
+    shown = {line.schedule.client_id for line in lines}
+    several = page.paginator.num_pages > 1 or wanted
+    boards = _boards(request.actor, [one for one in clients if one.pk in shown or not several], lines)
+    own = [line for line in lines if line.own_next and line.own_next[0] <= now]
+    begins = sorted((line.own_next[0], n) for n, line in enumerate(lines) if line.own_next and line.own_next[0] > now)
+    coming = [lines[number] for _, number in begins[:1]]
+    swaps = Swap.objects.filter(state="asked", other=reader, schedule__in=rows, ends_at__gt=now) if reader else []
+    context = {
+        "boards": boards, "page": page, "q": wanted, "at": now, "own": own, "coming": coming, "swaps": swaps,
+        "reader": reader,
+        "feeds": CalendarOut.objects.filter(person=reader, schedule=None, revoked_at=None) if reader else [],
+    }  # fmt: skip
+    return render(request, "oncall/oncall.html", context)
 
 
-def _person(client: Client, text: str) -> User:
-    for user in people_for(client):
-        if str(user.pk) == text:
-            return user
-    raise Invalid("Choose a person who can act for this client.")
+@require_http_methods(["GET", "HEAD", "POST"])
+def teams(request: Request, slug: str) -> HttpResponse:
+    """The client's teams; POST makes one, or changes the one of `team`."""
+    client = client_by_slug(request.actor, slug)
+    if request.method == "POST":
+        chosen = _team(client, request.POST["team"]) if request.POST.get("team") else None
+        members = [forms.person(client, text) for text in request.POST.getlist("member") if text]
+        row = put_team(request.actor, client, request.POST.get("name", ""), members, chosen)
+        messages.success(request, f"Team {row}: {len(members)} people.")
+        return redirect(f"/oncall/{slug}/teams")
+    context = {
+        "client": client,
+        "teams": Team.objects.filter(client=client).prefetch_related("members"),
+        "people": people_for(client),
+        "may_edit": request.actor.may(Role.OPERATOR, slug),
+    }
+    return render(request, "oncall/teams.html", context)
 
 
-def _instant(text: str, zone: str) -> datetime:
-    try:
-        return first_instant(datetime.fromisoformat(text).replace(tzinfo=None), ZoneInfo(zone))
-    except ValueError:
-        raise Invalid(f"{text!r} is no date and time.", "For example: 2026-03-01T18:00") from None
-
-
-def _back(client: Client) -> HttpResponse:
-    return redirect(f"/oncall#{client.slug}")
+def _team(client: Client, text: str) -> Team:
+    found = Team.objects.filter(client=client, pk=text).first() if text.isdigit() else None
+    if found is None:
+        raise NotFound("There is no such team.")
+    return found
 
 
 @require_POST
-def override(request: Request, slug: str) -> HttpResponse:
-    """Times in the form are wall times of the rotation's zone, as they are shown."""
-    client = client_by_slug(request.actor, slug)
-    newest = Rotation.objects.filter(client=client).order_by("-valid_from", "-pk").first()
-    zone = newest.zone if newest else client.time_zone
-    form = request.POST
-    absent = _person(client, form["absent"]) if form.get("absent") else None
-    substitute = _person(client, form.get("substitute", ""))
-    starts, ends = _instant(form.get("starts_at", ""), zone), _instant(form.get("ends_at", ""), zone)
-    row = add_override(request.actor, client, substitute, starts, ends, absent)
-    messages.success(request, f"{row}.")
-    return _back(client)
-
-
-@require_POST
-def override_cancel(request: Request, slug: str, pk: int) -> HttpResponse:
-    client = client_by_slug(request.actor, slug)
-    cancel_override(request.actor, client, pk)
-    return _back(client)
-
-
-@require_POST
-def rotation(request: Request, slug: str) -> HttpResponse:
-    client = client_by_slug(request.actor, slug)
-    form = request.POST
-    members = [_person(client, text) for text in form.getlist("member") if text]
-    try:
-        day = datetime.fromisoformat(form.get("anchor_date", "")).date()
-        handoff = time.fromisoformat(form.get("handoff", ""))
-    except ValueError:
-        raise Invalid("The first handoff needs a date and a time.") from None
-    set_rotation(request.actor, client, members, form.get("zone", "").strip(), day, handoff)
-    messages.success(request, f"New rotation for {client}.")
-    return _back(client)
-
-
-@require_POST
-def policy(request: Request, slug: str) -> HttpResponse:
-    """Fields target-N, person-N, minutes-N; a step without a target is left out."""
-    client = client_by_slug(request.actor, slug)
-    form, steps = request.POST, []
-    for number in range(10):
-        target = form.get(f"target-{number}", "")
-        if not target:
-            continue
-        minutes = form.get(f"minutes-{number}", "")
-        if not minutes.isdigit():
-            raise Invalid("A step's delay is a whole number of minutes.")
-        person = _person(client, form.get(f"person-{number}", "")).pk if target == "person" else None
-        steps.append(Step(target, int(minutes) * 60, person))
-    set_policy(request.actor, client, steps)
-    messages.success(request, f"New escalation policy for {client}.")
-    return _back(client)
+def team_remove(request: Request, slug: str, pk: int) -> HttpResponse:
+    remove_team(request.actor, _team(client_by_slug(request.actor, slug), str(pk)))
+    return redirect(f"/oncall/{slug}/teams")

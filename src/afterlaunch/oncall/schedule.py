@@ -1,70 +1,164 @@
-"""Who is on call: the stored versions and overrides handed to the rules."""
+"""Who is on call: what is stored, handed to the rules."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
 
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.ground.actors import Role
-from afterlaunch.oncall.models import Override, Rotation
-from afterlaunch.oncall.rules import Shift, Stand, Weekly, in_force, on_call, shifts
+from afterlaunch.oncall import final
+from afterlaunch.oncall.documents import layers_of
+from afterlaunch.oncall.models import CalendarIn, Override, Schedule, ScheduleVersion, Team, TemporarySchedule
+from afterlaunch.oncall.rotations import Group
 
 
 @dataclass(frozen=True)
 class OnCall:
-    """The person on call, with the named reason; `person` None: nobody."""
+    """Who is on call, with the named reason; nobody: `people` is empty and the reason "nobody"."""
 
-    person: User | None
+    people: tuple[User, ...]
     stands_in_for: User | None
     reason: str
+
+    @property
+    def person(self) -> User | None:
+        return self.people[0] if self.people else None
 
 
 @dataclass(frozen=True)
 class PlannedShift:
-    shift: Shift
+    shift: final.Shift
     person: User | None
-    stands_in_for: User | None
+    stands_in_for: tuple[User, ...]
 
 
-def _versions(client: Client) -> list[tuple[datetime, Weekly]]:
-    rows = Rotation.objects.filter(client=client).prefetch_related("members").order_by("valid_from", "pk")
-    return [
-        (
-            row.valid_from,
-            Weekly(
-                row.zone,
-                datetime.combine(row.anchor_date, row.handoff),
-                tuple(member.user_id for member in row.members.all()),
-                7 * row.weeks,
-            ),
+def loaded(rows: Sequence[Schedule], since: datetime) -> dict[int, final.Schedule]:
+    """By schedule: what holds from `since` on. Five questions, however many schedules."""
+    keys = [row.pk for row in rows]
+    versions: dict[int, list[ScheduleVersion]] = defaultdict(list)
+    for version in ScheduleVersion.objects.filter(schedule__in=keys).order_by("valid_from", "number"):
+        versions[version.schedule_id].append(version)
+    temporary: dict[int, list[TemporarySchedule]] = defaultdict(list)
+    for one in TemporarySchedule.objects.filter(_lasting(since), schedule__in=keys, ends_at__gt=since):
+        temporary[one.schedule_id].append(one)
+    overrides: dict[int, list[final.Override]] = defaultdict(list)
+    for row in Override.objects.filter(_lasting(since), schedule__in=keys, ends_at__gt=since).order_by("pk"):
+        begins, ends = counted(row)
+        overrides[row.schedule_id].append(final.Override(row.kind, begins, ends, row.person_id, row.absent_id))
+    groups = Members(keys)
+    return {
+        key: final.Schedule(
+            tuple(final.Version(one.valid_from, groups.layers(key, one.layers)) for one in versions[key]),
+            tuple(final.Temporary(*counted(one), groups.layers(key, one.layers)) for one in temporary[key]),
+            tuple(one for one in overrides[key] if one.start < one.end),
         )
-        for row in rows
+        for key in keys
+    }
+
+
+def _lasting(since: datetime) -> Q:
+    return Q(cancelled_at=None) | Q(cancelled_at__gt=since)
+
+
+def counted(row: Override | TemporarySchedule) -> tuple[datetime, datetime]:
+    """The span for which it counts: never before it was made, nor after it was cancelled."""
+    ends = min(row.ends_at, row.cancelled_at) if row.cancelled_at else row.ends_at
+    return max(row.starts_at, row.created_at), ends
+
+
+class Members:
+    """Members of stored layers as people: pks of users as they are, teams as those who are in them now."""
+
+    def __init__(self, schedules: Iterable[int], client: Client | None = None) -> None:
+        self._schedules, self._client = list(schedules), client
+        self._teams: dict[int, Group] | None = None
+        self._calendars: dict[tuple[int, str], list[dict[str, Any]]] | None = None
+
+    def layers(self, schedule: int, documents: list[dict[str, Any]]) -> tuple[final.Layer, ...]:
+        return layers_of(documents, self.group, lambda name: self._calendar(schedule, name))
+
+    def calendar(self, name: str) -> list[dict[str, Any]]:
+        """Of the one schedule that this is for."""
+        return self._calendar(self._schedules[0], name) if self._schedules else []
+
+    def group(self, tokens: list[Any]) -> Group:
+        people: list[int] = []
+        for token in tokens:
+            people += self._team(token["team"]) if isinstance(token, dict) else [token]  # type: ignore[arg-type]
+        return tuple(dict.fromkeys(people))
+
+    def _team(self, pk: int) -> Group:
+        if self._teams is None:
+            found: dict[int, list[int]] = defaultdict(list)
+            of_rows = Q(client__in=Schedule.objects.filter(pk__in=self._schedules).values("client"))
+            teams = Team.objects.filter(Q(client=self._client) if self._client else of_rows)
+            pairs = teams.order_by("members__name", "members__email").values_list("pk", "members")
+            for team, user in pairs:
+                if user is not None:
+                    found[team].append(user)
+            self._teams = {team: tuple(people) for team, people in found.items()}
+        return self._teams.get(pk, ())
+
+    def _calendar(self, schedule: int, name: str) -> list[dict[str, Any]]:
+        if self._calendars is None:
+            rows = CalendarIn.objects.filter(schedule__in=self._schedules).values_list("schedule_id", "name", "shifts")
+            self._calendars = {(one, called): shifts for one, called, shifts in rows}
+        return self._calendars.get((schedule, name), [])
+
+
+def groups_of(client: Client, row: Schedule | None) -> Members:
+    """For layers that are not stored yet."""
+    keys = [row.pk] if row else list(Schedule.objects.filter(client=client).values_list("pk", flat=True)[:1])
+    return Members(keys, client)
+
+
+def of_schedule(row: Schedule, since: datetime) -> final.Schedule:
+    return loaded([row], since)[row.pk]
+
+
+def schedules_of(client: Client) -> list[Schedule]:
+    """Those in use, the oldest first."""
+    return list(Schedule.objects.filter(client=client, removed_at=None).order_by("pk"))
+
+
+def first_schedule(client: Client) -> Schedule | None:
+    """The one that is meant where none is named."""
+    return Schedule.objects.filter(client=client, removed_at=None).order_by("pk").first()
+
+
+def who_is_on_call(of: Client | Schedule, at: datetime) -> OnCall:
+    """The same rule that the schedule is drawn with; of a client: its first schedule."""
+    row = of if isinstance(of, Schedule) else first_schedule(of)
+    found = final.on_call_at(of_schedule(row, at), at) if row is not None else []
+    people = people_by_pk(*(pk for one in found for pk in (one.person, *one.stands_in_for)))
+    there = [one for one in found if one.person in people]
+    if not there:
+        return OnCall((), None, "nobody")
+    absent = next((people[pk] for one in there for pk in one.stands_in_for if pk in people), None)
+    return OnCall(tuple(people[one.person] for one in there), absent, there[0].reason)
+
+
+def planned(row: Schedule, start: datetime, end: datetime) -> list[PlannedShift]:
+    """The final schedule over [start, end), from now on."""
+    return with_people(final.final_shifts(of_schedule(row, start), start, end))
+
+
+def with_people(shifts: Sequence[final.Shift]) -> list[PlannedShift]:
+    people = people_by_pk(*(pk for one in shifts for pk in (one.person, *one.stands_in_for)))
+    return [
+        PlannedShift(one, people.get(one.person), tuple(people[pk] for pk in one.stands_in_for if pk in people))
+        for one in shifts
     ]
 
 
-def _stands(client: Client, start: datetime, end: datetime) -> list[Stand]:
-    rows = Override.objects.filter(client=client, cancelled_at=None, starts_at__lt=end, ends_at__gt=start)
-    return [Stand(row.absent_id, row.substitute_id, row.starts_at, row.ends_at) for row in rows.order_by("pk")]
-
-
-def who_is_on_call(client: Client, at: datetime) -> OnCall:
-    """The same rule that the schedule is drawn with."""
-    stands = [stand for stand in _stands(client, at, at.max.replace(tzinfo=at.tzinfo)) if stand.start <= at]
-    person, absent, reason = on_call(in_force(_versions(client), at), stands, at)
-    people = _people(person, absent)
-    return OnCall(people.get(person), people.get(absent), reason)
-
-
-def planned(client: Client, start: datetime, end: datetime) -> list[PlannedShift]:
-    """The final schedule over [start, end)."""
-    found = list(shifts(_versions(client), _stands(client, start, end), start, end))
-    people = _people(*(one for shift in found for one in (shift.person, shift.stands_in_for)))
-    return [PlannedShift(one, people.get(one.person), people.get(one.stands_in_for)) for one in found]
-
-
-def _people(*ids: int | None) -> dict[int | None, User]:
-    wanted = {one for one in ids if one is not None}
+def people_by_pk(*pks: object) -> dict[Any, User]:
+    wanted = {one for one in pks if isinstance(one, int)}
     return {user.pk: user for user in User.objects.filter(pk__in=wanted)} if wanted else {}
 
 

@@ -2,12 +2,28 @@ from __future__ import annotations
 
 from django.urls import path
 
-from afterlaunch.oncall import pages
+from afterlaunch.oncall import pages, policy_pages, schedule_pages
+
+SCHEDULE = "oncall/<slug:slug>/schedules/<int:pk>"
 
 urlpatterns = [
     path("oncall", pages.oncall, name="oncall"),
-    path("oncall/<slug:slug>/overrides", pages.override),
-    path("oncall/<slug:slug>/overrides/<int:pk>/cancel", pages.override_cancel),
-    path("oncall/<slug:slug>/rotation", pages.rotation),
-    path("oncall/<slug:slug>/policy", pages.policy),
+    path("oncall/<slug:slug>/teams", pages.teams),
+    path("oncall/<slug:slug>/teams/<int:pk>/remove", pages.team_remove),
+    path("oncall/<slug:slug>/schedules/new", schedule_pages.new),
+    path(SCHEDULE, schedule_pages.schedule),
+    path(f"{SCHEDULE}/edit", schedule_pages.edit),
+    path(f"{SCHEDULE}/remove", schedule_pages.remove),
+    path(f"{SCHEDULE}/overrides", schedule_pages.override),
+    path(f"{SCHEDULE}/overrides/<int:override>/cancel", schedule_pages.override_cancel),
+    path(f"{SCHEDULE}/swaps", schedule_pages.swap),
+    path(f"{SCHEDULE}/swaps/<int:swap>/accept", schedule_pages.swap_answer, {"deed": "accept"}),
+    path(f"{SCHEDULE}/swaps/<int:swap>/decline", schedule_pages.swap_answer, {"deed": "decline"}),
+    path(f"{SCHEDULE}/swaps/<int:swap>/withdraw", schedule_pages.swap_answer, {"deed": "withdraw"}),
+    path(f"{SCHEDULE}/temporary", schedule_pages.temporary),
+    path(f"{SCHEDULE}/temporary/<int:temporary>/cancel", schedule_pages.temporary_cancel),
+    path(f"{SCHEDULE}/versions/<int:number>/drop", schedule_pages.version_drop),
+    path("oncall/<slug:slug>/policies/new", policy_pages.new),
+    path("oncall/<slug:slug>/policies/<int:pk>", policy_pages.policy),
+    path("oncall/<slug:slug>/policies/<int:pk>/remove", policy_pages.remove),
 ]

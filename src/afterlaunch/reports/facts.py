@@ -25,7 +25,7 @@ from afterlaunch.incidents.actions import incidents_seen_by
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.rules import judge_clock
 from afterlaunch.notify.models import ContactMethod
-from afterlaunch.oncall.models import Rotation
+from afterlaunch.oncall.models import Schedule
 from afterlaunch.reports import contents, history
 from afterlaunch.reports.periods import Period, month_of, period, preceding, zone_by_name
 from afterlaunch.telemetry import queries, served
@@ -170,7 +170,7 @@ def _days(asked: _Question) -> tuple[contents.Day, ...]:
 
 def _system_facts(asked: _Question) -> tuple[contents.SystemFacts, ...]:
     verified = ContactMethod.objects.filter(user=OuterRef("owner"), removed_at=None, verified_at__isnull=False)
-    rotation = Rotation.objects.filter(client=OuterRef("client"))
+    schedule = Schedule.objects.filter(client=OuterRef("client"), removed_at=None)
     rows = _systems(asked.actor, asked.clients).filter(Q(first_seen_at=None) | Q(first_seen_at__lt=asked.period.until))
     rows = rows.filter(key=asked.scope.system) if asked.scope.system else rows
     return tuple(
@@ -185,7 +185,7 @@ def _system_facts(asked: _Question) -> tuple[contents.SystemFacts, ...]:
             targets_declared=row.latency_p95_ms is not None or row.latency_p99_ms is not None,
             first_seen_at=row.first_seen_at,
         )
-        for row in rows.annotate(reachable=Exists(verified), rotation=Exists(rotation)).order_by("client__slug", "key")
+        for row in rows.annotate(reachable=Exists(verified), rotation=Exists(schedule)).order_by("client__slug", "key")
     )
 
 

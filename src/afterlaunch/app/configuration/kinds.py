@@ -11,8 +11,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("Contacts", ("person",), people.CONTACTS_FIELDS, people.read_contacts, people.put_contacts),
     Kind("System", ("client", "name"), systems.SYSTEM_FIELDS, systems.read_systems, systems.put_system),
     Kind("Keeping", ("client", "system"), keeping.KEEPING_FIELDS, keeping.read_keeping, keeping.put_keeping),
-    Kind("Rotation", ("client",), oncall.ROTATION_FIELDS, oncall.read_rotations, oncall.put_rotation),
-    Kind("EscalationPolicy", ("client",), oncall.POLICY_FIELDS, oncall.read_policies, oncall.put_policy),
+    Kind("Team", ("client", "name"), oncall.TEAM_FIELDS, oncall.read_teams, oncall.put_team_document),
+    Kind("Schedule", ("client", "name"), oncall.SCHEDULE_FIELDS, oncall.read_schedules, oncall.put_schedule),
+    Kind("EscalationPolicy", ("client", "name"), oncall.POLICY_FIELDS, oncall.read_policies, oncall.put_policy),
     Kind("Target", ("client", "name"), scraping.TARGET_FIELDS, scraping.read_targets, scraping.put_target_document),
     Kind(
         "Integration",

@@ -106,6 +106,9 @@ def _spec(kind: Kind, spec: Mapping[Any, Any], source: str, line: int, named: st
     for name, value in spec.items():
         try:
             taken[name] = kind.fields[name].take(value)
+        except Invalid as problem:
+            where = f"{source}, line {lines.get(name, line)}, {named}"
+            raise Invalid(f"{where}: spec.{name}: {problem.message}", problem.hint) from None
         except (ValueError, TypeError):
             where = f"{source}, line {lines.get(name, line)}, {named}"
             raise Invalid(f"{where}: spec.{name} must be {kind.fields[name].wants}, not {value!r}.") from None

@@ -13,7 +13,7 @@ from afterlaunch.ground import outbound
 from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.notify.models import ContactMethod
-from afterlaunch.oncall.models import Override, Rotation
+from afterlaunch.oncall.models import Override, ScheduleVersion
 from afterlaunch.routes.models import CallerKey, Published
 
 pytestmark = pytest.mark.django_db
@@ -75,11 +75,11 @@ def test_a_dry_run_changes_nothing_and_tells_no_key(examples: str) -> None:
 
 def test_lists_are_told_as_a_whole(examples: str) -> None:
     apply(LOCAL, parse(examples, "docs"))
-    versions = Rotation.objects.count()
+    versions = ScheduleVersion.objects.count()
     fewer = re.sub(r"  overrides:.*?\n    - .*?\n", "  overrides: []\n", examples)
     fewer = re.sub(r"    - \{kind: slack.*\n", "", fewer)
-    assert {done.kind for done in apply(LOCAL, parse(fewer, "docs"))} == {"Rotation", "Contacts"}
-    assert Override.objects.get().cancelled_at and Rotation.objects.count() == versions
+    assert {done.kind for done in apply(LOCAL, parse(fewer, "docs"))} == {"Schedule", "Contacts"}
+    assert Override.objects.get().cancelled_at and ScheduleVersion.objects.count() == versions
     assert not ContactMethod.objects.filter(kind="slack", removed_at=None).exists()
 
 
@@ -105,12 +105,15 @@ def test_an_altered_key_keeps_its_secret(examples: str) -> None:
         ("latencyP95Ms: 1500", "latencyP95Ms: fast", "spec.latencyP95Ms", "whole number"),
         ("automaticRollback: true", "automaticRollback: 1", "spec.automaticRollback", "true or false"),
         ("owner: ada@acme.example", "owner: Ada", "spec.owner", "e-mail address"),
-        ("firstHandoff: 2026-03-02", "firstHandoff: Monday", "spec.firstHandoff", "a date"),
-        ("handoff: '09:00'", "handoff: nine", "spec.handoff", "time of day"),
-        ("weeks: 1", "weeks: 99", "spec.weeks", "from 1 to 52"),
+        ("start: 2026-03-02T09:00 ", "start: Monday ", "spec.layers: layers[0].rotation.start", "2026-03-02T09:00"),
+        ("length: 1", "length: 99", "spec.layers: layers[0].rotation.length", "from 1 to 52"),
+        ("advanceOn: active_period", "color: red", "spec.layers: layers[1].rotation", "advanceOn"),
+        ("days: [mon,", "days: [someday,", "spec.layers: layers[1].windows[0]", "mon … sun"),
         ("to: 2099-12-27T08:00:00Z", "to: 2099-12-27T08:00:00", "spec.overrides", "with its zone"),
-        ("target: schedule", "target: everyone", "spec.steps", "schedule, person, catch_all"),
-        ("waitSeconds: 300", "waitSeconds: 5", "spec.steps", "from 60"),
+        ("targets: [owner]", "targets: [everyone]", "spec.steps: steps[2].targets[0]", "{person: ADDRESS}"),
+        ("delay: 300", "delay: 5", "spec.steps: steps[0].delay", "from 60"),
+        ("severities: [P1, P2]", "severities: [P9]", "spec.steps: steps[1].conditions", "P1, P2, P3"),
+        ("catchAll: [owner]", "catchAll: []", "spec.catchAll", "a list of targets"),
         ('credential: "env:OPENAI_API_KEY"', "credential: sk-secret", "spec.credential", "env:NAME"),
         ("timeoutSeconds: 120", "timeoutSeconds: 0", "spec.timeoutSeconds", "from 1"),
         ("unit: [session, user]", "unit: [planet]", "spec.unit", "session, user"),
@@ -133,14 +136,20 @@ def test_a_bad_field_is_named_with_its_place_and_what_is_allowed(
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
-        ("members: [ada@acme.example, ben", "members: [eve@acme.example, ben", "Rotation acme: There is no person"),
+        (
+            "members: [ada@acme.example, ben",
+            "members: [eve@acme.example, ben",
+            "Team acme/platform: There is no person",
+        ),
+        ("{schedule: primary}", "{schedule: secondary}", "EscalationPolicy acme/production: .* has no schedule"),
+        ("systems: [support]", "systems: [nothing]", "EscalationPolicy acme/production: .* has no system"),
         ("baseline: {upstream: openai", "baseline: {upstream: nowhere", "Route answers: There is no upstream"),
         ("spec: {route: answers", "spec: {route: nothing", "CallerKey acme/support desk: There is no route"),
         ("env:ADA_SLACK_WEBHOOK", "env:NOT_SET_ANYWHERE", "Contacts ada@acme.example: The environment variable"),
         ('address: "env:ADA_SLACK_WEBHOOK"', f'address: "{SLACK}"', r"methods\[1\].address"),
         (
-            "metadata: {client: acme}\nspec:\n  steps",
-            "metadata: {client: b}\nspec:\n  steps",
+            "metadata: {client: acme, name: production}",
+            "metadata: {client: b, name: production}",
             "there is no client|no client",
         ),
     ],

@@ -62,13 +62,27 @@ def test_acknowledging_stops_the_paging_and_meets_the_clock(world: World, fixed:
     mate = world.person("mate", Role.RESPONDER, "acme")
     fixed.advance(240)
     acknowledge(mate, incident)
-    fixed.advance(3600)
+    fixed.advance(29 * 60)
     escalate(fixed.now())
     stamp_breaches(fixed.now() + timedelta(days=1))
     assert Page.objects.count() == 1
     promise = ResponseClock.objects.get()
     assert promise.met_at == incident.detected_at + timedelta(seconds=240) and promise.breached_at is None
     assert Incident.objects.get().phase == "diagnosis"
+
+
+def test_an_acknowledged_p1_pages_again_after_half_an_hour_until_it_is_acknowledged_again_or_contained(
+    world: World, fixed: FixedClock
+) -> None:
+    incident, mate = world.incident(), world.person("mate", Role.RESPONDER, "acme")
+    acknowledge(mate, incident)
+    escalate(fixed.advance(31 * 60))
+    assert Page.objects.count() == 2 and Escalation.objects.get().state == "live"
+    acknowledge(mate, incident)
+    assert Escalation.objects.get().state == "acknowledged"
+    contained(automation("engine"), incident, "All calls on the baseline.")
+    escalate(fixed.advance(31 * 60))
+    assert Page.objects.count() == 2
 
 
 def test_unacknowledged_it_goes_on_to_the_next_step_and_ends_with_a_reason(world: World, fixed: FixedClock) -> None:
@@ -78,7 +92,7 @@ def test_unacknowledged_it_goes_on_to_the_next_step_and_ends_with_a_reason(world
         escalate(fixed.now())
     state = Escalation.objects.get()
     assert (state.state, state.reason) == ("exhausted", "nobody_acknowledged")
-    assert Page.objects.count() == 2  # nobody on call falls through to the administrators, twice
+    assert Page.objects.count() == 3  # nobody on call falls through to the administrators, twice; then the catch-all
 
 
 def test_a_breach_bears_the_instant_of_the_deadline(world: World, fixed: FixedClock) -> None:

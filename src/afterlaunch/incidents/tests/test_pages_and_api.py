@@ -85,18 +85,6 @@ def test_on_call_page_says_when_nobody_can_be_reached(people: World) -> None:
     assert b"Nobody has a verified" not in browser.get("/oncall").content
     ContactMethod.objects.all().delete()
     assert b"Nobody has a verified contact method" in browser.get("/oncall").content
-    mate, ada = User.objects.get(email="mate@example.test"), people.admin
-    form = {"member": [mate.pk, ada.pk], "anchor_date": "2026-03-02", "handoff": "09:00", "zone": "Europe/Berlin"}
-    assert browser.post("/oncall/acme/rotation", form).status_code == 403
-    admin = signed_in("admin")
-    assert admin.post("/oncall/acme/rotation", form).status_code == 302
-    override = {"substitute": ada.pk, "starts_at": "2026-03-03T02:00", "ends_at": "2026-03-05T00:00"}
-    assert browser.post("/oncall/acme/overrides", override).status_code == 302
-    shown = browser.get("/api/v1/oncall").json()["oncall"]
-    assert [(row["client"], row["person"], row["stands_in_for"]) for row in shown] == [("acme", "Ada", "mate")]
-    steps = {"target-0": "schedule", "minutes-0": "5", "target-1": "person", "person-1": ada.pk, "minutes-1": "10"}
-    assert admin.post("/oncall/acme/policy", steps).status_code == 302
-    assert b"then waits 10 min" in browser.get("/oncall").content
 
 
 def test_a_contact_method_is_verified_by_its_code(people: World) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afterlaunch.calendars.windows import window
 from afterlaunch.oncall.final import (
     Fixed,
     Layer,
@@ -18,13 +19,12 @@ from afterlaunch.oncall.final import (
     gaps,
     on_call_at,
 )
-from afterlaunch.oncall.hours import Window
 from afterlaunch.oncall.rotations import Rotation
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 wall = datetime.fromisoformat
-WORK = (Window((1, 2, 3, 4, 5), "09:00", "17:00"),)
+WORK = (window((1, 2, 3, 4, 5), "09:00", "17:00"),)
 
 
 def weekly(*people: str, **rest: object) -> Layer:
@@ -142,7 +142,7 @@ layers = st.builds(
     ),
     st.sampled_from(["hourly", "daily", "weekly", "monthly"]), st.integers(1, 12),
     st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]),
-    st.lists(people, min_size=1, max_size=4), st.sampled_from([(), WORK, (Window((6, 7), "22:00", "06:00"),)]),
+    st.lists(people, min_size=1, max_size=4), st.sampled_from([(), WORK, (window((6, 7), "22:00", "06:00"),)]),
     st.integers(0, 2),
 )  # fmt: skip
 
