@@ -6,7 +6,7 @@ A new address without a row here fails `test_doors.py`. Placeholders name things
 - `anybody`: no sign-in needed;
 - `signed in`: a person, whatever their role;
 - `own`: only the person whose thing it is, and administrators of the house;
-- `asked`: only the responder who was asked;
+- `asked`: only the responder who was asked; `mine`: only the one who made it, nobody else even sees it;
 - `viewer`, `responder`, `operator`, `admin`: that role, or a higher one, for the thing's client;
 - `house viewer`, …: that role for all clients; `house ingest`: the gateway's.
 """
@@ -213,6 +213,12 @@ PAGES = (
     do("/changes/{approved}/advance", "operator", "Advance a change"),
     do("/changes/{rolling}/rollback", "responder", "Roll a change back", reason="bad answers"),
     look("/oncall", "viewer", "On-call", "q=hush", "page=2"),
+    do("/oncall/calendars", "viewer", "Make the address of a calendar of one's own", (200,), schedule="{schedule}"),
+    do("/oncall/calendars/{feed}/revoke", "mine", "Revoke the address of one's calendar"),
+    look("/calendars/{calendar}.ics", "anybody", "A calendar's feed, by its secret"),
+    look("/oncall/{client}/load", "viewer", "On-call load", "schedule={schedule}"),
+    do(f"{SCHEDULE}/calendars", "operator", "Read a calendar in", (400,), name="x"),
+    do("/oncall/{client}/schedules/{second}/calendars/{calendar_in}/remove", "operator", "Remove a calendar read in"),
     look("/oncall/{client}/teams", "viewer", "Teams"),
     do("/oncall/{client}/teams", "operator", "Make or change a team", name="another", member="{person}"),
     do("/oncall/{client}/teams/{team}/remove", "operator", "Remove a team"),

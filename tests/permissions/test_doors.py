@@ -57,6 +57,8 @@ def may(door: Door, actor: str) -> str:
         return "in" if everywhere and role in ("ingest", "admin") else "forbidden"
     if role in ("ingest", "nobody"):
         return "forbidden"
+    if door.who == "mine":
+        return "in" if actor == "responder of north" else "unseen"
     if door.who == "asked":
         return "unseen" if place == "south" else "in" if actor == "responder of north" else "forbidden"
     wanted = door.who.removeprefix("house ")

@@ -22,7 +22,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.evidence.checkpoints import sign
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
-from afterlaunch.ground.actors import automation
+from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.incidents.actions import change_severity, open_incident, resolve
 from afterlaunch.incidents.containment.actions import by_hand
 from afterlaunch.incidents.files.actions import attach
@@ -32,7 +32,8 @@ from afterlaunch.incidents.reviews.prompts import keep
 from afterlaunch.incidents.updates.actions import write
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
-from afterlaunch.oncall.actions import add_temporary, edit_schedule, put_team, set_rotation
+from afterlaunch.oncall.actions import add_temporary, edit_schedule, make_schedule, put_team, set_rotation
+from afterlaunch.oncall.feeds import add_calendar, make_feed
 from afterlaunch.oncall.overrides import add_override, ask_swap
 from afterlaunch.oncall.policy_actions import save_policy
 from afterlaunch.replies.acting import LINK_SALT
@@ -145,6 +146,14 @@ class World:
         things["team"] = put_team(ENGINE, client, f"{said} team", [person]).pk
         layers = list(schedule.versions.get().layers)
         edit_schedule(ENGINE, schedule, layers, valid_from=now + timedelta(days=9))
+        second = make_schedule(ENGINE, client, f"{said} second", "UTC", [])
+        shift = f"BEGIN:VEVENT\nUID:1\nDTSTART:{now:%Y%m%dT%H%M%SZ}\nDURATION:P1D\nSUMMARY:{said}\nEND:VEVENT"
+        body = f"BEGIN:VCALENDAR\n{shift}\nEND:VCALENDAR\n".encode()
+        things["second"] = second.pk
+        things["calendar_in"] = add_calendar(ENGINE, second, f"{said} calendar", body).pk
+        theirs = Actor("person", str(mate), (Held(Role.RESPONDER, slug),), user_id=mate.pk)
+        things["feed"] = make_feed(theirs, mate, None)[0].pk
+        things["calendar"] = make_feed(theirs, mate, schedule)[1]
         step = {"delay": 300, "targets": [{"kind": "schedule"}]}
         things["policy"] = save_policy(ENGINE, client, f"{said} policy", [step]).pk
         things["spare"] = save_policy(ENGINE, client, f"{said} spare", [step]).pk

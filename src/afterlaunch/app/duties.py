@@ -16,10 +16,11 @@ from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.audit import audit_paging
 from afterlaunch.incidents.containment.duties import see_recovery
 from afterlaunch.incidents.duties import stamp_breaches
+from afterlaunch.incidents.platform import tell_exhausted
 from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
 from afterlaunch.notify.duties import remind, send_pages
-from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps
+from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps, refresh_calendars
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
@@ -58,12 +59,14 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.note_told", 15, note_told_changes),
     Duty("receivers.forget", 900, forget_raw_events),
     Duty("oncall.handoffs", 5, hand_over),
+    Duty("oncall.calendars", 60, refresh_calendars, apart=True),
     Duty("oncall.gaps", 60, look_for_gaps),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("notify.remind", 3600, remind),
     Duty("replies.act", 2, act_on_replies, apart=True),
     Duty("replies.forget", 86_400, forget_replies),
+    Duty("incidents.platform", 5, tell_exhausted, follows="oncall.escalate"),
     Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging, apart=True),
     Duty("incidents.containment", 15, see_recovery),

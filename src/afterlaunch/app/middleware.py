@@ -20,6 +20,7 @@ OPEN = (
     "/accounts/",
     "/sign-in/",
     "/ack/",
+    "/calendars/",
     "/healthz",
     "/readyz",
     "/metrics",

@@ -13,6 +13,7 @@ from afterlaunch.cli import (
     erasures,
     keys,
     migrate,
+    oncall,
     rca,
     rebuild,
     replay,
@@ -49,6 +50,7 @@ app.command("erasures")(erasures.erasures)
 app.add_typer(report.report, name="report")
 app.add_typer(slo.slo, name="slo")
 app.add_typer(sla.sla, name="sla")
+app.add_typer(oncall.oncall, name="oncall")
 app.add_typer(rca.rca, name="rca")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")

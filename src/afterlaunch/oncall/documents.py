@@ -140,10 +140,20 @@ def _layer(where: str, given: object, zone: str, token: Callable[[str, Any], Tok
 
 
 def _window(where: str, given: object) -> Window:
+    told = dict(given) if isinstance(given, Mapping) else given
+    if isinstance(told, dict):
+        told |= {name: _clock(told[name]) for name in ("start", "end") if name in told}
     try:
-        return read_window(given)
+        return read_window(told)
     except Invalid as problem:
         raise Invalid(f"{where}: {problem.message}", problem.hint) from None
+
+
+def _clock(given: object) -> object:
+    """YAML 1.1 reads 17:00 without quotes as the number 1020."""
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 1440:
+        return f"{given // 60:02}:{given % 60:02}"
+    return given
 
 
 def _rotation(where: str, given: object, windows: bool, token: Callable[[str, Any], Token]) -> Document:

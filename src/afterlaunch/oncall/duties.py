@@ -3,11 +3,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from afterlaunch.oncall.escalation import advance
+from afterlaunch.oncall.feeds import refresh_calendars
 from afterlaunch.oncall.gaps import look_for_gaps
 from afterlaunch.oncall.history import hand_over
 from afterlaunch.oncall.models import Escalation
 
-__all__ = ["escalate", "hand_over", "look_for_gaps"]
+__all__ = ["escalate", "hand_over", "look_for_gaps", "refresh_calendars"]
 
 
 def escalate(now: datetime) -> None:

@@ -192,7 +192,11 @@ def _decided(layers: Sequence[Layer], start: datetime, end: datetime) -> Iterato
             if held[number].priority == top:
                 for shift in held[number].shifts:
                     found.setdefault(shift.person, shift)
-        yield _Slice(since, until, [replace(shift, start=since, end=until) for shift in found.values()])
+        yield _Slice(since, until, [_cut_to(shift, since, until) for shift in found.values()])
+
+
+def _cut_to(shift: Shift, since: datetime, until: datetime) -> Shift:
+    return shift if shift.start == since and shift.end == until else replace(shift, start=since, end=until)
 
 
 def _held(layer: Layer, start: datetime, end: datetime) -> Iterator[_Held]:
@@ -238,6 +242,9 @@ def _overridden(
     slices: list[_Slice], overrides: Sequence[Override], start: datetime, end: datetime
 ) -> Iterator[_Slice]:
     """Cut at the overrides' edges, too, and change who is on call where one holds."""
+    if not overrides:
+        yield from slices
+        return
     edges = sorted({edge for one in overrides for edge in (one.start, one.end) if start < edge < end})
     for piece in slices:
         inner = edges[bisect_right(edges, piece.start) :]

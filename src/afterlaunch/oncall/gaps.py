@@ -11,11 +11,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from afterlaunch.accounts.models import User
-from afterlaunch.notify.models import ContactMethod
 from afterlaunch.notify.outbox import Notice, enqueue
 from afterlaunch.oncall import final
 from afterlaunch.oncall.documents import stamp
-from afterlaunch.oncall.handoffs import local_text, zone_of
+from afterlaunch.oncall.handoffs import local_text, reachable, zone_of
 from afterlaunch.oncall.models import CalendarIn, GapTold, Schedule
 from afterlaunch.oncall.schedule import administrators, loaded
 
@@ -36,9 +35,9 @@ class Gap:
     people: tuple[Any, ...] = ()
 
 
-def gaps_in(shifts: Sequence[final.Shift], reachable: Iterable[Any], start: datetime, end: datetime) -> list[Gap]:
+def gaps_in(shifts: Sequence[final.Shift], reached: Iterable[Any], start: datetime, end: datetime) -> list[Gap]:
     """Where nobody is on call, and where none of those who are can be reached. Pure."""
-    able = set(reachable)
+    able = set(reached)
     good = [one for one in shifts if one.person in able]
     found = []
     for since, until in final.gaps(good, start, end):
@@ -50,18 +49,11 @@ def gaps_in(shifts: Sequence[final.Shift], reachable: Iterable[Any], start: date
     return found
 
 
-def reachable_people(people: Iterable[Any]) -> set[int]:
-    """Active people with a verified contact method."""
-    keys = [one for one in set(people) if isinstance(one, int)]
-    rows = ContactMethod.objects.filter(user__in=keys, user__is_active=True, removed_at=None, verified_at__isnull=False)
-    return set(rows.values_list("user_id", flat=True))
-
-
 def gaps_ahead(row: Schedule, now: datetime, rules: final.Schedule | None = None) -> list[Gap]:
     """The next 30 days."""
     rules = rules or loaded([row], now)[row.pk]
     shifts = final.final_shifts(rules, now, now + AHEAD)
-    return gaps_in(shifts, reachable_people(one.person for one in shifts), now, now + AHEAD)
+    return gaps_in(shifts, reachable(one.person for one in shifts), now, now + AHEAD)
 
 
 def look_through(row: Schedule, now: datetime) -> list[Gap]:

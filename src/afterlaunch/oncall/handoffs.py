@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from afterlaunch.accounts.models import User
+from afterlaunch.notify.models import ContactMethod
 from afterlaunch.notify.outbox import Notice, enqueue
 from afterlaunch.oncall.models import Schedule
-from afterlaunch.oncall.schedule import people_by_pk
 
 
 def local_text(at: datetime, zone: str) -> str:
@@ -21,12 +22,25 @@ def zone_of(person: User, schedule: Schedule) -> str:
     return person.time_zone or schedule.zone
 
 
-def tell_handoff(schedule: Schedule, came: Sequence[int], went: Sequence[int], now: datetime) -> None:
-    """One notice to each who came and each who went, since they were last told."""
-    people = people_by_pk(*came, *went)
+def reachable(people: Iterable[Any]) -> set[int]:
+    """Active people with a verified contact method."""
+    keys = [one for one in set(people) if isinstance(one, int)]
+    rows = ContactMethod.objects.filter(user__in=keys, user__is_active=True, removed_at=None, verified_at__isnull=False)
+    return set(rows.values_list("user_id", flat=True)) if keys else set()
+
+
+def tell_handoff(
+    schedule: Schedule,
+    came: Sequence[int],
+    went: Sequence[int],
+    people: Mapping[Any, User],
+    able: set[int],
+    now: datetime,
+) -> None:
+    """One notice to each who came and each who went, since they were last told, of those who can be reached."""
     for pk in (*came, *went):
         person = people.get(pk)
-        if person is None or not person.is_active:
+        if person is None or pk not in able:
             continue
         others = [str(people[one]) for one in (went if pk in came else came) if one in people]
         zone = zone_of(person, schedule)

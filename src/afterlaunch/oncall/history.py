@@ -15,13 +15,13 @@ from typing import Any
 from django.db import connection, transaction
 
 from afterlaunch.oncall import final
-from afterlaunch.oncall.handoffs import tell_handoff
+from afterlaunch.oncall.handoffs import reachable, tell_handoff
 from afterlaunch.oncall.models import RecordedShift, Schedule
 from afterlaunch.oncall.schedule import loaded, of_schedule, people_by_pk
 
 LONG = timedelta(days=365)
 NEW = timedelta(hours=1)
-BATCH = 200
+BATCH = 50
 SECONDS = 1.5  # real ones that one cycle may take; the rest waits for the next, pages are routed without it
 
 
@@ -69,8 +69,11 @@ def _some(now: datetime) -> bool:
 
 
 def _tell(changes: Iterable[_Change], now: datetime) -> None:
-    for change in changes:
-        tell_handoff(change.schedule, change.came, change.went, now)
+    told = list(changes)
+    people = people_by_pk(*(pk for one in told for pk in (*one.came, *one.went)))
+    able = reachable(people)
+    for change in told:
+        tell_handoff(change.schedule, change.came, change.went, people, able, now)
 
 
 def _write(rows: Sequence[Schedule], now: datetime) -> list[_Change]:
@@ -97,6 +100,9 @@ def _write(rows: Sequence[Schedule], now: datetime) -> list[_Change]:
         row.next_at = final.next_cut(rules[row.pk], now) or now + LONG
     RecordedShift.objects.bulk_create(made)
     RecordedShift.objects.bulk_update(ended, ["ends_at"])
+    empty = [one.pk for one in ended if one.ends_at == one.starts_at]  # changed in the instant in which it began
+    if empty:
+        RecordedShift.objects.filter(pk__in=empty).delete()
     Schedule.objects.bulk_update(rows, ["recorded_until", "next_at"])
     return changes
 

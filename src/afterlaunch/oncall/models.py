@@ -242,18 +242,24 @@ class Escalation(models.Model):
     told_at = models.DateTimeField(null=True)  # an exhausted one: when it was made an incident about the platform
 
     class Meta:
-        indexes = [models.Index(fields=["state", "next_at"], name="escalations_due")]
+        indexes = [
+            models.Index(fields=["state", "next_at"], name="escalations_due"),
+            models.Index(fields=["told_at"], condition=Q(state="exhausted", told_at=None), name="escalations_untold"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.state}"
 
 
 class CalendarIn(models.Model):
-    """A calendar that feeds a layer: fetched from `url`, or given once as text. `text` is the last good copy."""
+    """A calendar that feeds a layer: fetched from the address in `sealed`, which is a secret, or given once. `text` is
+    the last good copy. `trusted`: whoever named the address may name private ones of the allow-list."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="calendars_in")
     name = models.CharField(max_length=100)
-    url = models.CharField(max_length=1000, blank=True, default="")
+    sealed = models.TextField(blank=True, default="")
+    host = models.CharField(max_length=255, blank=True, default="")
+    trusted = models.BooleanField(default=False)
     text = models.TextField(blank=True, default="")
     etag = models.CharField(max_length=200, blank=True, default="")
     shifts = models.JSONField(default=list)  # read from the text: [{"from", "to", "people", "priority"}]

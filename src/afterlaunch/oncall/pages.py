@@ -24,7 +24,8 @@ from afterlaunch.oncall import forms
 from afterlaunch.oncall.actions import clients_of, people_for, put_team, remove_team
 from afterlaunch.oncall.board import crews
 from afterlaunch.oncall.final import final_shifts
-from afterlaunch.oncall.gaps import gaps_in, reachable_people
+from afterlaunch.oncall.gaps import gaps_in
+from afterlaunch.oncall.handoffs import reachable
 from afterlaunch.oncall.models import CalendarOut, EscalationPolicy, Schedule, Swap, Team
 from afterlaunch.oncall.schedule import administrators, loaded, people_by_pk
 
@@ -49,7 +50,7 @@ def lines_of(rows: Sequence[Schedule], reader: int | None, now: datetime) -> lis
     rules = loaded(rows, now)
     planned = {row.pk: final_shifts(rules[row.pk], now, now + AHEAD) for row in rows}
     everybody = {one.person for shifts in planned.values() for one in shifts}
-    people, able = people_by_pk(*everybody), reachable_people(everybody)
+    people, able = people_by_pk(*everybody), reachable(everybody)
     found = []
     for row in rows:
         shifts = planned[row.pk]

@@ -92,6 +92,8 @@ def turns(rotation: Rotation, start: datetime, end: datetime) -> Iterator[Turn]:
     while turn.start < end:
         if turn.start < turn.end:
             yield turn
+        if turn.end >= end:
+            return
         turn = Turn(turn.number + 1, turn.end, handoff(rotation, turn.number + 2))
 
 

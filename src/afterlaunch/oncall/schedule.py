@@ -41,9 +41,10 @@ class PlannedShift:
 def loaded(rows: Sequence[Schedule], since: datetime) -> dict[int, final.Schedule]:
     """By schedule: what holds from `since` on. Five questions, however many schedules."""
     keys = [row.pk for row in rows]
-    versions: dict[int, list[ScheduleVersion]] = defaultdict(list)
-    for version in ScheduleVersion.objects.filter(schedule__in=keys).order_by("valid_from", "number"):
-        versions[version.schedule_id].append(version)
+    versions: dict[int, list[tuple[datetime, list[dict[str, Any]]]]] = defaultdict(list)
+    rows_of_versions = ScheduleVersion.objects.filter(schedule__in=keys).order_by("valid_from", "number")
+    for key, valid_from, layers in rows_of_versions.values_list("schedule_id", "valid_from", "layers"):
+        versions[key].append((valid_from, layers))
     temporary: dict[int, list[TemporarySchedule]] = defaultdict(list)
     for one in TemporarySchedule.objects.filter(_lasting(since), schedule__in=keys, ends_at__gt=since):
         temporary[one.schedule_id].append(one)
@@ -54,7 +55,7 @@ def loaded(rows: Sequence[Schedule], since: datetime) -> dict[int, final.Schedul
     groups = Members(keys)
     return {
         key: final.Schedule(
-            tuple(final.Version(one.valid_from, groups.layers(key, one.layers)) for one in versions[key]),
+            tuple(final.Version(valid_from, groups.layers(key, layers)) for valid_from, layers in versions[key]),
             tuple(final.Temporary(*counted(one), groups.layers(key, one.layers)) for one in temporary[key]),
             tuple(one for one in overrides[key] if one.start < one.end),
         )

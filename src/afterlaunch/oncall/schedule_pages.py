@@ -20,8 +20,8 @@ from afterlaunch.look.requests import Request
 from afterlaunch.oncall import actions, board, final, forms, overrides
 from afterlaunch.oncall.documents import layers_of
 from afterlaunch.oncall.final import final_shifts
-from afterlaunch.oncall.gaps import Gap, gaps_in, reachable_people
-from afterlaunch.oncall.handoffs import local_text
+from afterlaunch.oncall.gaps import Gap, gaps_in
+from afterlaunch.oncall.handoffs import local_text, reachable
 from afterlaunch.oncall.history import shifts_between
 from afterlaunch.oncall.models import OVERRIDE_KINDS, CalendarOut, Override, Schedule, Swap, Team, TemporarySchedule
 from afterlaunch.oncall.pages import lines_of
@@ -103,7 +103,7 @@ def _gaps_from_now(shifts: Sequence[final.Shift], start: datetime, end: datetime
     if start >= end:
         return []
     later = [one for one in shifts if one.end > start]
-    return gaps_in(later, reachable_people(one.person for one in later), start, end)
+    return gaps_in(later, reachable(one.person for one in later), start, end)
 
 
 @require_safe
@@ -136,6 +136,7 @@ def schedule(request: Request, slug: str, pk: int) -> HttpResponse:
         "more_gaps": max(0, len(row.gaps) - 10),
         "versions": row.versions.order_by("-number")[: actions.VERSIONS_SHOWN],
         "feeds": CalendarOut.objects.filter(schedule=row, person=request.actor.user_id, revoked_at=None),
+        "calendars": row.calendars_in.all(),
         "people": actions.people_for(row.client),
         "kinds": OVERRIDE_KINDS,
         "reader": request.actor.user_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.calendars.windows import window
@@ -152,7 +152,7 @@ layers = st.builds(
     st.lists(overrides, max_size=4),
     st.lists(st.integers(0, 719), min_size=5, max_size=20),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_plan_and_the_routing_agree_at_every_instant(
     drawn: list[Layer], made: list[Override], hours: list[int]
 ) -> None:

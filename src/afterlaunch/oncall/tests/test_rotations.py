@@ -8,7 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.real_input import real
 
@@ -53,7 +53,7 @@ def test_handoffs_are_those_of_the_published_vectors() -> None:
     st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2037-12-31")),
     st.integers(-3000, 3000),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_turns_follow_each_other_without_hole_or_overlap_in_every_zone_and_year(
     kind: str, length: int, zone: str, anchor: datetime, number: int
 ) -> None:
