@@ -113,22 +113,11 @@ def kinds() -> str:
 
 
 def targets() -> str:
-    from afterlaunch.incidents.rules import MATRIX, Target
+    from afterlaunch.sla.targets import MATRIX, SEVERITIES
 
-    def words(one: Target) -> str:
-        if one.kind == "duration":
-            inside, outside = (span(seconds) for seconds in (one.in_hours, one.off_hours))
-            return inside if inside == outside else f"{inside} in business hours, {outside} off hours"
-        if one.kind == "business_days":
-            return "end of the next business day" if one.days == 1 else f"end of the {one.days}nd business day after"
-        return "weekly batch, Monday " + one.slot[1]
-
-    def span(seconds: int) -> str:
-        return f"{seconds // 3600} h" if seconds >= 3600 else f"{seconds // 60} min"
-
-    tiers = sorted({tier for tier, _ in MATRIX}, reverse=True)
-    grades = sorted({grade for _, grade in MATRIX})
-    return table(("tier", *grades), [(tier, *(words(MATRIX[tier, grade]) for grade in grades)) for tier in tiers])
+    return table(
+        ("tier", *SEVERITIES), [(tier, *(row[name].words() for name in SEVERITIES)) for tier, row in MATRIX.items()]
+    )
 
 
 DIALECT_NAMES = {

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "afterlaunch.calendars",
     "afterlaunch.notify",
     "afterlaunch.oncall",
+    "afterlaunch.sla",
     "afterlaunch.incidents",
     "afterlaunch.incidents.runbooks",
     "afterlaunch.incidents.containment",
@@ -188,6 +189,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 # Lists that point up by nature; rooms below read them by these names.
 NOTIFICATION_KINDS = "afterlaunch.app.notification_kinds.KINDS"
 INCIDENT_PANELS = "afterlaunch.app.incident_panels.PANELS"
+SLA_LISTENERS = "afterlaunch.app.sla_listeners.LISTENERS"
 JUDGE_TITLES = "afterlaunch.app.judges.TITLES"
 JUDGE_KINDS = "afterlaunch.app.judges.KINDS"
 INCIDENT_RUNS = "afterlaunch.app.incident_runs.RUNS"

@@ -24,6 +24,7 @@ from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps, refres
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
+from afterlaunch.sla.duties import watch_clocks
 from afterlaunch.slo import duties as slo
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
 from afterlaunch.telemetry.keeping.duties import erase_asked, forget_old, weigh
@@ -72,5 +73,6 @@ DUTIES: tuple[Duty, ...] = (
     Duty("incidents.containment", 15, see_recovery),
     Duty("incidents.updates", 15, page_for_updates),
     Duty("incidents.reviews", 60, follow_reviews),
+    Duty("sla.clocks", 5, watch_clocks),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -110,7 +110,7 @@ def _announce(actor: Actor, incident: Incident) -> None:
         seen["occurred_at"] = incident.occurred_at.isoformat()
     append(actor, incident, "detection", incident.summary or incident.title, seen)
     append(actor, incident, "triage", _triage_text(incident), {"severity": incident.severity, "kind": incident.kind})
-    promise = clocks.start(incident)
+    promise = clocks.start(actor, incident, clock.now())
     tell(
         actor,
         incident,
@@ -119,7 +119,7 @@ def _announce(actor: Actor, incident: Incident) -> None:
             "severity": incident.severity,
             "kind": incident.kind,
             "fingerprint": incident.fingerprint,
-            "deadline": promise.deadline.isoformat(),
+            "deadline": clocks.due_text(promise),
         },
     )
     versions.begin(incident, clock.now())
@@ -169,7 +169,7 @@ def acknowledge(actor: Actor, incident: Incident, how: str = "") -> Incident:
     if fresh.phase in EARLY:
         fresh.phase = "diagnosis"
     fresh.save(update_fields=["acknowledged_at", "acknowledged_by", "responder", "phase"])
-    clocks.meet(fresh, now)
+    clocks.meet(actor, fresh, now)
     escalation.stop(fresh.topic, "acknowledged", "acknowledged", now, actor.user_id)
     append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}.")
     _take(actor, fresh)
@@ -306,13 +306,12 @@ def false_alarm(actor: Actor, incident: Incident, reason: str) -> Incident:
 
 
 def _end(actor: Actor, incident: Incident, kind: str, text: str, phase: str) -> Incident:
-    """Paging stops. Ending it is a response too, when somebody able to act did it."""
+    """Paging stops, and so do its clocks."""
     now = clock.now()
     incident.status, incident.resolved_at, incident.phase = "resolved", now, phase
     incident.closed_at = now if phase == "closed" else None
     incident.save(update_fields=["status", "resolved_at", "closed_at", "phase", "outcome", "fix"])
-    if actor.kind != "automation":
-        clocks.meet(incident, incident.acknowledged_at or now)
+    clocks.ended(actor, incident, now)
     measures.settle(incident, "ended", now)
     promises.end(incident, now)
     escalation.stop(incident.topic, "stopped", kind, now)
@@ -342,6 +341,7 @@ def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False)
     if not quiet:
         fresh.acknowledged_at, fresh.acknowledged_by = None, ""
     fresh.save()
+    clocks.reopened(actor, fresh, clock.now())
     said = f"{reason.strip()} Nobody is paged again yet." if quiet else reason.strip()
     append(actor, fresh, "reopened", said)
     tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
@@ -389,7 +389,7 @@ def change_severity(actor: Actor, incident: Incident, severity: str, reason: str
     fresh.save(update_fields=["severity", "peak_severity"])
     append(actor, fresh, "severity", f"{before} → {severity}: {reason.strip()}", {"before": before, "after": severity})
     promise = clocks.replace(actor, fresh, clock.now())
-    details = {"before": before, "after": severity, "deadline": promise.deadline.isoformat(), "reason": reason[:200]}
+    details = {"before": before, "after": severity, "deadline": clocks.due_text(promise), "reason": reason[:200]}
     tell(actor, fresh, "incident.severity_changed", details)
     promises.by_cadence(fresh, clock.now())
     escalation.update_facts(fresh.topic, page_facts(fresh))

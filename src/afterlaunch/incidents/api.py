@@ -6,11 +6,12 @@ from ninja import Router, Schema
 
 from afterlaunch.incidents.actions import acknowledge, incident_by_id, incidents_seen_by, resolve
 from afterlaunch.incidents.checklist import HELD, facts_of, took_of
-from afterlaunch.incidents.clocks import running
+from afterlaunch.incidents.clocks import load, response_of
 from afterlaunch.incidents.lifecycle import needs
-from afterlaunch.incidents.models import Assignment, Incident, ResponseClock
+from afterlaunch.incidents.models import Assignment, Incident
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import pages_about
+from afterlaunch.sla.models import Clock
 
 router = Router(tags=["incidents"])
 
@@ -19,10 +20,13 @@ class ResolveIn(Schema):
     text: str = ""
 
 
-def _clock(row: ResponseClock | None) -> dict[str, Any] | None:
+def _clock(row: Clock | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
+        "id": row.pk,
+        "kind": row.kind,
+        "party": row.party or None,
         "deadline": row.deadline,
         "started_at": row.started_at,
         "reason": row.reason,
@@ -80,7 +84,7 @@ def out(incident: Incident) -> dict[str, Any]:
         "cause_key": incident.cause_key or None,
         "fix": incident.fix,
         "roles": [_role(row) for row in incident.assignments.all() if row.until is None],
-        "clock": _clock(next((row for row in incident.clocks.all() if row.superseded_at is None), None)),
+        "clock": _clock(response_of(incident)),
     }
 
 
@@ -113,7 +117,7 @@ def whole(incident: Incident) -> dict[str, Any]:
     ]
     return {
         **out(incident),
-        "clock": _clock(running(incident)),
+        "clocks": [_clock(row) for row in incident.promises if row.superseded_at is None],
         "needs": [vars(need) for need in needs(facts_of(incident))],
         "timeline": timeline,
         "pages": pages,
@@ -133,10 +137,11 @@ def list_incidents(
 ) -> dict[str, Any]:
     """Incidents that the actor may see, the newest first; `cursor` is the id of the last one of the page before."""
     limit = max(1, min(limit, 500))
-    rows = incidents_seen_by(request.actor).prefetch_related("clocks", HELD).order_by("-pk")
+    rows = incidents_seen_by(request.actor).prefetch_related(HELD).order_by("-pk")
     equals = {"status": status, "severity": severity, "system_id": system, "kind": kind, "phase": phase}
     rows = rows.filter(**{name: value for name, value in equals.items() if value})
     found = list((rows.filter(pk__lt=cursor) if cursor is not None else rows)[: limit + 1])
+    load(found)
     return {
         "incidents": [out(row) for row in found[:limit]],
         "cursor": found[limit - 1].pk if len(found) > limit else None,

@@ -2,7 +2,7 @@
 
 1. Every open, unacknowledged incident has an escalation that moves, or one that ended with a reason and paged somebody.
 2. No step is more than two minutes late. 3. No page is more than two minutes late, no lease older than two lease times.
-4. Every page that was decided has a row. 5. Every open incident has a clock.
+4. Every page that was decided has a row. 5. Every open incident has a clock, and every clock a timer.
 What lacks is mended by sending, counted, evidence, and an incident about Afterlaunch itself. Only an audit that found
 nothing tells the watch outside.
 """
@@ -35,6 +35,7 @@ from afterlaunch.notify.models import LIVE, Page
 from afterlaunch.notify.outbox import Notice, enqueue
 from afterlaunch.oncall import escalation
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.watch import without_timer
 
 ENGINE = automation("engine")
 LATE = timedelta(minutes=2)
@@ -111,12 +112,14 @@ def _decided(now: datetime) -> list[Finding]:
 
 
 def _clocks(now: datetime) -> list[Finding]:
-    rows = Incident.objects.filter(status="open").exclude(clocks__superseded_at=None, clocks__isnull=False)
+    """Every open incident has a clock of its first response, and every clock that runs has a timer."""
     found = []
-    for incident in rows.select_related("system__client"):
+    for incident in clocks.without(Incident.objects.filter(status="open")).select_related("system__client"):
         with transaction.atomic():
-            clocks.start(incident)
+            clocks.start(ENGINE, incident, now)
         found.append(Finding("no_clock", incident.topic, incident.system.client.slug, "clock started"))
+    for topic, client in without_timer(now):
+        found.append(Finding("clock_without_timer", topic, client, "timer set"))
     return found
 
 

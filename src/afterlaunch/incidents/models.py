@@ -3,9 +3,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import cached_property
 
 from afterlaunch.estate.models import System
 from afterlaunch.incidents.kinds import CHOICES as KINDS
+from afterlaunch.sla.clocks import of_topics
+from afterlaunch.sla.models import Clock
 
 SEVERITIES = [("P1", "P1"), ("P2", "P2"), ("P3", "P3")]
 PHASES = [
@@ -78,6 +81,11 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk} {self.title}"
+
+    @cached_property
+    def promises(self) -> list[Clock]:
+        """Its clocks, replaced ones too, in the order in which they began; `clocks.load` reads those of a list."""
+        return of_topics([self.topic])[self.topic]
 
     def get_absolute_url(self) -> str:
         return f"/incidents/{self.pk}"
@@ -161,35 +169,3 @@ class TimelineEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.kind}"
-
-
-class ResponseClock(models.Model):
-    """The promise of a first response, with the inputs it was computed from, frozen. A severity change makes a new
-    clock from the same start and keeps the old one beside it."""
-
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="clocks")
-    tier = models.CharField(max_length=20)
-    severity = models.CharField(max_length=2)
-    policy = models.CharField(max_length=60)
-    target = models.JSONField(default=dict)
-    calendar = models.JSONField(default=dict)
-    started_at = models.DateTimeField()
-    deadline = models.DateTimeField(db_index=True)
-    candidates = models.JSONField(default=dict)
-    reason = models.CharField(max_length=60)
-    met_at = models.DateTimeField(null=True)
-    breached_at = models.DateTimeField(null=True)
-    noticed_at = models.DateTimeField(null=True)
-    cause = models.CharField(max_length=30, blank=True, default="")
-    superseded_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ("pk",)
-        constraints = [
-            models.UniqueConstraint(
-                fields=["incident"], condition=Q(superseded_at=None), name="one_running_clock_per_incident"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"first response by {self.deadline:%Y-%m-%d %H:%M}Z"

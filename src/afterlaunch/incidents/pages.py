@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.core import signing
@@ -18,6 +17,7 @@ from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed
 from afterlaunch.incidents import actions, moves, roles
 from afterlaunch.incidents.checklist import HELD
+from afterlaunch.incidents.clocks import load, response_of
 from afterlaunch.incidents.finding import asked_of, counts, narrowed
 from afterlaunch.incidents.kinds import CHOICES as KINDS
 from afterlaunch.incidents.merging import duplicate_of
@@ -25,27 +25,22 @@ from afterlaunch.incidents.models import PHASES, SEVERITIES, Incident
 from afterlaunch.incidents.panels import filled
 from afterlaunch.incidents.roles import person_of
 from afterlaunch.incidents.room import shown as shown_room
-from afterlaunch.incidents.rules import judge_clock
 from afterlaunch.incidents.signed import acknowledge_by_link, open_link
 from afterlaunch.incidents.timeline import first_broken
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import pages_about
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.shown import Shown, outlook, shown, steps_of
 
 PER_PAGE = 50
 CONFIRM_SECONDS = 1800  # real seconds that a confirm form stays good
 CONFIRM_SALT = "acknowledge"
-REASONS = {
-    "open_in_hours": "opened in business hours",
-    "closed_off_hours": "opened off hours; the off-hours target ends first",
-    "closed_next_opening": "opened off hours; the next opening plus the in-hours target ends first",
-    "batch_slot": "the next weekly batch",
-    "batch_slot_moved": "the next weekly batch, moved off a closed day",
-}
 TONES = {  # of a timeline's dots
     "detection": "breach",
     "relapsed": "breach",
     "clock.breached": "breach",
+    "clock.breach_predicted": "breach",
+    "clock.warned": "quiet",
     "reopened": "breach",
     "containment.failed": "breach",
     "update.overdue": "breach",
@@ -61,13 +56,6 @@ TONES = {  # of a timeline's dots
     "triage": "quiet",
     "note": "quiet",
 }
-CANDIDATES = {
-    "in_hours": "In-hours target",
-    "off_hours": "Off-hours target",
-    "next_opening": "Next opening plus in-hours target",
-    "business_day_end": "End of that business day",
-    "batch_slot": "Batch",
-}
 
 
 @require_GET
@@ -75,9 +63,10 @@ def incidents(request: Request) -> HttpResponse:
     """Open ones first, then the newest."""
     asked = asked_of(request.GET)
     seen = actions.incidents_seen_by(request.actor)
-    rows = narrowed(seen, asked, request.actor.user_id).prefetch_related("clocks", HELD)
+    rows = narrowed(seen, asked, request.actor.user_id).prefetch_related(HELD)
     first = Case(When(status="open", then=Value(0)), default=Value(1), output_field=IntegerField())
     page = Paginator(rows.order_by(first, "-detected_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
+    load(page.object_list)
     context = {
         "page": page,
         "rows": [{"incident": one, "clock": clock_of(one)} for one in page],
@@ -92,21 +81,10 @@ def incidents(request: Request) -> HttpResponse:
     return render(request, "incidents/incidents.html", context)
 
 
-def clock_of(incident: Incident) -> dict[str, Any] | None:
-    """The running clock and its state by the rule; reads prefetched rows when there are any."""
-    row = next((one for one in incident.clocks.all() if one.superseded_at is None), None)
-    if row is None:
-        return None
-    now = clock.now()
-    state = judge_clock(row.deadline, row.met_at, now)
-    verdict = "breached" if row.breached_at else state.verdict
-    return {
-        "row": row,
-        "verdict": verdict,
-        "left": row.deadline - now,
-        "why": REASONS.get(row.reason, row.reason.replace("_", " ")),
-        "candidates": [(CANDIDATES.get(k, k), datetime.fromisoformat(at)) for k, at in row.candidates.items()],
-    }
+def clock_of(incident: Incident) -> Shown | None:
+    """The first response that is promised, as it stands."""
+    row = response_of(incident)
+    return shown(row, clock.now()) if row is not None else None
 
 
 @require_GET
@@ -120,7 +98,7 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         **shown_room(request.actor, found),
         "incident": found,
         "clock": clock_of(found),
-        "old_clocks": [row for row in found.clocks.all() if row.superseded_at],
+        **_promises(found),
         "timeline": _timeline(found),
         "broken_at": first_broken(found),
         "pages": pages_about(found.topic),
@@ -128,6 +106,18 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         "panels": filled(request.actor, found),
         "severities": [name for name, _ in SEVERITIES],
         "now": clock.now(),
+    }
+
+
+def _promises(found: Incident) -> dict[str, Any]:
+    """Its clocks with the count of the first response, and whether that will be met."""
+    now, first = clock.now(), response_of(found)
+    rows = [row for row in found.promises if row.superseded_at is None and row != first]
+    return {
+        "steps": steps_of(first, now) if first is not None else [],
+        "outlook": outlook(first, now) if first is not None else None,
+        "clocks": [shown(row, now) for row in rows],
+        "old_clocks": [shown(row, now) for row in found.promises if row.superseded_at is not None],
     }
 
 

@@ -22,12 +22,13 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import NotAllowed, NotFound
 from afterlaunch.incidents.actions import incidents_seen_by
+from afterlaunch.incidents.clocks import load
 from afterlaunch.incidents.models import Incident
-from afterlaunch.incidents.rules import judge_clock
 from afterlaunch.notify.models import ContactMethod
 from afterlaunch.oncall.models import Schedule
 from afterlaunch.reports import contents, history
 from afterlaunch.reports.periods import Period, month_of, period, preceding, zone_by_name
+from afterlaunch.sla.rules import judge_clock
 from afterlaunch.telemetry import queries, served
 from afterlaunch.telemetry.served import Place, Silence
 from afterlaunch.telemetry.windows import Window
@@ -297,11 +298,12 @@ def _judge(
 def _incidents(asked: _Question) -> tuple[contents.IncidentFacts, ...]:
     """Those detected in the month, and those that came into it still open; the earliest first."""
     when = asked.period
-    rows = incidents_seen_by(asked.actor).filter(detected_at__lt=when.until).prefetch_related("clocks")
+    rows = incidents_seen_by(asked.actor).filter(detected_at__lt=when.until)
     rows = rows.filter(Q(detected_at__gte=when.start) | Q(resolved_at=None) | Q(resolved_at__gte=when.start))
     rows = rows if asked.clients is None else rows.filter(system__client__slug__in=asked.clients)
     rows = rows.filter(system__key=asked.scope.system) if asked.scope.system else rows
     found = list(rows.order_by("detected_at", "pk"))
+    load(found)
     frozen = newest(found)
     return tuple(_incident(asked, one, frozen.get(one.pk)) for one in found)
 
@@ -350,7 +352,8 @@ def _clocks(row: Incident) -> tuple[contents.ClockFacts, ...]:
             verdict="breached" if one.breached_at else judge_clock(one.deadline, one.met_at, now).verdict,
             replaced=one.superseded_at is not None,
         )
-        for one in row.clocks.all()
+        for one in row.promises
+        if one.kind == "response" and one.deadline is not None
     )
 
 

@@ -80,11 +80,27 @@ def paused(deadline: Deadline, target: Target, calendar: Calendar, pauses: Seque
             steps.append(Step(f"{told}: after the deadline, so it moves nothing."))
             continue
         length = counted(target, calendar, one.start, one.end)
-        at = max(moved(target, calendar, at, length), one.end)
+        at = shifted(target, calendar, at, [one])
         what = "" if target.counting == "elapsed" else " of business time"
         moves = f"{words(length)}{what} that would have counted, so it is due {at_words(at, zone)}."
         steps.append(Step(f"{told}{capped}: {moves}", at))
     return replace(deadline, at=at, steps=tuple(steps))
+
+
+def shifted(target: Target, calendar: Calendar, at: datetime, pauses: Sequence[Span]) -> datetime:
+    """Where pauses move an instant of the count: a deadline, or a part of the way to it."""
+    for one in pauses:
+        if one.start < at:
+            at = max(moved(target, calendar, at, counted(target, calendar, one.start, one.end)), one.end)
+    return at
+
+
+def parts(
+    target: Target, calendar: Calendar, start: datetime, end: datetime, percents: Sequence[int]
+) -> list[datetime]:
+    """When so many percent of the counted time from `start` to `end` have passed; empty where none is counted."""
+    whole = counted(target, calendar, start, end)
+    return [moved(target, calendar, start, whole * percent / 100) for percent in percents] if whole else []
 
 
 def counted(target: Target, calendar: Calendar, since: datetime, until: datetime) -> float:

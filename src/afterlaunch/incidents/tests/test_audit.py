@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from afterlaunch.sla.models import Clock
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import settings
@@ -104,9 +105,18 @@ def test_whatever_is_broken_is_found_mended_counted_and_told(
 
 def test_a_lost_clock_is_started_again(world: World, fixed: FixedClock) -> None:
     incident = world.incident()
-    incident.clocks.all().delete()
+    Clock.objects.all().delete()
     audit_paging(fixed.now())
-    assert AuditRun.objects.get().findings[0]["what"] == "no_clock" and incident.clocks.count() == 1
+    assert AuditRun.objects.get().findings[0]["what"] == "no_clock"
+    assert Clock.objects.filter(topic=incident.topic).count() == 1
+
+
+def test_a_clock_that_lost_its_timer_gets_it_back(world: World, fixed: FixedClock) -> None:
+    incident = world.incident()
+    Clock.objects.filter(topic=incident.topic).update(next_at=None)
+    audit_paging(fixed.now())
+    assert AuditRun.objects.get().findings[0]["what"] == "clock_without_timer"
+    assert Clock.objects.get(topic=incident.topic).next_at == fixed.now()
 
 
 def test_later_findings_join_the_incident_that_is_open(world: World, fixed: FixedClock) -> None:

@@ -23,12 +23,13 @@ from afterlaunch.incidents.actions import (
 from afterlaunch.incidents.checklist import facts_of
 from afterlaunch.incidents.lifecycle import WORKING, blockers, may_go, may_move, needs_review, took
 from afterlaunch.incidents.merging import duplicate_of
-from afterlaunch.incidents.models import Incident, ResponseClock, TimelineEntry
+from afterlaunch.incidents.models import Incident, TimelineEntry
 from afterlaunch.incidents.roles import assign, release, who
 from afterlaunch.incidents.tests.conftest import AT, World
 from afterlaunch.incidents.timeline import first_broken
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.models import Clock
 
 ENGINE = automation("engine")
 FORWARD = {(a, b) for a, b in itertools.pairwise(WORKING)}
@@ -93,9 +94,9 @@ def test_lc_3_a_duplicate_gives_alerts_pages_and_clock_to_the_survivor(world: Wo
     assert kept.detected_at == AT
     assert Page.objects.filter(topic=kept.topic).count() == 2 and not Page.objects.filter(topic=twin.topic).exists()
     assert Escalation.objects.get(topic=twin.topic).state == "stopped"
-    live = ResponseClock.objects.get(superseded_at=None)
-    assert (live.incident, live.started_at) == (kept, AT)
-    assert not ResponseClock.objects.filter(incident=twin).exists()
+    live = Clock.objects.get(superseded_at=None)
+    assert (live.topic, live.started_at) == (kept.topic, AT)
+    assert not Clock.objects.filter(topic=twin.topic).exists()
     with pytest.raises(Conflict):
         reopen(mate, twin, "not the same")
 

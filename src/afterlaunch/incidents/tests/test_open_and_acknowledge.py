@@ -19,14 +19,15 @@ from afterlaunch.incidents.actions import (
     start_containment,
 )
 from afterlaunch.incidents.audit import audit_paging
-from afterlaunch.incidents.duties import stamp_breaches
-from afterlaunch.incidents.models import Incident, ResponseClock, TimelineEntry
+from afterlaunch.incidents.models import Incident, TimelineEntry
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.incidents.timeline import first_broken
 from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.oncall import escalation
 from afterlaunch.oncall.duties import escalate
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.duties import watch_clocks
+from afterlaunch.sla.models import Clock
 
 
 def test_opening_makes_the_clock_and_the_page_in_one_transaction(world: World) -> None:
@@ -34,7 +35,7 @@ def test_opening_makes_the_clock_and_the_page_in_one_transaction(world: World) -
     page = Page.objects.get()
     assert (page.topic, page.person, page.state) == (incident.topic, world.admin, "pending")
     assert page.facts["severity"] == "P1"
-    promise = ResponseClock.objects.get()
+    promise = Clock.objects.get()
     assert promise.deadline == incident.detected_at + timedelta(hours=2)
     assert promise.reason == "closed_off_hours" and set(promise.candidates) == {"off_hours", "next_opening"}
     assert set(Entry.objects.values_list("deed", flat=True)) == {"incident.opened", "page.decided"}
@@ -64,9 +65,9 @@ def test_acknowledging_stops_the_paging_and_meets_the_clock(world: World, fixed:
     acknowledge(mate, incident)
     fixed.advance(29 * 60)
     escalate(fixed.now())
-    stamp_breaches(fixed.now() + timedelta(days=1))
+    watch_clocks(fixed.now() + timedelta(days=1))
     assert Page.objects.count() == 1
-    promise = ResponseClock.objects.get()
+    promise = Clock.objects.get()
     assert promise.met_at == incident.detected_at + timedelta(seconds=240) and promise.breached_at is None
     assert Incident.objects.get().phase == "diagnosis"
 
@@ -97,9 +98,9 @@ def test_unacknowledged_it_goes_on_to_the_next_step_and_ends_with_a_reason(world
 
 def test_a_breach_bears_the_instant_of_the_deadline(world: World, fixed: FixedClock) -> None:
     incident = world.incident()
-    stamp_breaches(fixed.advance(9 * 3600))
-    stamp_breaches(fixed.advance(60))
-    promise = ResponseClock.objects.get()
+    watch_clocks(fixed.advance(9 * 3600))
+    watch_clocks(fixed.advance(60))
+    promise = Clock.objects.get()
     assert promise.breached_at == promise.deadline and promise.noticed_at == fixed.now() - timedelta(seconds=60)
     assert TimelineEntry.objects.filter(incident=incident, kind="clock.breached").count() == 1
 
@@ -109,7 +110,7 @@ def test_raising_the_severity_keeps_the_start_and_pages_at_once(world: World, fi
     mate = world.person("mate", Role.RESPONDER, "acme")
     fixed.advance(3 * 3600)
     change_severity(mate, incident, "P1", "all answers refused")
-    old, new = ResponseClock.objects.order_by("pk")
+    old, new = Clock.objects.order_by("pk")
     assert old.superseded_at == fixed.now() and new.started_at == incident.detected_at
     assert (new.cause, new.breached_at) == ("severity_change", fixed.now())
     assert Page.objects.count() == 2 and Incident.objects.get().peak_severity == "P1"

@@ -9,11 +9,12 @@ from django.test import Client as Browser
 from afterlaunch.accounts.models import Grant
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground.clock import FixedClock
-from afterlaunch.incidents.models import Incident, ResponseClock
+from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.models import Clock
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_two_posts_acknowledge_once_without_signing_in(link: str) -> None:
     assert b"Already acknowledged by Ada" in second.content
     incident = Incident.objects.get()
     assert incident.acknowledged_by == "Ada" and Escalation.objects.get().state == "acknowledged"
-    assert ResponseClock.objects.get().met_at is not None
+    assert Clock.objects.get().met_at is not None
     assert Entry.objects.filter(deed="incident.acknowledged").count() == 1
 
 

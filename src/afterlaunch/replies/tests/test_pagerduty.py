@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from afterlaunch.incidents.clocks import response_of
 from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
@@ -89,7 +90,7 @@ def test_an_acknowledgement_there_is_one_here_and_is_not_sent_back(pager: Pager)
     assert pager.send(pager.document("incident.acknowledged", incident)).status_code == 202
     incident.refresh_from_db()
     assert incident.acknowledged_by == "Ada Lovelace (PagerDuty)"
-    clock_row = incident.clocks.first()
+    clock_row = response_of(incident)
     assert clock_row is not None and clock_row.met_at is not None, "a person did it"
     assert pager.told() == ["trigger"]
 

@@ -1,0 +1,43 @@
+"""Whether a first response will come in time, from whom will be paged and how fast they answer as a rule."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from afterlaunch.notify.models import Page
+from afterlaunch.oncall.forecast import future_pages
+from afterlaunch.sla.models import Clock
+from afterlaunch.sla.rules import FuturePage, Prediction, predict, usual_answer
+
+LOOK_BACK = timedelta(days=90)
+NEWEST = 200
+
+
+def prediction(row: Clock, now: datetime) -> Prediction | None:
+    """None where there is nothing to predict: it is met, breached, stands still, or has no deadline."""
+    if row.kind != "response" or row.met_at or row.breached_at or row.superseded_at or row.deadline is None:
+        return None
+    if row.deadline < now:
+        return None
+    known: dict[int, timedelta] = {}
+    pages = []
+    for at, person, _ in future_pages(row.topic, now):
+        if person.pk not in known:
+            known[person.pk] = usual_answer(answers_of(person.pk, now))
+        pages.append(FuturePage(at, str(person), known[person.pk]))
+        if at > row.deadline:
+            break
+    return predict(now, row.deadline, pages)
+
+
+def answers_of(person: int, now: datetime) -> list[float]:
+    """Seconds from the last page before it to the acknowledgement, of the person's newest ones within 90 days."""
+    rows = Clock.objects.filter(met_by=person, met_at__gte=now - LOOK_BACK, kind="response", superseded_at=None)
+    met = dict(rows.order_by("-met_at").values_list("topic", "met_at")[:NEWEST])
+    found: dict[str, datetime] = {}
+    paged = Page.objects.filter(topic__in=list(met), person=person, purpose="page").order_by("created_at")
+    for topic, at in paged.values_list("topic", "created_at"):
+        ends = met[topic]
+        if ends is not None and at <= ends:
+            found[topic] = at
+    return [(ends - found[topic]).total_seconds() for topic, ends in met.items() if ends and topic in found]
