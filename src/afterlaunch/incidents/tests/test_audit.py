@@ -8,7 +8,6 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from afterlaunch.sla.models import Clock
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import settings
@@ -21,6 +20,7 @@ from afterlaunch.notify.models import AuditRun, Page
 from afterlaunch.notify.sending import claim
 from afterlaunch.notify.tests.fakes import FakeProvider, provider
 from afterlaunch.oncall.models import Escalation
+from afterlaunch.sla.models import Clock
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from afterlaunch.incidents.clocks import response_of
 from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.settings import settings
 from afterlaunch.incidents.actions import acknowledge, reopen, resolve
+from afterlaunch.incidents.clocks import response_of
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.tests.conftest import AT, World
 from afterlaunch.notify.duties import send_pages
