@@ -15,7 +15,6 @@ from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
 from afterlaunch.incidents.audit import audit_paging
 from afterlaunch.incidents.containment.duties import see_recovery
-from afterlaunch.incidents.duties import stamp_breaches
 from afterlaunch.incidents.platform import tell_exhausted
 from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
@@ -68,7 +67,6 @@ DUTIES: tuple[Duty, ...] = (
     Duty("replies.act", 2, act_on_replies, apart=True),
     Duty("replies.forget", 86_400, forget_replies),
     Duty("incidents.platform", 5, tell_exhausted, follows="oncall.escalate"),
-    Duty("incidents.breaches", 15, stamp_breaches),
     Duty("incidents.audit_paging", 60, audit_paging, apart=True),
     Duty("incidents.containment", 15, see_recovery),
     Duty("incidents.updates", 15, page_for_updates),
