@@ -58,6 +58,8 @@ POLICY = {"step-0-target": "schedule:", "step-0-minutes": "5", "catch-all": "own
 SCHEDULE = "/oncall/{client}/schedules/{schedule}"
 SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
 LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
+PING = ("", "/start", "/fail", "/log", "/0")
+POLICY = {"target-0": "schedule", "minutes-0": "5"}
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
@@ -145,6 +147,65 @@ PAGES = (
     do("/slos/{slo}/edit", "operator", "Alter an SLO", **WISHED),
     do("/slos/{slo}/pause", "operator", "Pause or resume an SLO", paused="1"),
     do("/slos/{slo}/remove", "operator", "Remove an SLO"),
+    look("/status-pages", "viewer", "Status pages"),
+    do("/status-pages", "operator", "Add or alter a status page", client="{client}", slug="{client}-two", title="Two"),
+    look("/status-pages/{status_page}", "viewer", "A status page from inside"),
+    do("/status-pages/{status_page}", "operator", "Add or alter a status page", title="Other"),
+    *(
+        do(f"/status-pages/{{status_page}}/{deed}", who, what, **data)
+        for deed, who, what, data in (
+            ("publish", "responder", "Publish on a status page", {"publication": "{publication}"}),
+            ("withhold", "responder", "Publish on a status page", {"publication": "{publication}"}),
+            (
+                "post", "responder", "Publish on a status page",
+                {"publication": "{publication}", "text": "x", "phase": "identified"},
+            ),
+            ("write", "responder", "Publish on a status page", {"title": "x", "text": "y"}),
+            ("state", "responder", "Say what a component's state is", {"component": "{status_component}"}),
+            (
+                "plan", "operator", "Plan maintenance on a status page",
+                {"title": "x", "starts_at": "2035-01-01T00:00", "ends_at": "2035-01-01T02:00"},
+            ),
+            ("end", "operator", "Plan maintenance on a status page", {"work": "{work}"}),
+            ("address", "operator", "Give a status page a new secret address", {}),
+            ("remove", "operator", "Remove a status page", {}),
+        )
+    ),
+    *(look(f"/status/{{status_key}}{rest}", "anybody", "A status page") for rest in ("", "/status.json", "/feed.rss")),
+    do("/status/{status_key}/subscribe", "anybody", "Ask for news by mail", (200,), email="x@example.org"),
+    *(look(f"/status/{deed}/{{letter_token}}", "anybody", "News by mail") for deed in ("confirm", "unsubscribe")),
+    *(do(f"/status/{deed}/{{letter_token}}", "anybody", "News by mail", (200,)) for deed in ("confirm", "unsubscribe")),
+    look("/probes", "viewer", "Probes", "kind=golden"),
+    do(
+        "/probes", "operator", "Add or alter a probe",
+        **{"system": "{system}", "name": "another", "kind": "http", "c-url": "https://example.org/"},
+    ),
+    look("/probes/{probe}", "viewer", "A probe"),
+    do("/probes/{probe}", "operator", "Add or alter a probe", **{"c-url": "https://example.org/"}),
+    do("/probes/{probe}/run", "responder", "Try a probe now"),
+    *(
+        do(f"/probes/{{probe}}/{deed}", "operator", what)
+        for deed, what in (
+            ("pause", "Pause or resume a probe"), ("resume", "Pause or resume a probe"), ("remove", "Remove a probe"),
+        )
+    ),
+    look("/probes/uptime", "viewer", "Uptime of systems"),
+    look("/probes/heartbeats", "viewer", "Heartbeats", "template=backup"),
+    do(
+        "/probes/heartbeats", "operator", "Add or alter a heartbeat",
+        system="{system}", name="another", period_minutes="60", grace_minutes="5",
+    ),
+    look("/probes/heartbeats/{heartbeat}", "viewer", "A heartbeat"),
+    do("/probes/heartbeats/{heartbeat}", "operator", "Add or alter a heartbeat", period_minutes="60"),
+    *(
+        do(f"/probes/heartbeats/{{heartbeat}}/{deed}", "operator", what)
+        for deed, what in (
+            ("pause", "Pause or resume a heartbeat"), ("resume", "Pause or resume a heartbeat"),
+            ("address", "Give a heartbeat a new ping address"), ("remove", "Remove a heartbeat"),
+        )
+    ),
+    *(look(f"/ping/{{ping}}{rest}", "anybody", "A job's ping") for rest in PING),
+    *(do(f"/ping/{{ping}}{rest}", "anybody", "A job's ping", (200,)) for rest in PING),
     look("/incidents", "viewer", "Incidents", "system={system}", "status=open", "severity=P1"),
     look("/incidents/{incident}", "viewer", "An incident"),
     do("/incidents/{incident}/acknowledge", "responder", "Acknowledge an incident"),
@@ -358,6 +419,44 @@ REST = (
     do(f"{API}/slos/{{slo}}/pause", "operator", "Pause an SLO", (200,)),
     do(f"{API}/slos/{{slo}}/resume", "operator", "Resume an SLO", (200,)),
     do(f"{API}/slos/{{slo}}/remove", "operator", "Remove an SLO", (200,)),
+    look(f"{API}/status-pages", "viewer", "Status pages", "client=north"),
+    do(
+        f"{API}/status-pages", "operator", "Add or alter a status page", (200,),
+        client="{client}", slug="{client}-two", title="Two",
+    ),
+    look(f"{API}/status-pages/{{status_page}}", "viewer", "A status page with its publications"),
+    do(f"{API}/status-pages/{{status_page}}/remove", "operator", "Remove a status page", (200,)),
+    *(
+        do(
+            f"{API}/status-pages/{{status_page}}/publications/{{publication}}/{deed}", "responder",
+            "Publish on a status page", (200,), text="x", phase="identified",
+        )
+        for deed in ("publish", "withhold", "posts")
+    ),
+    do(
+        f"{API}/status-pages/{{status_page}}/maintenance", "operator", "Plan maintenance on a status page", (200,),
+        title="x", starts_at="2035-01-01T00:00:00Z", ends_at="2035-01-01T02:00:00Z",
+    ),
+    look(f"{API}/probes", "viewer", "Probes", "client=north", "system=north-desk"),
+    do(
+        f"{API}/probes", "operator", "Add or alter a probe", (200,),
+        system="{system}", name="another", kind="http", config={"url": "https://example.org/"},
+    ),
+    look(f"{API}/probes/{{probe}}", "viewer", "A probe with its last tries", "limit=1"),
+    do(f"{API}/probes/{{probe}}/run", "responder", "Try a probe now", (200,)),
+    do(f"{API}/probes/{{probe}}/pause", "operator", "Pause or resume a probe", (200,)),
+    do(f"{API}/probes/{{probe}}/resume", "operator", "Pause or resume a probe", (200,)),
+    do(f"{API}/probes/{{probe}}/remove", "operator", "Remove a probe", (200,)),
+    look(f"{API}/uptime", "viewer", "Uptime of systems", "client=north", "system=north-desk&days=3"),
+    look(f"{API}/heartbeats", "viewer", "Heartbeats", "client=north", "system=north-desk"),
+    do(
+        f"{API}/heartbeats", "operator", "Add or alter a heartbeat", (200,),
+        system="{system}", name="another", period_seconds=3600,
+    ),
+    look(f"{API}/heartbeats/{{heartbeat}}", "viewer", "A heartbeat with its pings"),
+    do(f"{API}/heartbeats/{{heartbeat}}/pause", "operator", "Pause or resume a heartbeat", (200,)),
+    do(f"{API}/heartbeats/{{heartbeat}}/resume", "operator", "Pause or resume a heartbeat", (200,)),
+    do(f"{API}/heartbeats/{{heartbeat}}/remove", "operator", "Remove a heartbeat", (200,)),
     look(f"{API}/keeping", "viewer", "How content is captured, and how long data is kept", "client=north"),
     do(f"{API}/keeping", "admin", "Decide what is kept, and for how long", client="{client}", capture="masked"),
     look(f"{API}/dead-letters", "viewer", "Dead letters", "client=north"),

@@ -36,12 +36,22 @@ from afterlaunch.oncall.actions import add_temporary, edit_schedule, make_schedu
 from afterlaunch.oncall.feeds import add_calendar, make_feed
 from afterlaunch.oncall.overrides import add_override, ask_swap
 from afterlaunch.oncall.policy_actions import save_policy
+from afterlaunch.probes.actions import Values as ProbeValues
+from afterlaunch.probes.actions import put_probe
+from afterlaunch.probes.heartbeats import Told, ping, put_heartbeat
+from afterlaunch.probes.heartbeats import Values as BeatValues
+from afterlaunch.probes.models import Probe
+from afterlaunch.probes.outcomes import Outcome, failed
+from afterlaunch.probes.settling import settle
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.slo import asked
 from afterlaunch.slo.actions import put_slo
+from afterlaunch.status_pages.actions import Part, plan_work, put_page
+from afterlaunch.status_pages.actions import write as write_publication
+from afterlaunch.status_pages.models import Subscriber
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import as_bytes
 from afterlaunch.telemetry.columns import SPANS
@@ -188,9 +198,36 @@ class World:
             system=system, environment="quiet", verdict=ended, source="judges", fingerprint=slug, name="errors.rate",
             explanation=f"{said} alert", severity="P2", started_at=now, fired_at=now, told_at=now,
         )  # fmt: skip
+        probing = ProbeValues("http", {"url": f"https://{said}.example/health"})
+        probe = put_probe(ENGINE, system, f"{slug}-{said}", probing)
+        settle_try(probe, failed("status", f"{said} answers 500.", 3.0))
+        things["probe"] = probe.pk
+        things |= self._status_page(client, system)
+        beat = put_heartbeat(ENGINE, system, f"{slug}-{said}", BeatValues(period=3_600))
+        ping(beat.secret, Told(body=f"{said} output".encode()))
+        things["heartbeat"], things["ping"] = beat.pk, beat.secret
         things["alert"] = alert.pk
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
+
+    def _status_page(self, client: Client, system: System) -> dict[str, object]:
+        """One that strangers must not find: what is on it belongs to the client alone."""
+        said, now = word(client.slug), clock.now()
+        page = put_page(
+            ENGINE, client, f"{client.slug}-{said}", f"{said} status", [Part(system.key, f"{said} answers")]
+        )
+        told = write_publication(ENGINE, page, f"{said} trouble", f"{said} text", [])
+        work = plan_work(ENGINE, page, f"{said} work", "", now, now + timedelta(hours=1), [])
+        asked = Subscriber.objects.create(page=page, email=f"{said}@example.org", token=f"{said}-token", asked_at=now)
+        shown = put_page(ENGINE, client, f"{client.slug}-open", "Open", [], public=True)
+        return {
+            "status_page": page.pk,
+            "publication": told.pk,
+            "work": work.pk,
+            "status_component": page.components.get().pk,
+            "letter_token": asked.token,
+            "status_key": shown.slug,
+        }
 
     def _incidents(self, system: System, things: dict[str, object]) -> None:
         said, now = word(system.client.slug), clock.now()
@@ -242,6 +279,14 @@ class World:
         made = Browser(REMOTE_ADDR=ELSEWHERE)
         made.force_login(self.people[name], backend=BACKEND)
         return made
+
+
+def settle_try(probe: Probe, outcome: Outcome) -> None:
+    """As the runner would, without asking anybody."""
+    now = clock.now()
+    probe.places.update(held_until=now + timedelta(minutes=1))
+    for place in probe.places.select_related("probe"):
+        settle(place, outcome, now, now)
 
 
 def word(slug: str) -> str:

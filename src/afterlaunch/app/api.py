@@ -24,10 +24,12 @@ from afterlaunch.incidents.updates.api import router as updates
 from afterlaunch.infrastructure.api import router as infrastructure
 from afterlaunch.notify.api import router as notify
 from afterlaunch.oncall.api import router as oncall
+from afterlaunch.probes.api import router as probes
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.scraping.api import router as scraping
 from afterlaunch.slo.api import router as slos
+from afterlaunch.status_pages.api import router as status_pages
 from afterlaunch.telemetry.api import router as telemetry
 from afterlaunch.telemetry.keeping.api import router as keeping
 from afterlaunch.telemetry.signals.api import router as signals
@@ -56,6 +58,8 @@ api.add_router("", scraping)
 api.add_router("", slos)
 api.add_router("", keeping)
 api.add_router("", infrastructure)
+api.add_router("", probes)
+api.add_router("", status_pages)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)

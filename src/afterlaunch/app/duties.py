@@ -20,11 +20,13 @@ from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps, refresh_calendars
+from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import watch_clocks
 from afterlaunch.slo import duties as slo
+from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
 from afterlaunch.telemetry.keeping.duties import erase_asked, forget_old, weigh
 from afterlaunch.verdicts import watch
@@ -61,6 +63,13 @@ DUTIES: tuple[Duty, ...] = (
     Duty("oncall.handoffs", 5, hand_over),
     Duty("oncall.calendars", 60, refresh_calendars, apart=True),
     Duty("oncall.gaps", 60, look_for_gaps),
+    Duty(probing.running(), 1, probing.run_probes, apart=True),
+    Duty("probes.judge", 15, probing.judge_probes),
+    Duty("probes.tidy", 3_600, probing.tidy),
+    Duty("probes.heartbeats", 15, probing.look_at_heartbeats),
+    Duty("status_pages.follow", 15, status_pages.follow_incidents),
+    Duty("status_pages.write", 60, status_pages.write_files),
+    Duty("status_pages.send", 5, status_pages.send_letters, apart=True),
     Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
     Duty("notify.send_pages", 2, send_pages, apart=True),
     Duty("notify.remind", 3600, remind),

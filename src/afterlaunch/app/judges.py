@@ -13,7 +13,7 @@ from afterlaunch.infrastructure.rules import (
     inference_queue,
     queue,
 )
-from afterlaunch.probes.rules import ProviderHealth
+from afterlaunch.probes.providers import ProviderHealth
 from afterlaunch.quality.conventions import Conventions
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts

@@ -19,6 +19,8 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Metrics", "/explorer", "metric"),
     ("Logs", "/logs", "log"),
     ("Targets", "/targets", "target"),
+    ("Probes", "/probes", "probe"),
+    ("Status pages", "/status-pages", "status"),
     ("Spend", "/spend", "spend"),
     ("Reports", "/reports", "report"),
     ("On-call", "/oncall", "oncall"),

@@ -21,6 +21,8 @@ OPEN = (
     "/sign-in/",
     "/ack/",
     "/calendars/",
+    "/ping/",
+    "/status/",
     "/healthz",
     "/readyz",
     "/metrics",

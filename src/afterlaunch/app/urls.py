@@ -20,6 +20,8 @@ urlpatterns = [
     path("", include("afterlaunch.telemetry.urls")),
     path("", include("afterlaunch.telemetry.keeping.urls")),
     path("", include("afterlaunch.scraping.urls")),
+    path("", include("afterlaunch.probes.urls")),
+    path("", include("afterlaunch.status_pages.urls")),
     path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.slo.urls")),

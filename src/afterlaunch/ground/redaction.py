@@ -7,7 +7,11 @@ import re
 
 _GONE = "…"
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(/(?:sign-in|ack|link|calendars)/)[^\s\"'?]+"), r"\1" + _GONE),  # links that act without signing in
+    # links that act, or show, without signing in
+    (
+        re.compile(r"(/(?:sign-in|ack|link|calendars|ping|status(?:/(?:confirm|unsubscribe))?)/)[^\s\"'?]+"),
+        r"\1" + _GONE,
+    ),
     (re.compile(r"\b(alt_|ali_|whsec_|sk-|xox[a-z]-)[A-Za-z0-9_+/=-]{8,}"), r"\1" + _GONE),
     (re.compile(r"\b(al_[0-9a-f]{4,}_)[0-9a-f]+"), r"\1" + _GONE),  # a caller key: its id may stay
     (re.compile(r"\b([Bb]earer\s+|Basic\s+)[A-Za-z0-9._~+/=-]{6,}"), r"\1" + _GONE),

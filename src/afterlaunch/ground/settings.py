@@ -61,6 +61,24 @@ SETTINGS: tuple[Setting, ...] = (
         "Where the gateway reaches the server. Default: http://127.0.0.1:PORT.",
     ),
     Setting(
+        "AFTERLAUNCH_GATEWAY_URL",
+        "text",
+        "",
+        "Where the server reaches the gateway, for golden prompts. Default: http://GATEWAY_HOST:GATEWAY_PORT.",
+    ),
+    Setting(
+        "AFTERLAUNCH_STATUS_FOLDER",
+        "text",
+        "",
+        "Folder in which status pages are written as files, for another server. Default: status in the data folder.",
+    ),
+    Setting(
+        "AFTERLAUNCH_LOCATION",
+        "text",
+        "home",
+        "Name of the place where this engine runs; it tries the probes of that location.",
+    ),
+    Setting(
         "AFTERLAUNCH_GATEWAY_TELEMETRY",
         "text",
         "",

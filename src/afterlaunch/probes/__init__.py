@@ -1,1 +1,1 @@
-"""Judges of what we depend on: provider health."""
+"""What is tried from here (probes, golden prompts) and what must tell of itself (heartbeats); provider health."""

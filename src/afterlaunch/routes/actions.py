@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 from django.db import transaction
 from django.db.models import QuerySet
 
+from afterlaunch.accounts.models import Client
+from afterlaunch.contracts.labels import PROBE_AGENT
 from afterlaunch.contracts.snapshot import key_digest
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
@@ -254,3 +257,40 @@ def _words(values: ArmValues) -> dict[str, str]:
 def _tell(actor: Actor, route: Route, deed: str, details: dict[str, object]) -> None:
     epoch = publish(f"{deed} {route.name}")
     record(actor, deed, f"route/{route.name}", route.system.client.slug, {**details, "epoch": epoch})
+
+
+def probe_token(client: Client) -> str:
+    """What opens the gateway to the golden prompts of a client; made again each time, kept nowhere."""
+    key_id, secret = _probe_key(client)
+    return f"al_{key_id}_{secret}"
+
+
+def _probe_key(client: Client) -> tuple[str, str]:
+    made = hmac.digest(shared_key(), f"probes of {client.slug}".encode(), "sha256").hex()
+    return made[:12], made[12:60]
+
+
+@transaction.atomic
+def open_for_probes(actor: Actor, route: Route) -> None:
+    """The key of the client's golden prompts opens this route from now on. Its calls are those of the agent
+    PROBE_AGENT, so that they are told from users' and seen in every sum."""
+    client = route.system.client
+    actor.require(Role.OPERATOR, client.slug)
+    key_id, secret = _probe_key(client)
+    values = {
+        "name": "Golden prompts",
+        "digest": key_digest(secret, shared_key()),
+        "client": client,
+        "agent": PROBE_AGENT,
+        "created_at": clock.now(),
+        "default_route": route,
+    }
+    key, made = CallerKey.objects.get_or_create(key_id=key_id, defaults=values)
+    if key.revoked_at is not None:
+        raise Conflict("The key of the golden prompts is revoked.", "Probe the provider directly instead.")
+    if made or not key.routes.filter(pk=route.pk).exists():
+        key.routes.add(route)
+        record(
+            actor, "caller_key.altered", f"caller_key/{key_id}", client.slug, {"name": key.name, "opens": route.name}
+        )
+        publish(f"golden prompts of {route.name}")

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 
+from afterlaunch.contracts.labels import PROBE_AGENT
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import profiles
@@ -20,6 +21,7 @@ from afterlaunch.telemetry.windows import Window
 Clients = frozenset[str] | None
 CALL_KINDS = ("inference", "embedding", "rerank")
 TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
+OF_USERS = f"(agent is null or agent <> '{PROBE_AGENT}')"
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < unhex(?)))"
 PROFILED = (profiles.LATENCY, profiles.TTFT)
 
@@ -64,8 +66,10 @@ class Rollups:
         equals: Mapping[str, str | None],
         grain: int,
         operations: bool = False,
+        users: bool = False,
     ) -> None:
         where, self._wanted = narrowed(clients, equals)
+        where += f" and {OF_USERS}" if users else ""
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
         self._chosen = f"(select * from series where {kinds} and {where})"
         self._stretches = current().engine.stretches(first, last, grain)
@@ -132,8 +136,8 @@ def windows(
 def judged(
     start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
 ) -> list[Window]:
-    """The same with the costliest call of each combination."""
-    return _windows(start, end, group_by, clients, equals, False, (*PROFILED, profiles.COST))
+    """The same of what users got, without golden prompts, and with the costliest call of each combination."""
+    return _windows(start, end, group_by, clients, equals, False, (*PROFILED, profiles.COST), users=True)
 
 
 def operations(
@@ -151,9 +155,10 @@ def _windows(
     equals: Mapping[str, str | None],
     operations: bool,
     measures: Sequence[int] = PROFILED,
+    users: bool = False,
 ) -> list[Window]:
     _check(group_by)
-    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations)
+    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations, users)
     found, spread = rollups.sums(group_by), rollups.profile(group_by, measures)
     return [_window(row, start, end, group_by, spread.get(tuple(row[n] for n in group_by), {})) for row in found]
 
@@ -232,9 +237,22 @@ def stretches(
 ) -> list[Window]:
     """Sums between each two consecutive `bounds`, one row per stretch and combination that holds a call; without
     latencies. One statement for any number of stretches, which may be of different lengths (days of a zone)."""
+    return _stretches(bounds, group_by, clients, equals, users=False)
+
+
+def judged_stretches(
+    bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """The same of what users got, without golden prompts."""
+    return _stretches(bounds, group_by, clients, equals, users=True)
+
+
+def _stretches(
+    bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients, equals: Mapping[str, str | None], users: bool
+) -> list[Window]:
     _check(group_by)
     begins = [minute_of(bound) for bound in bounds]
-    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins))
+    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins), users=users)
     rows = rollups.sums(group_by, step_of(begins))
     rows.sort(key=lambda row: (row["step"], *((row[name] is None, row[name] or "") for name in group_by)))
     return [_window(row, bounds[row["step"]], bounds[row["step"] + 1], group_by, {}) for row in rows]

@@ -12,7 +12,7 @@ from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import profiles
-from afterlaunch.telemetry.queries import CALL_KINDS, Clients, Rollups, minute_of, narrowed, step_of
+from afterlaunch.telemetry.queries import CALL_KINDS, OF_USERS, Clients, Rollups, minute_of, narrowed, step_of
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MINUTE_NS
 from afterlaunch.telemetry.tiers import grain_of
@@ -53,7 +53,7 @@ def _minutes(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, l
         f"""select {PLACE}, minute, sum(calls)::bigint as calls, sum(cancelled)::bigint as cancelled,
               sum(failed - cancelled)::bigint as unserved
             from sums_minute join series on series.id = sums_minute.series
-            where op_kind in {CALL_KINDS} and {where} and minute >= ? and minute < ?
+            where op_kind in {CALL_KINDS} and {OF_USERS} and {where} and minute >= ? and minute < ?
             group by {PLACE}, minute having sum(calls) > 0""",
         parameters,
     )
@@ -86,7 +86,7 @@ def faults(
     start: datetime, end: datetime, clients: Clients = None, **equals: str | None
 ) -> dict[Place, Mapping[str, int]]:
     """How many failed calls of each place were whose fault (telemetry conventions), the most frequent first."""
-    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()))
+    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), users=True)
     out: dict[Place, Mapping[str, int]] = {}
     for (client, system, environment), measured in rollups.profile(
         ["client", "system", "environment"], [profiles.ERROR]

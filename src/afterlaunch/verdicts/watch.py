@@ -16,7 +16,7 @@ from django.db import transaction
 
 from afterlaunch.estate.limits import in_force
 from afterlaunch.estate.models import System
-from afterlaunch.telemetry.queries import judged, stretches
+from afterlaunch.telemetry.queries import judged, judged_stretches
 from afterlaunch.telemetry.signals.questions import by_minute
 from afterlaunch.telemetry.signals.readings import Minute, Place, Reading, readings
 from afterlaunch.telemetry.told import Told, told
@@ -54,7 +54,7 @@ def views(
     per: tuple[str, ...],
     targets: dict[Key, Targets],
     ask: Ask = judged,
-    hourly: Hourly = stretches,
+    hourly: Hourly = judged_stretches,
 ) -> list[View]:
     """A view for each scope that had calls in the last hour or the day before it."""
     names = (*PLACE, *per)
@@ -99,7 +99,7 @@ def run(
     judges: Sequence[Judge],
     now: datetime,
     ask: Ask = judged,
-    hourly: Hourly = stretches,
+    hourly: Hourly = judged_stretches,
     read: Read = infrastructure,
     tell: Tell = told,
 ) -> int:

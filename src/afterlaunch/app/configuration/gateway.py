@@ -18,6 +18,7 @@ from afterlaunch.app.configuration.fields import (
     one_of,
 )
 from afterlaunch.app.configuration.people import client
+from afterlaunch.contracts.labels import PROBE_AGENT
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
@@ -117,7 +118,8 @@ def put_route_document(actor: Actor, metadata: Metadata, spec: Spec) -> None:
 
 def _keys() -> dict[tuple[str, str], CallerKey]:
     """Those that open the gateway; of several keys of one name the oldest one stands for it."""
-    rows = CallerKey.objects.filter(revoked_at=None).select_related("client", "default_route")
+    rows = CallerKey.objects.filter(revoked_at=None).exclude(agent=PROBE_AGENT)
+    rows = rows.select_related("client", "default_route")
     rows = rows.exclude(expires_at__lte=clock.now())
     found: dict[tuple[str, str], CallerKey] = {}
     for row in rows.prefetch_related("routes").order_by("client__slug", "name", "pk"):

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from afterlaunch.app.configuration import alerts, gateway, keeping, oncall, people, scraping, systems
+from afterlaunch.app.configuration import (
+    alerts,
+    gateway,
+    keeping,
+    oncall,
+    people,
+    probing,
+    scraping,
+    status_pages,
+    systems,
+)
 from afterlaunch.app.configuration.document import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -22,7 +32,16 @@ KINDS: tuple[Kind, ...] = (
         alerts.read_integrations,
         alerts.put_integration_document,
     ),
+    Kind(
+        "Heartbeat",
+        ("client", "system", "name"),
+        probing.HEARTBEAT_FIELDS,
+        probing.read_heartbeats,
+        probing.put_heartbeat,
+    ),
     Kind("Upstream", ("name",), gateway.UPSTREAM_FIELDS, gateway.read_upstreams, gateway.put_upstream_document),
     Kind("Route", ("name",), gateway.ROUTE_FIELDS, gateway.read_routes, gateway.put_route_document),
     Kind("CallerKey", ("client", "name"), gateway.KEY_FIELDS, gateway.read_keys, gateway.put_key),
+    Kind("StatusPage", ("client", "name"), status_pages.FIELDS, status_pages.read, status_pages.put),
+    Kind("Probe", ("client", "system", "name"), probing.PROBE_FIELDS, probing.read_probes, probing.put_probe),
 )

@@ -30,6 +30,9 @@ TONES = {
     "accepted": "ok",
     "delivered": "ok",
     "read": "ok",
+    "late": "warning",
+    "failing": "warning",
+    "no_data": "not_assessed",
 }
 
 

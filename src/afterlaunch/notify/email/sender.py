@@ -67,6 +67,9 @@ def letter(message: Message) -> EmailMessage:
     mail["Date"] = format_datetime(clock.now())
     mail["Message-ID"] = f"<{message.key}@{_domain()}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if leave := message.data.get("unsubscribe"):  # one click, by the mail client itself (RFC 8058)
+        mail["List-Unsubscribe"] = f"<{leave}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     own = Item(message.title, message.lines, message.severity, message.url, message.acknowledge_url)
     parts = _told(own)
     for number, item in enumerate(message.more, 2):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from afterlaunch.anomalies.rules import Volume
 from afterlaunch.app.judges import JUDGES
-from afterlaunch.probes.rules import ProviderHealth
+from afterlaunch.probes.providers import ProviderHealth
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel

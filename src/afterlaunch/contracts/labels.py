@@ -1,0 +1,6 @@
+"""Names by which telemetry tells our own traffic from that of users."""
+
+from __future__ import annotations
+
+PROBE_AGENT = "afterlaunch-probes"
+"""The agent of golden prompts. What users got is judged without its calls; what was spent is counted with them."""
