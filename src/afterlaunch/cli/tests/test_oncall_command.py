@@ -24,7 +24,7 @@ def run(text: str, *more: str) -> tuple[int, str, str]:
 def example() -> str:
     if not DOCS.exists():
         pytest.skip("the docs are not beside the package")
-    return re.findall(r"```text\n(.*?)```", DOCS.read_text(), re.DOTALL)[0]
+    return str(re.findall(r"```text\n(.*?)```", DOCS.read_text(), re.DOTALL)[0])
 
 
 def test_the_example_of_the_docs_gives_the_answer_of_the_docs() -> None:
