@@ -149,7 +149,7 @@ def needs(facts: Facts) -> list[Need]:
 
 
 def _cause_text(facts: Facts) -> str:
-    if "diagnosis" in facts.skipped:
+    if "diagnosis" in facts.skipped and not facts.cause:
         return "Diagnosis was passed over: the probable cause is still to be named"
     return "A probable cause is named"
 

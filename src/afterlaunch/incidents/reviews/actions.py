@@ -74,7 +74,8 @@ def start(actor: Actor, incident: Incident) -> Review:
 def write_draft(actor: Actor, incident: Incident) -> Review:
     """What a machine can write, from what is recorded; what a person has written stays. The telemetry is asked before
     the transaction."""
-    texts = drafted(gathered(incident))
+    now_held = Incident.objects.select_related("system__client").get(pk=incident.pk)  # as it is, not as it was read
+    texts = drafted(gathered(now_held))
     with transaction.atomic():
         fresh, row = _held(actor, incident)
         if row.state == "approved":

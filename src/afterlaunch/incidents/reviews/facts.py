@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from django.db.models import Q
@@ -22,8 +23,8 @@ PROMISES = 5
 
 def gathered(incident: Incident) -> Recorded:
     system = incident.system
-    roles = _roles(incident)
     entries = list(incident.timeline.all())
+    roles = _roles(incident, entries)
     return Recorded(
         number=incident.pk,
         title=incident.title,
@@ -44,8 +45,11 @@ def gathered(incident: Incident) -> Recorded:
         skipped=[one["phase"] for one in incident.skipped],
         repeats=_repeats(incident),
         measured=_measured(incident),
-        lines=[Line(row.at, row.kind, row.text, _role(row, roles), row.sequence) for row in entries],
-        measures=[f"{row.text} ({row.get_state_display().lower()})" for row in incident.measures.order_by("pk")],
+        lines=[Line(row.at, row.kind, _unnamed(row.text, roles), _role(row, roles), row.sequence) for row in entries],
+        measures=[
+            f"{_unnamed(row.text, roles)} ({row.get_state_display().lower()})"
+            for row in incident.measures.order_by("pk")
+        ],
         promise=[row.text for row in entries if row.kind.startswith("clock.")][-PROMISES:] or _promise(incident),
         seen=_seen(incident),
         hashes=[
@@ -55,10 +59,18 @@ def gathered(incident: Incident) -> Recorded:
     )
 
 
-def _roles(incident: Incident) -> Mapping[str, str]:
-    """Name -> role, so that nobody is named in a review."""
+def _roles(incident: Incident, entries: Sequence[TimelineEntry]) -> Mapping[str, str]:
+    """Name -> role of everybody who acted, so that nobody is named in a review."""
     held = Assignment.objects.filter(incident=incident).select_related("person").order_by("-pk")
-    return {str(row.person): row.get_role_display() for row in held}
+    others = {row.actor: "A colleague" for row in entries if row.actor_kind == "person"}
+    return {**others, **{str(row.person): row.get_role_display() for row in held}}
+
+
+def _unnamed(text: str, roles: Mapping[str, str]) -> str:
+    """With roles in the place of names, the longest name first."""
+    for name in sorted(roles, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", roles[name].lower(), text)
+    return text
 
 
 def _role(row: TimelineEntry, roles: Mapping[str, str]) -> str:

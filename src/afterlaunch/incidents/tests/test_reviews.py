@@ -66,7 +66,8 @@ def test_pir_2_the_draft_says_that_a_machine_wrote_it_and_names_nobody(world: Wo
     assert row.sections["summary"]["machine"] and not row.sections["well"]["machine"]
     assert "A full disk" in row.sections["cause"]["text"] and "Freed the disk" in row.sections["fix"]["text"]
     assert "not assessed" in row.sections["impact"]["text"] and "All users" in row.sections["impact"]["text"]
-    assert "Commander: mate acknowledged" not in text or "mate" not in row.sections["summary"]["text"]
+    assert "mate" not in text and "commander acknowledged" in row.sections["timeline"]["text"]
+    assert "First response after" in row.sections["sla"]["text"]
     assert f"Incident {incident.pk}" in row.sections["summary"]["text"]
     actions.write(mate, incident, {"well": "The page came at once.", "summary": row.sections["summary"]["text"]})
     actions.write_draft(mate, incident)
