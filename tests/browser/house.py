@@ -256,6 +256,59 @@ class House:
                 raise TimeoutError("an SLO was not judged")
             time.sleep(0.2)
 
+    def channels(self) -> None:
+        """Channels of every kind, one that is gone, messages in every state, rules and a linked account."""
+        from django.db import transaction
+
+        from afterlaunch.accounts.actions import first_administrator, house_client
+        from afterlaunch.calendars.windows import Window
+        from afterlaunch.ground import clock
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.notify.actions import add_contact
+        from afterlaunch.notify.channel_actions import Wanted, put_channel
+        from afterlaunch.notify.models import Channel, Page
+        from afterlaunch.notify.outbox import Notice, enqueue
+        from afterlaunch.notify.personal import set_rules
+        from afterlaunch.notify.preferences import Rules, Step
+        from afterlaunch.replies.models import LinkedAccount
+
+        someone, person, client = automation("Ada Nguyen"), first_administrator(), house_client()
+        secrets = {"token": "xoxb-1-2", "signing_secret": "0" * 32}
+        api = {"api": f"{self.address}/slack"}
+        put_channel(someone, client, "#incidents", Wanted("slack_bot", "C0123456789", {**secrets, **api}))
+        put_channel(
+            someone, client, "Mail to the team", Wanted("email", "team@acme.example", {}, ["incident."], ["P1"])
+        )
+        gone = put_channel(someone, client, "Old ticketing", Wanted("email", "tickets@acme.example"))
+        Channel.objects.filter(pk=gone.pk).update(disabled_at=clock.now(), disabled_why="answered 410: Gone")
+        first = add_contact(someone, person, "email", "ada@acme.example", verified=True)
+        second = add_contact(someone, person, "apprise", "pover://" + "u" * 30 + "@" + "t" * 30, verified=True)
+        steps = (Step(first.pk, 0), Step(second.pk, 300))
+        set_rules(someone, person, Rules(urgent=steps, quiet=(Window("22:00", "07:00", (1, 2, 3, 4, 5)),), collect=600))
+        LinkedAccount.objects.create(
+            client=client, kind="slack", team="T0123", external="U0456", shown="ada.nguyen", user=person,
+            linked_at=clock.now(),
+        )  # fmt: skip
+        states = ("read", "accepted", "delivered", "failed", "withdrawn", "pending")
+        with transaction.atomic():
+            for number, state in enumerate(states * 3, 700):
+                facts = {
+                    "type": "incident.opened",
+                    "title": "Error rate of support-assistant is above 5 %",
+                    "lines": [],
+                    "severity": ("P1", "P2", "P3")[number % 3],
+                    "path": "/incidents/1",
+                    "system": "Support",
+                }
+                page = enqueue(person, Notice(f"incident/{number}", "s0", "house", facts), clock.now())
+                assert page is not None
+                error = "answered 503: upstream connect error" if state == "failed" else ""
+                held = "quiet hours" if state == "pending" else ""
+                due = clock.now() + timedelta(hours=3)
+                Page.objects.filter(topic=page.topic).update(
+                    state=state, error=error, held=held, due_at=due, attempts=1 + 4 * (state == "failed")
+                )
+
     def keeping(self) -> None:
         """Own patterns and days of a client, a dead letter, an erasure."""
         from afterlaunch.accounts.models import Client
@@ -319,6 +372,10 @@ PAGES = {
     "change": "/changes/1",
     "evidence": "/evidence",
     "contacts": "/settings/contacts",
+    "linked-accounts": "/settings/accounts",
+    "channels": "/settings/channels",
+    "channel-form": "/settings/channels?kind=slack_bot",
+    "deliveries": "/settings/deliveries",
     "calls": "/calls",
     "trace": None,  # filled in: the newest call's
     "infrastructure": "/infrastructure",

@@ -30,6 +30,7 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.targets()
         house.slos()
         house.keeping()
+        house.channels()
         house.signals()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:

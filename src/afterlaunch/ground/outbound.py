@@ -202,7 +202,8 @@ def _exchange(
             raise TimeoutError
         return Document(answer.status, {name.lower(): value for name, value in answer.getheaders()}, read)
     except (OSError, http.client.HTTPException) as problem:
-        why = f"no answer within {told or total:g} s" if late.is_set() else f"{type(problem).__name__}: {problem}"
+        silent = late.is_set() or isinstance(problem, TimeoutError)
+        why = f"no answer within {told or total:g} s" if silent else f"{type(problem).__name__}: {problem}"
         raise Unreachable(f"{place.host}: {why}") from problem
     finally:
         timer.cancel()
