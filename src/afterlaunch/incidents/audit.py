@@ -14,15 +14,14 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from afterlaunch.accounts.actions import house_client
 from afterlaunch.accounts.models import User
-from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents import clocks
 from afterlaunch.incidents.actions import open_incident, timeline
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.news import page_facts
+from afterlaunch.incidents.platform import platform_system
 from afterlaunch.notify.audit import (
     Finding,
     audit_outbox,
@@ -65,6 +64,8 @@ def _escalations(now: datetime) -> list[Finding]:
         if reason is not None:
             with transaction.atomic():
                 escalation.start(incident.topic, incident.system, page_facts(incident), now)
+                if reason == "no_next_step":
+                    escalation.page_now(incident.topic, now)
             found.append(Finding(reason, incident.topic, incident.system.client.slug, "paging started"))
     return found
 
@@ -84,7 +85,9 @@ def _what_lacks(row: Escalation | None, incident: Incident) -> str | None:
 
 
 def _late_steps(now: datetime) -> list[Finding]:
-    rows = Escalation.objects.filter(state="live", next_at__lt=now - LATE).select_related("system__client")
+    rows = Escalation.objects.filter(state__in=("live", "acknowledged"), next_at__lt=now - LATE).select_related(
+        "system__client"
+    )
     return [
         Finding("step_late", row.topic, row.system.client.slug, "step taken")
         for row in rows.order_by("next_at", "pk")
@@ -125,7 +128,6 @@ def _clocks(now: datetime) -> list[Finding]:
 
 def _tell_of_itself(found: Sequence[Finding], now: datetime) -> None:
     """One incident about Afterlaunch itself, at the house; later findings join it while it is open."""
-    system, _ = System.objects.get_or_create(client=house_client(), key="afterlaunch", defaults={"name": "Afterlaunch"})
     said = f"Mended {len(found)}: {summary(found)}."
     known = Incident.objects.filter(fingerprint=ITSELF, status="open").first()
     if known is not None:
@@ -133,7 +135,7 @@ def _tell_of_itself(found: Sequence[Finding], now: datetime) -> None:
         return
     open_incident(
         ENGINE,
-        system=system,
+        system=platform_system(),
         environment="",
         title="Paging did not work by itself and was mended",
         severity="P2",

@@ -20,6 +20,7 @@ from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.notify import channel_actions as actions
 from afterlaunch.notify.audit import health
+from afterlaunch.notify.channels import names
 from afterlaunch.notify.deliveries import filtered, messages_seen_by
 from afterlaunch.notify.kinds import kind_named, kinds
 from afterlaunch.notify.models import STATES, Channel, Page
@@ -44,9 +45,9 @@ def channels(request: Request) -> HttpResponse:
     if chosen is not None and not request.actor.may(Role.ADMIN, chosen.client.slug):
         chosen = None
     offered = [kind for kind in kinds().values() if kind.for_channels]
-    names = {kind.name for kind in offered}
+    known = {kind.name for kind in offered}
     asked = chosen.kind if chosen else request.GET.get("kind", "")
-    kind = kind_named(asked) if asked in names else None
+    kind = kind_named(asked) if asked in known else None
     context = {
         "rows": [_row(request.actor, one, _newest(rows)) for one in rows],
         "clients": administered(request.actor),
@@ -56,7 +57,7 @@ def channels(request: Request) -> HttpResponse:
         "entries": [(entry, chosen.config.get(entry.name, "") if chosen else entry.default) for entry in kind.entries]
         if kind
         else [],
-        "types": [(name, words, chosen is not None and name in chosen.types) for name, words in TYPES.items()],
+        "types": [(name, words, chosen is not None and names(chosen, name)) for name, words in TYPES.items()],
         "severities": [(name, chosen is not None and name in chosen.severities) for name in SEVERITIES],
         "base": settings().public_url,
     }

@@ -56,8 +56,13 @@ def wants(channel: Channel, notice: Notice) -> bool:
     """Whether its filters let the notice through; an entry like `incident.` lets all of them through."""
     facts = notice.facts
     kind, severity, system = (str(facts.get(name, "")) for name in ("type", "severity", "system_key"))
-    if channel.types and not any(kind == one or (one.endswith(".") and kind.startswith(one)) for one in channel.types):
+    if channel.types and not names(channel, kind):
         return False
     if channel.severities and severity and severity not in channel.severities:
         return False
     return not channel.system or not system or channel.system == system
+
+
+def names(channel: Channel, type: str) -> bool:
+    """Whether the channel asks for this type by its name or by a beginning of it."""
+    return any(type == one or (one.endswith(".") and type.startswith(one)) for one in channel.types)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 import requests
+from django.test import Client as Browser
 
 from afterlaunch.ground.clock import FixedClock
 from afterlaunch.ground.errors import Invalid
@@ -16,8 +17,9 @@ from afterlaunch.notify.apprise.sender import judge
 from afterlaunch.notify.channels import announce, coming_from
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.notify.kinds import Message, kind_named, kinds
-from afterlaunch.notify.models import Page, Thread
+from afterlaunch.notify.models import Channel, Page, Thread
 from afterlaunch.notify.pagerduty.events import BODY, dedup_key, event, topic_of
+from afterlaunch.notify.sealed import unseal
 from afterlaunch.notify.teams.card import document
 from afterlaunch.notify.tests.conftest import House
 from afterlaunch.notify.tests.fakes import FakeProvider, provider
@@ -243,3 +245,35 @@ def test_channels_hear_what_they_asked_for(house: House, fixed: FixedClock) -> N
         announce("elsewhere", house.notice(6), fixed.now())
     assert [page.topic for page in Page.objects.filter(channel=every)] == [f"incident/{n}" for n in (1, 2, 3, 4)]
     assert [page.topic for page in Page.objects.filter(channel=some)] == ["incident/1", "incident/5"]
+
+
+def test_an_administrator_makes_tests_edits_and_removes_a_channel(house: House, fixed: FixedClock) -> None:
+    ada = house.person("ada", role="admin")
+    browser = Browser()
+    browser.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
+    form = {"client": "acme", "name": "team", "kind": "email", "address": "team@example.test", "type": ["incident."]}
+    assert browser.post("/settings/channels", form).status_code == 302
+    row = Channel.objects.get()
+    assert row.types == ["incident."]
+    page = browser.get(f"/settings/channels?edit={row.pk}").content.decode()
+    assert 'value="incident.opened" checked' in page and 'value="review.due" checked' not in page
+    assert browser.post(f"/settings/channels/{row.pk}/test").status_code == 302
+    assert Page.objects.get().purpose == "test"
+    assert "Afterlaunch test message to team" in browser.get("/settings/deliveries").content.decode()
+    browser.post(f"/settings/channels/{row.pk}/remove")
+    assert list(Page.objects.values_list("state", flat=True)) == ["withdrawn"]
+    assert browser.post("/settings/channels", {**form, "type": ["nonsense"]}).status_code == 400
+
+
+def test_a_secret_is_sealed_kept_when_left_out_and_never_shown(house: House, fixed: FixedClock, loopback: None) -> None:
+    ada = house.person("ada", role="admin")
+    browser = Browser()
+    browser.force_login(ada, backend="django.contrib.auth.backends.ModelBackend")
+    form = {"client": "acme", "name": "pager", "kind": "pagerduty", "address": "http://127.0.0.1:9/v2/enqueue"}
+    assert browser.post("/settings/channels", form).status_code == 400, "the key is missing"
+    browser.post("/settings/channels", {**form, "field-routing_key": "R0UT1NG"})
+    browser.post("/settings/channels", {**form, "field-webhook_secret": "H00K"})
+    row = Channel.objects.get()
+    assert "R0UT1NG" not in row.secrets and unseal(row.secrets)["routing_key"] == "R0UT1NG"
+    shown = browser.get(f"/settings/channels?edit={row.pk}").content.decode()
+    assert "R0UT1NG" not in shown and "H00K" not in shown

@@ -75,7 +75,9 @@ def press(incident: Incident) -> int:
     mac = hmac.new(SECRET.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
     headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={mac}"}
     form = "application/x-www-form-urlencoded"
-    return int(Browser(SERVER_NAME="127.0.0.1").post("/hooks/slack", body, content_type=form, headers=headers).status_code)
+    return int(
+        Browser(SERVER_NAME="127.0.0.1").post("/hooks/slack", body, content_type=form, headers=headers).status_code
+    )
 
 
 def deed(number: int, at: datetime) -> None:
