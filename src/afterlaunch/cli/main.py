@@ -18,6 +18,7 @@ from afterlaunch.cli import (
     rebuild,
     replay,
     report,
+    simulate,
     sla,
     slo,
     telemetry_ddl,
@@ -45,6 +46,7 @@ app.command("migrate-telemetry")(migrate.migrate)
 app.command("telemetry-ddl")(telemetry_ddl.show)
 app.command("rebuild-telemetry")(rebuild.rebuild)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 app.command("erasures")(erasures.erasures)
 app.add_typer(report.report, name="report")

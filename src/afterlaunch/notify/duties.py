@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -26,15 +26,15 @@ MOST_REMINDED = 200  # in one run
 BUDGET = 20.0  # real seconds in which new ones are begun; a provider that hangs holds up its own messages only
 
 
-def send_pages(now: datetime) -> None:
-    """Send what is due, until nothing is or the time is up."""
+def send_pages(now: datetime, pool: Executor | None = None) -> None:
+    """Send what is due, until nothing is or the time is up; in threads, or as `pool` does it."""
     began = time.monotonic()
     under_way: dict[Future[Outcome], Page] = {}
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:  # its threads touch no database
+    with pool or ThreadPoolExecutor(max_workers=AT_ONCE) as workers:  # its threads touch no database
         while True:
             if time.monotonic() - began < BUDGET and len(under_way) < AT_ONCE:
                 for page in claim(clock.now(), AT_ONCE - len(under_way)):
-                    under_way[pool.submit(attempt, page.kind, message_of(page))] = page
+                    under_way[workers.submit(attempt, page.kind, message_of(page))] = page
             if not under_way:
                 return
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
