@@ -179,6 +179,7 @@ def steps_paged(facts: Facts) -> Check:
     walker = _Walker(facts)
     for pk, incident in facts.incidents.items():
         system = facts.plan.system(incident.system.key)
+        paged = walker.paged(incident.topic)
         segments = facts.segments(pk)
         for place, segment in enumerate(segments):
             following = segments[place + 1].start if place + 1 < len(segments) else None

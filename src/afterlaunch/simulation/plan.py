@@ -104,11 +104,12 @@ class ClientPlan:
 
 
 PLATFORM = "afterlaunch"
+EVERYDAY = datetime.fromisoformat("2026-01-05T09:00")
 HOUSE = ClientPlan(
     "house",
     "Europe/Berlin",
     CalendarPlan("UTC", (Hours(WORKDAYS, "08:00", "18:00"),), "", ""),
-    RotationPlan("UTC", datetime.min, ()),
+    RotationPlan("UTC", EVERYDAY, ()),
     (StepPlan("owner", 900),),
     lead="Dieter",
 )
@@ -260,7 +261,7 @@ def _clients(people: tuple[PersonPlan, ...]) -> tuple[ClientPlan, ...]:
             "acme",
             acme.zone,
             acme,
-            RotationPlan("Europe/Berlin", datetime.fromisoformat("2026-01-05T09:00"), NAMES["acme"][:3]),
+            RotationPlan("Europe/Berlin", EVERYDAY, NAMES["acme"][:3]),
             (StepPlan("schedule", 300), StepPlan("person", 600, "Dieter"), StepPlan("owner", 900)),
             again=30,
             lead="Anna",
