@@ -306,7 +306,9 @@ def breaches_stamped(facts: Facts) -> Check:
         incident = facts.incidents[int(row.topic.partition("/")[2])]
         entries = facts.timelines[incident.pk]
         first = min((one.at for one in entries if one.kind in ("acknowledged", "resolved")), default=None)
-        late = bool(row.deadline) and (first > row.deadline if first else facts.ended_at > row.deadline + HOUR)
+        if row.deadline is None:
+            continue
+        late = first > row.deadline if first else facts.ended_at > row.deadline + HOUR
         stamp = row.noticed_at if row.cause == "severity_change" else row.deadline
         wanted = stamp if late or row.cause == "severity_change" else None
         found.notes["breached"] = found.notes.get("breached", 0) + (row.breached_at is not None)
