@@ -549,7 +549,7 @@ REST = (
     look(f"{API}/prompt-drafts", "viewer", "Golden prompts made from failing traces", "waiting=true"),
     do(
         f"{API}/incidents/{{resolved}}/prompt-drafts", "responder", "Draft or keep a golden prompt",
-        name="x", messages=[{"role": "user", "content": "x"}], assertions=[{"kind": "contains", "value": "x"}],
+        name="x", messages=[{"role": "user", "content": "x"}], assertions=[{"kind": "contains", "text": "x"}],
     ),
     look(f"{API}/stakeholders/{{client}}", "viewer", "Who is told about incidents, and how often"),
     do(

@@ -251,7 +251,7 @@ class World:
         write_draft(ENGINE, made)
         things["item"] = put_item(ENGINE, made, f"{said} item", owner=self.people[f"admin of {system.client.slug}"]).pk
         asked = {"name": f"{said} prompt", "messages": [{"role": "user", "content": said}],
-                 "assertions": [{"kind": "contains", "value": said}]}  # fmt: skip
+                 "assertions": [{"kind": "contains", "text": said}]}  # fmt: skip
         keep(ENGINE, made, asked)
         page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"

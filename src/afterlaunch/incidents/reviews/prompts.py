@@ -1,11 +1,13 @@
-"""Failing traces become golden prompts: a document that probes take over.
+"""Failing traces become golden prompts: a document whose assertions probes take as they are.
 
-{"name": …, "messages": [{"role": "system" | "user" | "assistant" | "tool", "content": …}],
- "reference": the answer that would have been right, or "",
- "assertions": [{"kind": "contains" | "not_contains" | "regex", "value": …},
-                {"kind": "json_schema", "schema": …}, {"kind": "similarity", "at_least": 0.8},
-                {"kind": "latency", "at_most_ms": …}, {"kind": "cost", "at_most_usd": "0.01"}],
- "source_trace_ids": […]}
+    {"name": …, "messages": [{"role": "system" | "user" | "assistant" | "tool", "content": …}],
+     "reference": the answer that would have been right, or "",
+     "assertions": [{"kind": "contains" | "not_contains", "text": …}, {"kind": "matches", "pattern": …},
+                    {"kind": "json_schema", "schema": …}, {"kind": "similar", "reference": …, "least": 0.8},
+                    {"kind": "latency", "max_ms": …}, {"kind": "cost", "max_usd": 0.01}],
+     "source_trace_ids": […]}
+
+In `similar` the document's reference stands where none is given.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -31,14 +32,14 @@ from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.views.conversation import messages
 
 ROLES = ("system", "user", "assistant", "tool")
-NEEDS = {  # what an assertion holds beside its kind
-    "contains": "value",
-    "not_contains": "value",
-    "regex": "value",
-    "json_schema": "schema",
-    "similarity": "at_least",
-    "latency": "at_most_ms",
-    "cost": "at_most_usd",
+NEEDS: dict[str, tuple[str, ...]] = {  # what an assertion holds beside its kind
+    "contains": ("text",),
+    "not_contains": ("text",),
+    "matches": ("pattern",),
+    "json_schema": ("schema",),
+    "similar": ("reference", "least"),
+    "latency": ("max_ms",),
+    "cost": ("max_usd",),
 }
 SHAPE = ("name", "messages", "reference", "assertions", "source_trace_ids")
 LONGEST, MOST = 100_000, 50
@@ -55,18 +56,17 @@ def check(document: Mapping[str, Any]) -> dict[str, Any]:
     traces = [str(one).lower() for one in _list(document, "source_trace_ids")]
     if any(not re.fullmatch(r"[0-9a-f]{32}", one) for one in traces):
         raise Invalid("A trace id has 32 hex digits.")
-    asserted = [_assertion(one) for one in _list(document, "assertions")]
+    reference = str(document.get("reference") or "")
+    asserted = [_assertion(one, reference) for one in _list(document, "assertions")]
     checked = {
         "name": name,
         "messages": said,
-        "reference": str(document.get("reference") or ""),
+        "reference": reference,
         "assertions": asserted,
         "source_trace_ids": traces,
     }
     if not asserted:
         raise Invalid("A golden prompt without an assertion proves nothing.", "Kinds: " + ", ".join(NEEDS))
-    if any(one["kind"] == "similarity" for one in asserted) and not checked["reference"]:
-        raise Invalid("Similarity needs the reference answer.")
     if len(orjson.dumps(checked)) > LONGEST:
         raise Invalid(f"A golden prompt has at most {LONGEST} bytes.")
     return checked
@@ -87,33 +87,26 @@ def _message(one: Any) -> dict[str, str]:
     return {"role": str(role), "content": content}
 
 
-def _assertion(one: Any) -> dict[str, Any]:
-    told: Mapping[str, Any] = one if isinstance(one, Mapping) else {}
+def _assertion(one: Any, reference: str) -> dict[str, Any]:
+    told: dict[str, Any] = dict(one) if isinstance(one, Mapping) else {}
     kind = str(told.get("kind"))
     if kind not in NEEDS:
         raise Invalid(f"{kind!r} is no kind of assertion.", "Kinds: " + ", ".join(NEEDS))
-    value = told.get(NEEDS[kind])
-    if not _fits(kind, value):
-        raise Invalid(f"An assertion of kind {kind} needs {NEEDS[kind]}.", "See the shape in the docs of reviews.")
-    return {"kind": kind, NEEDS[kind]: value}
+    if kind == "similar" and not told.get("reference"):
+        told["reference"] = reference
+    for name in NEEDS[kind]:
+        if not _fits(name, told.get(name)):
+            raise Invalid(f"An assertion of kind {kind} needs {name}.", "See the shape in the docs of reviews.")
+    return {"kind": kind, **{name: told[name] for name in NEEDS[kind]}}
 
 
-def _fits(kind: str, value: Any) -> bool:
-    if kind in ("contains", "not_contains", "regex"):
+def _fits(name: str, value: Any) -> bool:
+    if name in ("text", "pattern", "reference"):
         return isinstance(value, str) and bool(value)
-    if kind == "json_schema":
+    if name == "schema":
         return isinstance(value, dict)
-    if kind == "cost":
-        return _amount(value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and (0 < value <= 1 if kind == "similarity" else value > 0)
-
-
-def _amount(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and Decimal(value) > 0
-    except InvalidOperation:
-        return False
+    return number and (0 < value <= 1 if name == "least" else value > 0)
 
 
 def from_trace(actor: Actor, incident: Incident, trace_id: str) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from afterlaunch.incidents.reviews.rules import BY_PEOPLE, Item, NoAction, lacks
 from afterlaunch.incidents.roles import who
 from afterlaunch.incidents.tests.conftest import AT, World
 from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.probes import assertions
 
 WORDS = dict.fromkeys((*BY_PEOPLE, "evidence"), "Written by a person.")
 GOLDEN = {
     "name": "Refund",
     "messages": [{"role": "user", "content": "I want my money back"}],
     "reference": "You have 14 days.",
-    "assertions": [{"kind": "contains", "value": "14 days"}, {"kind": "similarity", "at_least": 0.8}],
+    "assertions": [{"kind": "contains", "text": "14 days"}, {"kind": "similar", "least": 0.8}],
     "source_trace_ids": ["A" * 32],
     "more": "is not kept",
 }
@@ -185,6 +186,7 @@ def test_a_failing_trace_becomes_a_golden_prompt_of_one_shape(world: World) -> N
     mate = world.person("mate", Role.RESPONDER, "acme")
     incident = resolved(world, mate)
     row = prompts.keep(mate, incident, GOLDEN)
+    assert assertions.check(row.document["assertions"]) == row.document["assertions"]  # as probes take them
     assert set(row.document) == set(prompts.SHAPE) and row.document["source_trace_ids"] == ["a" * 32]
     prompts.keep(mate, incident, GOLDEN)
     assert PromptDraft.objects.count() == 1
@@ -201,9 +203,9 @@ def test_a_failing_trace_becomes_a_golden_prompt_of_one_shape(world: World) -> N
         ({"messages": [{"role": "robot", "content": "x"}]}, "a role and a text"),
         ({"assertions": []}, "proves nothing"),
         ({"assertions": [{"kind": "vibes"}]}, "no kind of assertion"),
-        ({"assertions": [{"kind": "latency", "at_most_ms": 0}]}, "needs at_most_ms"),
-        ({"assertions": [{"kind": "cost", "at_most_usd": 0.01}]}, "needs at_most_usd"),
-        ({"reference": ""}, "needs the reference"),
+        ({"assertions": [{"kind": "latency", "max_ms": 0}]}, "needs max_ms"),
+        ({"assertions": [{"kind": "cost", "max_usd": "0.01"}]}, "needs max_usd"),
+        ({"reference": ""}, "needs reference"),
         ({"source_trace_ids": ["12"]}, "32 hex digits"),
         ({"messages": "x"}, "is a list"),
     ],
