@@ -36,6 +36,13 @@ endef
 	  else echo "chromium is missing: the browser tests will be skipped. Install it with: apt-get install chromium"; fi; fi
 	@touch $@
 
+.demo/prometheus.stamp:
+	@mkdir -p .demo
+	@if ! command -v prometheus-alertmanager >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "==> Installing prometheus and prometheus-alertmanager for the tests of the receivers"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
+	  else echo "prometheus-alertmanager is missing: tests with real clients will be skipped. Install them with: apt-get install prometheus prometheus-alertmanager"; fi; fi
+	@touch $@
+
 check: .venv/dev.stamp
 	@mkdir -p "$(AFTERLAUNCH_DATA)/static"
 	$(BIN)/ruff format --check --quiet src tests benchmarks sdk
@@ -45,7 +52,7 @@ check: .venv/dev.stamp
 	DJANGO_SETTINGS_MODULE=afterlaunch.app.django_settings $(BIN)/python -m django makemigrations --check --dry-run
 	$(BIN)/python tests/tools/docs.py --check
 
-test: .venv/dev.stamp .demo/chromium.stamp check
+test: .venv/dev.stamp .demo/chromium.stamp .demo/prometheus.stamp check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The recipes of docs/recipes with the real libraries, each in an environment of its own (about 2 GB, some minutes).

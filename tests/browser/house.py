@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
 from typing import Any
@@ -309,6 +310,53 @@ class House:
                     state=state, error=error, held=held, due_at=due, attempts=1 + 4 * (state == "failed")
                 )
 
+    def alerts(self) -> None:
+        """What other tools told: firing, silenced, in maintenance, ended, and a body that could not be read."""
+        from datetime import timedelta
+
+        from afterlaunch.alerts.inhibit_rules import put_inhibit_rule
+        from afterlaunch.alerts.maintenance import put_window
+        from afterlaunch.alerts.matchers import parse
+        from afterlaunch.alerts.silences import silence_matching
+        from afterlaunch.estate.models import System
+        from afterlaunch.ground import clock
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.receivers.integrations import Values, put_integration
+        from afterlaunch.receivers.keys import add_key
+
+        someone, system = automation("Ada Nguyen"), System.objects.get(key="support-assistant")
+        client, now = system.client, clock.now()
+        made, _ = put_integration(someone, client, "production prometheus", Values("prometheus", system.key))
+        put_integration(someone, client, "desk", Values("generic", system.key, "staging", severities={"loud": "P1"}))
+        _, key = add_key(someone, made)
+        silence_matching(someone, client.slug, parse('alertname="DiskFills"'), now + timedelta(hours=4), "ticket 4711")
+        put_window(
+            someone, client, "Database upgrade", parse('instance=~"db-.*"'), now - timedelta(minutes=5),
+            now + timedelta(hours=1), comment="CHG-12",
+        )  # fmt: skip
+        nightly = {"times": [{"start_time": "22:00", "end_time": "24:00"}], "weekdays": ["sunday", "wednesday"]}
+        put_window(someone, client, "Index rebuild", parse("job=indexer"), recurrence=nightly)
+        source, target = parse("alertname=ClusterDown"), parse('priority=~"P2|P3"')
+        put_inhibit_rule(someone, client, "cluster down", source, target, ["cluster", "environment"])
+        told = [
+            {"labels": {"alertname": name, "severity": word, "job": job, "instance": f"{job}-1"},
+             "annotations": {"summary": said, "runbook_url": "https://wiki.acme.example/" + name}}
+            for name, word, job, said in (
+                ("QueueGrows", "critical", "queue", "9 214 jobs wait; the oldest for 14 minutes."),
+                ("DiskFills", "warning", "node", "/var is 91 % full and fills in six hours."),
+                ("ReplicaLags", "error", "db", "The replica is 48 s behind."),
+                ("Watchdog", "none", "meta", "Always fires, to show that the path works."),
+                ("Odd", "strange", "api", "A severity that nobody mapped."),
+            )
+        ]  # fmt: skip
+        body = orjson.dumps([*told, {"labels": {}}])
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"{self.address}/api/v2/alerts", body, headers), timeout=20)
+        except urllib.error.HTTPError as refused:
+            if refused.code != 400:  # the good ones are taken, the one without a label is named
+                raise
+
     def keeping(self) -> None:
         """Own patterns and days of a client, a dead letter, an erasure."""
         from afterlaunch.accounts.models import Client
@@ -364,7 +412,15 @@ PAGES = {
     "runbooks": "/incidents/runbooks",
     "runbook": "/incidents/runbooks/house/quality_burn",
     "prompt": "/incidents/1/prompt",
+    "alerts": "/alerts",
+    "alerts-all": "/alerts?state=all&q=job",
+    "alert": "/alerts/1",
     "silences": "/silences",
+    "maintenance": "/maintenance",
+    "inhibition": "/inhibition",
+    "integrations": "/integrations",
+    "integration": "/integrations/1",
+    "integration-event": "/integrations/events/1",
     "oncall": "/oncall",
     "systems": "/systems",
     "system": "/systems/1",

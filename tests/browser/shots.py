@@ -32,6 +32,7 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.keeping()
         house.channels()
         house.signals()
+        house.alerts()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or PAGES:

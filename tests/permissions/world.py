@@ -13,7 +13,10 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import create_token, sign_in_link
 from afterlaunch.accounts.models import Client, Grant, User
-from afterlaunch.alerts.models import Alert
+from afterlaunch.alerts.inhibit_rules import put_inhibit_rule
+from afterlaunch.alerts.maintenance import put_window, turn_windows
+from afterlaunch.alerts.matchers import parse
+from afterlaunch.alerts.models import Alert, RawEvent
 from afterlaunch.alerts.silences import silence
 from afterlaunch.changes.actions import advance, approve, propose
 from afterlaunch.diagnosis.actions import DIAGNOSIS, freeze
@@ -43,6 +46,11 @@ from afterlaunch.probes.heartbeats import Values as BeatValues
 from afterlaunch.probes.models import Probe
 from afterlaunch.probes.outcomes import Outcome, failed
 from afterlaunch.probes.settling import settle
+from afterlaunch.receivers import doors
+from afterlaunch.receivers.integrations import Values as Declared
+from afterlaunch.receivers.integrations import put_integration
+from afterlaunch.receivers.keys import add_key
+from afterlaunch.receivers.wire import Request
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
@@ -207,6 +215,7 @@ class World:
         ping(beat.secret, Told(body=f"{said} output".encode()))
         things["heartbeat"], things["ping"] = beat.pk, beat.secret
         things["alert"] = alert.pk
+        self._receiving(system, things)
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
 
@@ -228,6 +237,25 @@ class World:
             "letter_token": asked.token,
             "status_key": shown.slug,
         }
+
+    def _receiving(self, system: System, things: dict[str, object]) -> None:
+        """An integration with a body that came, a maintenance window that runs, a rule."""
+        slug, now = system.client.slug, clock.now()
+        said = word(slug)
+        made, _ = put_integration(ENGINE, system.client, f"{slug} {said}", Declared("generic", system.key))
+        key, secret = add_key(ENGINE, made)
+        body = orjson.dumps({"name": f"{said} told", "severity": "info", "summary": f"{said} body"})
+        headers = {"authorization": f"Bearer {secret}"}
+        assert doors.answer(Request("POST", "/hooks/generic", headers, body)).status == 200
+        things["integration"], things["door_key"] = made.pk, key.pk
+        things["raw_event"] = RawEvent.objects.latest("pk").pk
+        wanted = parse("alertname=none")
+        later = now + timedelta(hours=1)
+        row = put_window(ENGINE, system.client, f"{said} window", wanted, now - timedelta(hours=1), later, comment=said)
+        turn_windows(clock.now())
+        things["window"] = row.pk
+        rule = put_inhibit_rule(ENGINE, system.client, f"{said} rule", wanted, parse("alertname=other"), [])
+        things["rule"] = rule.pk
 
     def _incidents(self, system: System, things: dict[str, object]) -> None:
         said, now = word(system.client.slug), clock.now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import orjson
 from django.db import connection, transaction
 from django.db.models import Count
 
@@ -24,6 +25,8 @@ AT_ONCE = 5000  # groups of one pass
 CHUNK = 400
 LOOK_AGAIN = timedelta(seconds=30)
 NAMED = 5
+SENT = "update alerts_group set sent_firing = %s where id = %s"
+SENT_JSONB = "update alerts_group set sent_firing = %s::jsonb where id = %s"
 
 
 def take(now: datetime, rules: AllRules) -> None:
@@ -32,35 +35,57 @@ def take(now: datetime, rules: AllRules) -> None:
     many = {row["integration_id"]: row["n"] for row in counted.annotate(n=Count("pk")).order_by()}
     for integration in Integration.objects.filter(pk__in=many).select_related("client", "system__client"):
         if many[integration.pk] > integration.storm_limit:
-            _attach(integration, many[integration.pk], now, rules)
+            while _attach(integration, many[integration.pk], now, rules):
+                pass  # none of them may be left to page for itself
 
 
 @transaction.atomic
-def _attach(integration: Integration, count: int, now: datetime, rules: AllRules) -> None:
+def _attach(integration: Integration, count: int, now: datetime, rules: AllRules) -> bool:
+    """One batch. False: there was none left."""
     rows = Group.objects.filter(integration=integration, next_at__lte=now).order_by("pk")
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True)
-    groups = {row.pk: row for row in rows[:AT_ONCE] if not row.sent_firing}
+    groups = {row.pk: row for row in rows.filter(sent_at=None)[:AT_ONCE]}
+    groups = groups or {row.pk: row for row in rows if not row.sent_firing}  # those that were told once, long ago
+    if not groups:
+        return False
     firing = _firing(list(groups))
     found = dict(zip((one.pk for one in firing), _suppressed(rules, integration, firing, now), strict=True))
     loud = [one for one in firing if found[one.pk] is None]
     incident = _told(integration, count, loud, now) if loud else None
-    for group in groups.values():
-        group.next_at, group.sent_firing, group.suppressed = None, [], 0
-    for alert in firing:
-        group = groups[alert.group_id or 0]
-        by = found[alert.pk]
-        if by is None:
-            group.sent_firing.append(alert.pk)
-            group.sent_at, group.storm, group.incident = now, True, incident
-        else:
-            group.suppressed += 1
-            ends = ends_first([by]) or now + LOOK_AGAIN
-            group.next_at = min(group.next_at or ends, ends)
-    fields = ("next_at", "sent_at", "sent_firing", "suppressed", "storm", "incident")
-    Group.objects.bulk_update(groups.values(), fields, batch_size=CHUNK)
+    for at in range(0, len(groups), CHUNK):
+        some = Group.objects.filter(pk__in=list(groups)[at : at + CHUNK])
+        some.update(next_at=None, sent_firing=[], suppressed=0)
+    _write_loud(groups, loud, incident, now)
+    _write_quiet(groups, [(one, by) for one in firing if (by := found[one.pk]) is not None], now)
     for at in range(0, len(loud), CHUNK):
         Alert.objects.filter(pk__in=[one.pk for one in loud[at : at + CHUNK]]).update(incident=incident)
+    return True
+
+
+def _write_loud(groups: dict[int, Group], loud: Sequence[Alert], incident: Incident | None, now: datetime) -> None:
+    told: dict[int, Group] = {}
+    for alert in loud:
+        group = told.setdefault(alert.group_id or 0, groups[alert.group_id or 0])
+        group.sent_firing.append(alert.pk)
+    for at in range(0, len(told), CHUNK):
+        some = Group.objects.filter(pk__in=list(told)[at : at + CHUNK])
+        some.update(sent_at=now, storm=True, incident=incident)
+    with connection.cursor() as cursor:  # thousands of rows, each with a value of its own
+        rows = [(orjson.dumps(one.sent_firing).decode(), one.pk) for one in told.values()]
+        cursor.executemany(SENT_JSONB if connection.vendor == "postgresql" else SENT, rows)
+
+
+def _write_quiet(groups: dict[int, Group], quiet: Sequence[tuple[Alert, Suppression]], now: datetime) -> None:
+    held: dict[int, Group] = {}
+    for alert, by in quiet:
+        group = groups[alert.group_id or 0]
+        if group.pk not in held:
+            group.suppressed, group.next_at = 0, None
+        ends = max(ends_first([by]) or now + LOOK_AGAIN, now + timedelta(seconds=1))
+        group.suppressed, group.next_at = group.suppressed + 1, min(group.next_at or ends, ends)
+        held[group.pk] = group
+    Group.objects.bulk_update(held.values(), ("suppressed", "next_at"), batch_size=CHUNK)
 
 
 def _firing(groups: Sequence[int]) -> list[Alert]:

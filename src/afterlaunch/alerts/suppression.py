@@ -27,7 +27,8 @@ class Suppression:
 
 
 def labels_of(alert: Alert) -> dict[str, str]:
-    """What rules are matched against: the labels as told, and what we know beside them under names that they left."""
+    """What rules are matched against: the labels as told, what we know beside them under names that they left, and
+    `priority`: P1 to P3, whatever words the sender has for it."""
     system = alert.system
     known = {
         "alertname": alert.name,
@@ -37,7 +38,7 @@ def labels_of(alert: Alert) -> dict[str, str]:
         "source": alert.source,
         "severity": alert.severity,
     }
-    return {**known, **alert.labels}
+    return {**known, **alert.labels, "priority": alert.severity}
 
 
 class Rules:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 
-from afterlaunch.alerts import pages
+from afterlaunch.alerts import pages, quiet_pages
 
 urlpatterns = [
-    path("silences", pages.silences, name="silences"),
-    path("silences/<int:pk>/end", pages.end_silence),
+    path("alerts", pages.alerts, name="alerts"),
+    path("alerts/<int:pk>", pages.alert),
     path("alerts/<int:pk>/end", pages.end_alert),
+    path("silences", quiet_pages.silences, name="silences"),
+    path("silences/preview", quiet_pages.preview),
+    path("silences/<int:pk>/end", quiet_pages.end_silence),
+    path("maintenance", quiet_pages.windows, name="maintenance"),
+    re_path(r"^maintenance/(?P<pk>\d+)/(?P<deed>extend|end|remove)$", quiet_pages.window_deed),
+    path("inhibition", quiet_pages.inhibition, name="inhibition"),
+    path("inhibition/<int:pk>/remove", quiet_pages.remove_rule),
 ]

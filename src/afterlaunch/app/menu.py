@@ -10,7 +10,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     # (label, address, icon name in look/icons)
     ("Overview", "/", "overview"),
     ("Incidents", "/incidents", "incident"),
-    ("Silences", "/silences", "silence"),
+    ("Alerts", "/alerts", "alert"),
     ("Changes", "/changes", "change"),
     ("SLOs", "/slos", "slo"),
     ("Systems", "/systems", "system"),
@@ -27,6 +27,11 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),
 )
+# addresses that are shown under an entry of another beginning
+SHOWN_UNDER = {
+    "/traces/": "/calls",
+    **dict.fromkeys(("/silences", "/maintenance", "/inhibition", "/integrations"), "/alerts"),
+}
 SETTINGS: tuple[tuple[str, str], ...] = (
     # tabs of the settings pages: (label, address)
     ("Tokens and people", "/settings"),
@@ -42,7 +47,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
 
 def menu(request: HttpRequest) -> dict[str, Any]:
     """The entry whose address is the longest beginning of the path is the current one."""
-    path = "/calls" if request.path.startswith("/traces/") else request.path
+    path = next((shown for begin, shown in SHOWN_UNDER.items() if request.path.startswith(begin)), request.path)
     begins = [
         address for _, address, _ in MENU if path == address or (address != "/" and path.startswith(address + "/"))
     ]

@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("afterlaunch.incidents.urls")),
     path("", include("afterlaunch.alerts.urls")),
+    path("", include("afterlaunch.receivers.urls")),
     path("", include("afterlaunch.oncall.urls")),
     path("", include("afterlaunch.notify.urls")),
     path("", include("afterlaunch.telemetry.urls")),

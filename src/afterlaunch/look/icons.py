@@ -6,6 +6,8 @@ ICONS = {
     "overview": '<rect x="3" y="3" width="7" height="9" rx="1"/><rect x="14" y="3" width="7" height="5" rx="1"/>'
     '<rect x="14" y="12" width="7" height="9" rx="1"/><rect x="3" y="16" width="7" height="5" rx="1"/>',
     "incident": '<path d="M12 3 2.5 20h19z"/><path d="M12 10v4m0 3v.1"/>',
+    "alert": '<circle cx="12" cy="12" r="2.5"/><path d="M7 7a7 7 0 0 0 0 10m10-10a7 7 0 0 1 0 10'
+    'M4 4a11.300 11.300 0 0 0 0 16m16-16a11.300 11.300 0 0 1 0 16"/>',
     "change": '<circle cx="6" cy="5" r="2.5"/><circle cx="6" cy="19" r="2.5"/><circle cx="18" cy="12" r="2.5"/>'
     '<path d="M6 7.5v9M6 12h9.5"/>',
     "slo": '<path d="M4 16a8 8 0 1 1 16 0"/><path d="m12 16 4-5"/><path d="M3 20h18"/>',

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from afterlaunch.alerts import storms
 from afterlaunch.alerts.inhibit_rules import inhibit_rule_by_id, put_inhibit_rule, remove_inhibit_rule
 from afterlaunch.alerts.intake import take
 from afterlaunch.alerts.maintenance import (
@@ -273,8 +274,11 @@ def test_windows_that_make_no_sense_are_refused_and_removed_ones_hold_no_more(pl
     assert quiet("Down") == "" and Incident.objects.count() == 1
 
 
-def test_a_storm_is_one_incident_that_pages_and_its_groups_are_attached(place: Place) -> None:
+def test_a_storm_is_one_incident_that_pages_and_its_groups_are_attached(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """AL-12."""
+    monkeypatch.setattr(storms, "AT_ONCE", 25)
     place.integration.storm_limit = 20
     place.integration.save()
     silence_matching(BEN, "acme", parse("alertname=N3"), at(60), "known")

@@ -39,6 +39,17 @@ KINDS: tuple[Kind, ...] = (
         probing.read_heartbeats,
         probing.put_heartbeat,
     ),
+    Kind(
+        "MaintenanceWindow", ("client", "name"), alerts.WINDOW_FIELDS, alerts.read_windows, alerts.put_window_document
+    ),
+    Kind(
+        "InhibitionRule",
+        ("client", "name"),
+        alerts.RULE_FIELDS,
+        alerts.read_inhibit_rules,
+        alerts.put_inhibit_rule_document,
+    ),
+    Kind("Dependencies", ("client", "system"), systems.NEEDS_FIELDS, systems.read_needs, systems.put_needs),
     Kind("Upstream", ("name",), gateway.UPSTREAM_FIELDS, gateway.read_upstreams, gateway.put_upstream_document),
     Kind("Route", ("name",), gateway.ROUTE_FIELDS, gateway.read_routes, gateway.put_route_document),
     Kind("CallerKey", ("client", "name"), gateway.KEY_FIELDS, gateway.read_keys, gateway.put_key),

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from afterlaunch.app.configuration.document import Metadata, Spec
-from afterlaunch.app.configuration.fields import FLAG, TEXT, ZONE, Field, address, one_of, whole
+from afterlaunch.app.configuration.fields import (
+    FLAG,
+    NEEDED_TEXT,
+    TEXT,
+    ZONE,
+    Field,
+    address,
+    list_of,
+    mapping,
+    one_of,
+    whole,
+)
 from afterlaunch.app.configuration.people import client, person
 from afterlaunch.estate.actions import adopt
+from afterlaunch.estate.dependencies import set_dependencies
 from afterlaunch.estate.limits import LIMITS
-from afterlaunch.estate.models import POSTURES, TIERS, System
+from afterlaunch.estate.models import POSTURES, TIERS, Dependency, System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Invalid
 
 FIELDS: dict[str, tuple[str, Field]] = {
     "displayName": ("name", TEXT),
@@ -86,3 +100,28 @@ def put_system(actor: Actor, metadata: Metadata, spec: Spec) -> None:
     if "owner" in spec:
         changes["owner"] = person(spec["owner"]) if spec["owner"] else None
     adopt(actor, system, **changes)
+
+
+NEEDS_FIELDS = {
+    "needs": list_of(mapping({"system": NEEDED_TEXT, "inhibits": replace(FLAG, needed=True)})),
+}
+
+
+def read_needs() -> list[tuple[Metadata, Spec]]:
+    """Of systems that need others: a kind of its own, since both systems must be there first."""
+    found: dict[tuple[str, str], list[Spec]] = {}
+    rows = Dependency.objects.select_related("system__client", "needs")
+    for row in rows.order_by("system__client__slug", "system__key", "needs__key"):
+        place = (row.system.client.slug, row.system.key)
+        found.setdefault(place, []).append({"system": row.needs.key, "inhibits": row.inhibits})
+    return [({"client": slug, "system": key}, {"needs": needs}) for (slug, key), needs in found.items()]
+
+
+def put_needs(actor: Actor, metadata: Metadata, spec: Spec) -> None:
+    of = client(metadata["client"])
+    known = {row.key: row for row in System.objects.filter(client=of).select_related("client")}
+    named = [metadata["system"], *(one["system"] for one in spec.get("needs", []))]
+    if missing := [key for key in named if key not in known]:
+        raise Invalid(f"{of.slug} has no system {missing[0]!r}.")
+    needs = {known[one["system"]]: bool(one["inhibits"]) for one in spec.get("needs", [])}
+    set_dependencies(actor, known[metadata["system"]], needs)
