@@ -60,6 +60,11 @@ SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
 LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
 PING = ("", "/start", "/fail", "/log", "/0")
 POLICY = {"target-0": "schedule", "minutes-0": "5"}
+MATRIX = {
+    f"response-{name}-{field}": value
+    for name in ("P1", "P2", "P3")
+    for field, value in (("kind", "duration"), ("in_hours", "1h"), ("off_hours", "1h"), ("counting", "elapsed"))
+}
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
@@ -337,6 +342,21 @@ PAGES = (
     look("/oncall/{client}/policies/{policy}", "viewer", "An escalation policy"),
     do("/oncall/{client}/policies/{policy}", "operator", "Change an escalation policy", do="save", name="x", **POLICY),
     do("/oncall/{client}/policies/{spare}/remove", "operator", "Remove an escalation policy"),
+    look("/sla", "viewer", "Running clocks", "late=0"),
+    look("/sla/clocks/{clock}", "viewer", "A clock, explained"),
+    do("/sla/clocks/{resolution}/pause", "responder", "Pause a clock", reason="vendor"),
+    do("/sla/clocks/{resolution}/resume", "responder", "Resume a clock"),
+    do("/sla/clocks/{clock}/recalculate", "operator", "Count a clock anew", reason="a test"),
+    do("/sla/clocks/{clock}/tier", "operator", "Count a thing's clocks by another tier", tier="enterprise", reason="x"),
+    look("/sla/{client}", "viewer", "Business hours and SLA matrix of a client"),
+    do("/sla/{client}/calendar", "operator", "Change business hours", zone="UTC", windows="mon-fri 08:00-18:00"),
+    do("/sla/{client}/policy/standard", "operator", "Change an SLA matrix", **MATRIX),
+    do("/sla/{client}/preview", "viewer", "Try what would fall due when", (200,), opened="2035-01-01T00:00"),
+    look("/systems/{system}/support", "viewer", "Who is in front for a system"),
+    do("/systems/{system}/support", "operator", "Set who is in front for a system", posture="primary"),
+    do("/sla/handovers/{handover}/now", "responder", "Hand an incident to the tier early", reason="a test"),
+    do("/sla/handovers/{given}/ask-back", "responder", "Ask to take an incident back", reason="a test"),
+    do("/sla/handovers/{asked}/accept-back", "responder", "Take an incident back", (302, 403)),
     look("/evidence", "viewer", "Evidence", "subject=incident/{incident}", "deed=incident", "actor=hush", "page=2"),
     look("/reports", "viewer", "Reports", "client=north"),
     look("/reports/monthly/{month}", "viewer", "A month's report", "client=north", "system=north-desk"),
@@ -601,6 +621,28 @@ REST = (
     do(f"{API}/changes/{{rolling}}/rollback", "responder", "Roll a change back"),
     look(f"{API}/routes", "viewer", "Routes"),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
+    look(f"{API}/sla/clocks", "viewer", "Clocks", "topic=incident/{incident}", "status=all"),
+    look(f"{API}/sla/clocks/{{clock}}", "viewer", "A clock, explained"),
+    do(
+        f"{API}/sla/clocks/{{resolution}}/pause", "responder", "Pause a clock",
+        reason="vendor", resume_at="2035-01-01T00:00:00Z",
+    ),
+    do(f"{API}/sla/clocks/{{resolution}}/resume", "responder", "Resume a clock"),
+    do(f"{API}/sla/clocks/{{clock}}/recalculate", "operator", "Count a clock anew", reason="a test"),
+    do(
+        f"{API}/sla/clocks/{{clock}}/tier", "operator", "Count a thing's clocks by another tier",
+        tier="enterprise", reason="x",
+    ),
+    look(f"{API}/sla/policies", "viewer", "SLA matrices"),
+    do(f"{API}/sla/policies", "operator", "Change an SLA matrix", (400,), client="{client}", tier="standard"),
+    look(f"{API}/sla/calendars", "viewer", "Business hours"),
+    do(f"{API}/sla/calendars", "operator", "Change business hours", (400,), client="{client}"),
+    look(f"{API}/systems/{{system}}/support", "viewer", "Who is in front for a system"),
+    do(f"{API}/systems/{{system}}/support", "operator", "Set who is in front for a system", posture="primary"),
+    look(f"{API}/sla/handovers", "viewer", "Handovers", "state=all"),
+    do(f"{API}/sla/handovers/{{handover}}/now", "responder", "Hand an incident to the tier early", reason="a test"),
+    do(f"{API}/sla/handovers/{{given}}/ask-back", "responder", "Ask to take an incident back", reason="a test"),
+    do(f"{API}/sla/handovers/{{asked}}/accept-back", "responder", "Take an incident back", (200, 403)),
     look(f"{API}/evidence/checkpoint", "viewer", "The newest signed checkpoint"),
     look(f"{API}/evidence/entries", "viewer", "Evidence entries", "subject=incident/{incident}"),
     look(f"{API}/evidence/proof?index={{entry}}", "viewer", "An entry's inclusion proof"),

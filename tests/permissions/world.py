@@ -55,6 +55,7 @@ from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.scraping.actions import Values, put_target
+from afterlaunch.sla.models import Clock, Handover
 from afterlaunch.slo import asked
 from afterlaunch.slo.actions import put_slo
 from afterlaunch.status_pages.actions import Part, plan_work, put_page
@@ -284,6 +285,28 @@ class World:
         page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)
+        self._promises(system, things)
+
+    def _promises(self, system: System, things: dict[str, object]) -> None:
+        """A resolution that may be paused, and three handovers: waiting, done, asked back."""
+        now, topic = clock.now(), f"incident/{things['incident']}"
+        response = Clock.objects.get(topic=topic, kind="response", superseded_at=None)
+        things["clock"] = response.pk
+        resolution = Clock.objects.get(pk=response.pk)
+        resolution.pk, resolution.kind = None, "resolution"
+        resolution.save(force_insert=True)
+        things["resolution"] = resolution.pk
+        rule = {"handover": {"unless": "resolved"}, "policy": "", "contacts": f"{word(system.client.slug)} desk"}
+        for thing, of, state in (
+            ("handover", "incident", "waiting"),
+            ("given", "open", "done"),
+            ("asked", "quiet", "done"),
+        ):
+            row = Handover.objects.create(
+                topic=f"incident/{things[of]}", system=system, started_at=now, due_at=now + timedelta(hours=1),
+                rule=rule, state=state, back_asked_at=now if thing == "asked" else None, back_asked_by="somebody",
+            )  # fmt: skip
+            things[thing] = row.pk
 
     def _changes(self, system: System, things: dict[str, object]) -> None:
         slug = system.client.slug

@@ -28,6 +28,7 @@ from afterlaunch.probes.api import router as probes
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
 from afterlaunch.scraping.api import router as scraping
+from afterlaunch.sla.api import router as sla
 from afterlaunch.slo.api import router as slos
 from afterlaunch.status_pages.api import router as status_pages
 from afterlaunch.telemetry.api import router as telemetry
@@ -51,6 +52,7 @@ api.add_router("", updates)
 api.add_router("", files)
 api.add_router("", reviews)
 api.add_router("", oncall)
+api.add_router("", sla)
 api.add_router("", telemetry)
 api.add_router("", signals)
 api.add_router("", views)

@@ -24,6 +24,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Spend", "/spend", "spend"),
     ("Reports", "/reports", "report"),
     ("On-call", "/oncall", "oncall"),
+    ("Promised times", "/sla", "promise"),
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),
 )

@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("afterlaunch.alerts.urls")),
     path("", include("afterlaunch.receivers.urls")),
     path("", include("afterlaunch.oncall.urls")),
+    path("", include("afterlaunch.sla.urls")),
     path("", include("afterlaunch.notify.urls")),
     path("", include("afterlaunch.telemetry.urls")),
     path("", include("afterlaunch.telemetry.keeping.urls")),

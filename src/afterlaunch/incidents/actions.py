@@ -125,6 +125,7 @@ def _announce(actor: Actor, incident: Incident) -> None:
     versions.begin(incident, clock.now())
     promises.by_cadence(incident, clock.now())
     escalation.start(incident.topic, incident.system, page_facts(incident), clock.now())
+    clocks.grave(actor, incident, clock.now())
 
 
 def _triage_text(incident: Incident) -> str:
@@ -237,6 +238,7 @@ def contained(actor: Actor, incident: Incident, text: str, details: Mapping[str,
     measures.settle(fresh, "shown", fresh.contained_at)
     escalation.no_more(fresh.topic)
     append(actor, fresh, "contained", text, details)
+    clocks.contained(actor, fresh, clock.now())
     tell(actor, fresh, "incident.contained", {"text": text[:200]})
     return fresh
 
@@ -341,14 +343,14 @@ def reopen(actor: Actor, incident: Incident, reason: str, quietly: bool = False)
     if not quiet:
         fresh.acknowledged_at, fresh.acknowledged_by = None, ""
     fresh.save()
-    clocks.reopened(actor, fresh, clock.now())
+    owners = clocks.reopened(actor, fresh, clock.now())
     said = f"{reason.strip()} Nobody is paged again yet." if quiet else reason.strip()
     append(actor, fresh, "reopened", said)
     tell(actor, fresh, "incident.reopened", {"reason": reason.strip()[:200], "quietly": quiet})
     promises.by_cadence(fresh, clock.now())
     if quiet:
         return fresh
-    escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
+    escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now(), owners)
     return fresh
 
 
@@ -362,7 +364,8 @@ def page_once_more(actor: Actor, incident: Incident, reason: str) -> Incident:
     fresh.save(update_fields=["acknowledged_at", "acknowledged_by"])
     append(actor, fresh, "paged again", reason)
     tell(actor, fresh, "incident.paged_again", {"reason": reason[:200]})
-    escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now())
+    owners = clocks.owners(fresh)
+    escalation.start(fresh.topic, fresh.system, {**page_facts(fresh), "type": "incident.reopened"}, clock.now(), owners)
     return fresh
 
 
@@ -395,6 +398,7 @@ def change_severity(actor: Actor, incident: Incident, severity: str, reason: str
     escalation.update_facts(fresh.topic, page_facts(fresh))
     if RANK[severity] > RANK[before] and fresh.acknowledged_at is None:
         escalation.page_now(fresh.topic, clock.now())
+    clocks.grave(actor, fresh, clock.now())
     return fresh
 
 
@@ -425,6 +429,7 @@ def change_kind(actor: Actor, incident: Incident, kind: str, reason: str = "") -
     least, why = severity_for(BY_NAME[kind], fresh.severity)
     if why == "raised_by_kind":
         return change_severity(actor, fresh, least, f"{BY_NAME[kind].title} is at least {least}.")
+    clocks.grave(actor, fresh, clock.now())
     return fresh
 
 

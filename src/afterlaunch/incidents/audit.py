@@ -63,7 +63,7 @@ def _escalations(now: datetime) -> list[Finding]:
         reason = _what_lacks(states.get(incident.topic), incident)
         if reason is not None:
             with transaction.atomic():
-                escalation.start(incident.topic, incident.system, page_facts(incident), now)
+                escalation.start(incident.topic, incident.system, page_facts(incident), now, clocks.owners(incident))
                 if reason == "no_next_step":
                     escalation.page_now(incident.topic, now)
             found.append(Finding(reason, incident.topic, incident.system.client.slug, "paging started"))

@@ -10,9 +10,11 @@ from django.db.models.functions import Cast, Concat
 
 from afterlaunch.ground.actors import Actor
 from afterlaunch.incidents import news
+from afterlaunch.incidents.kinds import BY_NAME
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.timeline import append
-from afterlaunch.sla import clocks
+from afterlaunch.oncall.models import EscalationPolicy
+from afterlaunch.sla import clocks, handovers
 from afterlaunch.sla.events import Event
 from afterlaunch.sla.models import Clock
 
@@ -20,12 +22,25 @@ PREFIX = "incident/"
 
 
 def start(actor: Actor, incident: Incident, now: datetime) -> Clock | None:
-    """Clocks of the first response and of the resolution, from the detection on."""
+    """Clocks of the first response and of the resolution, from the detection on, and the internal team's window where
+    a tier stands behind it."""
+    window = handovers.begin(actor, incident.topic, incident.system, incident.detected_at, now)
+    party = "internal" if window is not None else ""
     first = clocks.start(
-        actor, incident.topic, incident.system, "response", incident.severity, incident.detected_at, now
+        actor, incident.topic, incident.system, "response", incident.severity, incident.detected_at, now, party
     )
     clocks.start(actor, incident.topic, incident.system, "resolution", incident.severity, incident.detected_at, now)
     return first
+
+
+def grave(actor: Actor, incident: Incident, now: datetime) -> None:
+    """A P1 of security goes to the tier at once."""
+    if incident.severity == "P1" and BY_NAME[incident.kind].severity.security:
+        handovers.at_once(actor, incident.topic, now)
+
+
+def contained(actor: Actor, incident: Incident, now: datetime) -> None:
+    handovers.reached(actor, incident.topic, "contained", now)
 
 
 def due_text(row: Clock | None) -> str:
@@ -45,14 +60,23 @@ def ended(actor: Actor, incident: Incident, now: datetime) -> None:
         meet(actor, incident, incident.acknowledged_at or now)
     clocks.meet(actor, incident.topic, now, kinds=("resolution",), by=actor.user_id)
     clocks.end(incident.topic, now, "ended")
+    handovers.reached(actor, incident.topic, "resolved", now)
 
 
-def reopened(actor: Actor, incident: Incident, now: datetime) -> None:
-    """The resolution is not met any more. Where a machine had ended it before anybody answered, a first response is
-    promised again, from now on."""
+def reopened(actor: Actor, incident: Incident, now: datetime) -> EscalationPolicy | None:
+    """The resolution is not met any more. It goes to the last owner: their policy, None for the system's own. Where a
+    machine had ended it before anybody answered, a first response is promised again, from now on."""
     clocks.resume_all(incident.topic, now)
+    owners = handovers.reopened(actor, incident.topic, now)
     if response_of(incident) is None:
-        clocks.start(actor, incident.topic, incident.system, "response", incident.severity, now, now)
+        party = handovers.party_of(incident.topic)
+        clocks.start(actor, incident.topic, incident.system, "response", incident.severity, now, now, party)
+    return owners
+
+
+def owners(incident: Incident) -> EscalationPolicy | None:
+    """Whom pages go to: the tier's policy once it took over, None for the system's own."""
+    return handovers.owners(incident.topic)
 
 
 def replace(actor: Actor, incident: Incident, now: datetime) -> Clock | None:
@@ -63,6 +87,7 @@ def replace(actor: Actor, incident: Incident, now: datetime) -> Clock | None:
 
 def merge(actor: Actor, twin: Incident, kept: Incident, now: datetime) -> None:
     """The duplicate's clocks move to the survivor, and the earlier start wins."""
+    handovers.reached(actor, twin.topic, "resolved", now)
     clocks.merge(actor, twin.topic, kept.topic, kept.detected_at, now)
 
 
@@ -97,5 +122,8 @@ class Listener:
     def heard(self, actor: Actor, event: Event, entry: int, now: datetime) -> None:
         incident = Incident.objects.select_related("system__client").get(pk=event.topic.removeprefix(PREFIX))
         append(actor, incident, event.name, event.text, event.details)
+        if event.name == "handover.done":  # the tier has not answered yet, whoever of the internal team had
+            incident.acknowledged_at, incident.acknowledged_by = None, ""
+            incident.save(update_fields=["acknowledged_at", "acknowledged_by"])
         if event.name in news.TYPES and event.clock == "response":
             news.tell(actor, incident, event.name, entry, event.details)

@@ -24,6 +24,7 @@ ICONS = {
     "status": '<circle cx="12" cy="12" r="9"/><path d="M7.500 13.500a5 5 0 0 1 9 0M12 8v.1"/>',
     "spend": '<circle cx="12" cy="12" r="9"/><path d="M15 8.5c-.7-1-1.8-1.3-3-1.3-1.8 0-3 .9-3 2.3 0 3.2 6 1.6 6'
     ' 4.9 0 1.4-1.3 2.4-3 2.4-1.4 0-2.5-.5-3.2-1.500M12 5.500v13"/>',
+    "promise": '<circle cx="12" cy="13" r="8"/><path d="M12 9v4l3 2"/><path d="M10 2.500h4"/>',
     "oncall": '<path d="M6 10a6 6 0 0 1 12 0v4l2 3H4l2-3z"/><path d="M10 20.500h4"/>',
     "silence": '<path d="M6 10a6 6 0 0 1 9-5.200M18 10v4l2 3H9m-3-5v2l-2 3h2"/><path d="M10 20.500h4M4 3l16 16"/>',
     "report": '<path d="M6 2.500h8l5 5v14H6z"/><path d="M14 2.500v5h5M9 13h7m-7 4h7"/>',

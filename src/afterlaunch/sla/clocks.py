@@ -45,6 +45,16 @@ def start(
     return _begin(topic, system, kind, severity, started_at, now, party, policies.policy_of(system.client, system.tier))
 
 
+def promised(system: System, kind: str, severity: str, at: datetime) -> datetime | None:
+    """When something that begins at `at` falls due by the client's matrix, without a clock of its own. None: nothing is
+    promised, or it can't be counted."""
+    target = policies.policy_of(system.client, system.tier).policy.target(kind, severity)
+    if target is None:
+        return None
+    _, answer, known = _count(system, target, None, at)
+    return answer.at if known else None
+
+
 def promise(
     actor: Actor, topic: str, system: System, severity: str, now: datetime, at: datetime | None = None
 ) -> Clock:

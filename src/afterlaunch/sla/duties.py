@@ -2,9 +2,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from afterlaunch.sla import watch
+from afterlaunch.sla import handovers, watch
 
 
 def watch_clocks(now: datetime) -> None:
     """Warnings, predictions, breaches and pauses of running clocks."""
     watch.look_after(now)
+
+
+def take_over(now: datetime) -> None:
+    """Windows of internal teams that have ended: the tier takes over."""
+    handovers.hand_over_due(now)

@@ -115,3 +115,52 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_reason_display()} since {self.started_at:%Y-%m-%d %H:%M}Z"
+
+
+class Support(models.Model):
+    """Who is in front for a system: the primary team, which owns an incident to its end, or an internal team whose
+    unresolved incidents the escalation tier takes over. `after` in seconds, counted as `counting` says, from the
+    detection on, unless the phase `unless` was reached. `address` is where anybody may page."""
+
+    system = models.OneToOneField(System, on_delete=models.CASCADE, related_name="support")
+    posture = models.CharField(max_length=10, choices=[("primary", "Primary team"), ("escalation", "Escalation tier")])
+    after = models.PositiveIntegerField(null=True)
+    counting = models.CharField(max_length=10, choices=[("elapsed", "Elapsed"), ("business", "Business")], blank=True)
+    calendar = models.CharField(max_length=60, blank=True)
+    unless = models.CharField(
+        max_length=10, choices=[("resolved", "Resolved"), ("contained", "Contained")], blank=True, default=""
+    )
+    policy = models.CharField(max_length=100, blank=True, default="")  # of the tier's escalation, by name
+    contacts = models.TextField(blank=True, default="")
+    address = models.CharField(max_length=300, blank=True, default="")
+    security_at_once = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return f"{self.system}: {self.get_posture_display()}"
+
+
+HANDOVERS = [("waiting", "Waiting"), ("done", "Handed over"), ("off", "Not needed"), ("back", "Handed back")]
+
+
+class Handover(models.Model):
+    """The window of the internal team for one thing. `state` moves from waiting once, by conditional update."""
+
+    topic = models.CharField(max_length=100, unique=True)
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="+")
+    started_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
+    rule = models.JSONField(default=dict)
+    calendar = models.JSONField(default=dict)
+    steps = models.JSONField(default=list)
+    state = models.CharField(max_length=10, choices=HANDOVERS, default="waiting")
+    reason = models.CharField(max_length=200, blank=True, default="")
+    done_at = models.DateTimeField(null=True)
+    by = models.CharField(max_length=200, blank=True, default="")
+    back_asked_at = models.DateTimeField(null=True)
+    back_asked_by = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="waiting"), name="handovers_due")]
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.get_state_display()}"

@@ -54,6 +54,16 @@ class Shown:
         return f"{name}, {party.lower()}" if party else name
 
     @property
+    def about(self) -> str:
+        kind, _, number = self.row.topic.partition("/")
+        return f"{kind.capitalize()} #{number}"
+
+    @property
+    def page(self) -> str:
+        """Where what it is about is shown; empty: nowhere."""
+        return f"/incidents/{self.row.topic.partition('/')[2]}" if self.row.topic.startswith("incident/") else ""
+
+    @property
     def why(self) -> str:
         reason = self.row.reason
         if reason.startswith("business_day_"):

@@ -10,6 +10,7 @@ from afterlaunch.app.configuration import (
     people,
     probing,
     scraping,
+    sla,
     status_pages,
     systems,
 )
@@ -24,6 +25,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("Team", ("client", "name"), oncall.TEAM_FIELDS, oncall.read_teams, oncall.put_team_document),
     Kind("Schedule", ("client", "name"), oncall.SCHEDULE_FIELDS, oncall.read_schedules, oncall.put_schedule),
     Kind("EscalationPolicy", ("client", "name"), oncall.POLICY_FIELDS, oncall.read_policies, oncall.put_policy),
+    Kind("BusinessCalendar", ("client", "name"), sla.CALENDAR_FIELDS, sla.read_calendars, sla.put_calendar),
+    Kind("SlaPolicy", ("client", "tier"), sla.POLICY_FIELDS, sla.read_policies, sla.put_policy),
+    Kind("Support", ("client", "system"), sla.SUPPORT_FIELDS, sla.read_supports, sla.put_support),
     Kind("Target", ("client", "name"), scraping.TARGET_FIELDS, scraping.read_targets, scraping.put_target_document),
     Kind(
         "Integration",

@@ -9,7 +9,8 @@ from afterlaunch.calendars.business import Calendar
 from afterlaunch.estate.models import System
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.updates.models import Cadence, Promise, Update
-from afterlaunch.incidents.updates.rules import CADENCE, next_due
+from afterlaunch.incidents.updates.rules import next_due
+from afterlaunch.sla.clocks import promised
 
 MACHINE = "cadence"
 
@@ -20,10 +21,11 @@ def hours_of(system: System) -> Calendar:
 
 
 def due(incident: Incident, now: datetime) -> datetime | None:
-    """When an update that is promised now falls due, by the client's cadence."""
+    """When an update that is promised now falls due: by the client's cadence, else by its SLA matrix."""
     row = Cadence.objects.filter(client=incident.system.client_id, severity=incident.severity).first()
-    minutes, business = (row.minutes, row.business) if row else CADENCE[incident.severity]
-    return next_due(hours_of(incident.system), minutes, business, now)
+    if row is not None:
+        return next_due(hours_of(incident.system), row.minutes, row.business, now)
+    return promised(incident.system, "update", incident.severity, now)
 
 
 def standing(incident: Incident) -> Promise | None:
