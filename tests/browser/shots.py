@@ -19,6 +19,7 @@ def main(folder: Path, wanted: list[str]) -> int:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; nothing here is async
     os.environ["AFTERLAUNCH_ENGINE_PERIOD"] = "1"
     os.environ["AFTERLAUNCH_OUTBOUND_ALLOW"] = "127.0.0.0/8"
+    from tests.browser import probing
     from tests.browser.eyes import Eyes
     from tests.browser.house import PAGES, House
 
@@ -33,6 +34,9 @@ def main(folder: Path, wanted: list[str]) -> int:
         house.channels()
         house.signals()
         house.alerts()
+        probing.probes(house.address)
+        probing.heartbeats()
+        probing.status_page()
         folder.mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or PAGES:

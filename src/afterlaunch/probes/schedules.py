@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from afterlaunch.calendars.cron import check_cron, next_run
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.look.formats import duration_seconds
 
 LEAST_SECONDS, MOST_SECONDS = 60, 366 * 86_400
 
@@ -27,7 +28,7 @@ class Schedule:
         return next_run(self.cron, ZoneInfo(self.zone), at)
 
     def words(self) -> str:
-        return f"{self.cron} in {self.zone}" if self.cron else f"every {self.seconds:,} s"
+        return f"{self.cron} in {self.zone}" if self.cron else f"every {duration_seconds(self.seconds)}"
 
 
 def checked(schedule: Schedule) -> Schedule:

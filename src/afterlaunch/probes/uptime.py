@@ -63,7 +63,7 @@ def of_both(rounds: Rounds, calls: Calls) -> Uptime:
         return Uptime(None, "no probe told anything, and there were no calls", "nothing")
     worst = min(known, key=lambda one: one.share or 0.0)
     other = next((one for one in known if one is not worst), None)
-    return Uptime(worst.share, worst.formula + (f" (lower than: {other.formula})" if other else ""), worst.source)
+    return Uptime(worst.share, worst.formula + (f", which is less than {other.formula}" if other else ""), worst.source)
 
 
 def coverage(rounds: Rounds, interval: timedelta, places: int, watched: timedelta) -> float | None:

@@ -30,11 +30,20 @@ def _open(page: StatusPage, now: datetime) -> None:
     parts = list(page.components.all())
     open_ones = Incident.objects.filter(system__in={one.system_id for one in parts}, status="open")
     fresh = open_ones.filter(detected_at__gte=page.created_at).exclude(publications__page=page)
-    for incident in fresh.select_related("system"):
+    for incident in fresh.select_related("system").order_by("detected_at", "pk"):
         touched = [one for one in parts if _touches(one, incident)]
         does = automatic(page.policy, of_security(incident), incident.severity)
-        if touched and does != "nothing":
+        if touched and does != "nothing" and not _covered(page, touched):
             _make(page, incident, touched, does, now)
+
+
+def _covered(page: StatusPage, parts: list[StatusComponent]) -> bool:
+    """Outsiders are told once that a component has a problem, however many incidents it has; should the first end
+    while another is open, that one is told next."""
+    for one in page.publications.filter(incident__isnull=False, ends_at=None).exclude(state="withheld"):
+        if {part.pk for part in parts} <= set(one.components.values_list("pk", flat=True)):
+            return True
+    return False
 
 
 def _touches(part: StatusComponent, incident: Incident) -> bool:

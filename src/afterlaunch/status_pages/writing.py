@@ -44,10 +44,12 @@ def as_html(told: Mapping[str, Any], base: str, assets: str) -> bytes:
 
 def _with_instants(told: Any) -> Any:
     if isinstance(told, Mapping):
-        return {
-            name: _instant(value) if name.endswith("_at") else _with_instants(value) for name, value in told.items()
-        }
+        return {name: _instant(value) if _tells_time(name) else _with_instants(value) for name, value in told.items()}
     return [_with_instants(one) for one in told] if isinstance(told, list) else told
+
+
+def _tells_time(name: str) -> bool:
+    return name == "at" or name.endswith("_at")
 
 
 def _instant(value: Any) -> datetime | None:

@@ -150,5 +150,5 @@ def test_unknown_stays_unknown() -> None:
 
 def test_a_system_is_never_better_than_the_worse_of_its_sources() -> None:
     found = of_both(Rounds(100, 0), Calls(100, 10))
-    assert (found.share, found.source) == (0.9, "traffic") and "lower than" in found.formula
+    assert (found.share, found.source) == (0.9, "traffic") and "less than" in found.formula
     assert of_both(Rounds(99, 1), Calls()).source == "probes"

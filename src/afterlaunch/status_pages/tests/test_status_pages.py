@@ -80,6 +80,19 @@ def test_an_incident_is_published_without_what_it_is_called_inside(
     assert "Inner" not in everything(page)
 
 
+def test_several_incidents_of_a_component_are_told_as_one_after_the_other(
+    world: World, page: StatusPage, fixed: FixedClock
+) -> None:
+    first = opened(world, "P2")
+    opened(world, "P3")
+    follow(fixed.now())
+    assert Publication.objects.count() == 1
+    resolve(ENGINE, first)
+    follow(fixed.advance(60))
+    follow(fixed.advance(60))
+    assert [one.phase for one in Publication.objects.order_by("pk")] == ["resolved", "investigating"]
+
+
 def test_what_customers_were_sent_stands_on_the_page_too(world: World, page: StatusPage, fixed: FixedClock) -> None:
     incident = opened(world)
     follow(fixed.now())
