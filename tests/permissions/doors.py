@@ -59,7 +59,6 @@ SCHEDULE = "/oncall/{client}/schedules/{schedule}"
 SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
 LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
 PING = ("", "/start", "/fail", "/log", "/0")
-POLICY = {"target-0": "schedule", "minutes-0": "5"}
 MATRIX = {
     f"response-{name}-{field}": value
     for name in ("P1", "P2", "P3")

@@ -145,8 +145,14 @@ def test_the_walk_would_see_a_hole(world: World) -> None:
     """A viewer of `north` does read the words whose absence proves everything above."""
     browser = world.browser("viewer of north")
     digests = ("/api/v1/evidence/checkpoint", "/api/v1/evidence/proof?index={entry}")
-    blind = {*digests}
+    blind, silent = {*digests}, list[str]()
     blind |= {"/api/v1/erasures"}  # who was erased is told by a digest
+    blind |= {
+        "/slos/{slo}/budget.csv",
+        "/api/v1/slos/{slo}/budget",
+        "/api/v1/slos/burns",
+    }  # days and figures, no names; nothing burns here
+    blind |= {"/api/v1/sla/calendars", "/api/v1/systems/{system}/support"}  # hours and durations
     blind |= {"/api/v1/incident-kinds"}  # the same for everybody
     for door in DOORS:
         if door.method == GET and door.who == "viewer" and door.address not in blind:
@@ -156,7 +162,9 @@ def test_the_walk_would_see_a_hole(world: World) -> None:
                 for query in door.filters
             ]
             text = " ".join(said_by(answer).lower() for answer in answers)
-            assert any(mark in text for mark in MARKS), str(door)
+            if not any(mark in text for mark in MARKS):
+                silent.append(str(door))
+    assert silent == []
 
 
 SMUGGLED = (
