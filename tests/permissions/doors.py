@@ -184,6 +184,10 @@ PAGES = (
         "/probes", "operator", "Add or alter a probe",
         **{"system": "{system}", "name": "another", "kind": "http", "c-url": "https://example.org/"},
     ),
+    do(
+        "/probes/from-prompt/{draft}", "operator", "Make a probe of a golden prompt of a review",
+        name="taken", url="https://example.org", model="m",
+    ),
     look("/probes/{probe}", "viewer", "A probe"),
     do("/probes/{probe}", "operator", "Add or alter a probe", **{"c-url": "https://example.org/"}),
     do("/probes/{probe}/run", "responder", "Try a probe now"),
@@ -492,6 +496,10 @@ REST = (
     do(
         f"{API}/probes", "operator", "Add or alter a probe", (200,),
         system="{system}", name="another", kind="http", config={"url": "https://example.org/"},
+    ),
+    do(
+        f"{API}/probes/from-prompt/{{draft}}", "operator", "Make a probe of a golden prompt of a review", (200,),
+        name="taken", url="https://example.org", model="m",
     ),
     look(f"{API}/probes/{{probe}}", "viewer", "A probe with its last tries", "limit=1"),
     do(f"{API}/probes/{{probe}}/run", "responder", "Try a probe now", (200,)),

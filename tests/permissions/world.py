@@ -282,7 +282,7 @@ class World:
         things["item"] = put_item(ENGINE, made, f"{said} item", owner=self.people[f"admin of {system.client.slug}"]).pk
         asked = {"name": f"{said} prompt", "messages": [{"role": "user", "content": said}],
                  "assertions": [{"kind": "contains", "text": said}]}  # fmt: skip
-        keep(ENGINE, made, asked)
+        things["draft"] = keep(ENGINE, made, asked).pk
         page = Page.objects.filter(person__isnull=False, topic=f"incident/{things['incident']}").first()
         assert page is not None, "the incident paged somebody"
         things["ack"] = links.token(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,6 +32,7 @@ MOST_PROBES, MOST_LOCATIONS, MOST_PARENTS = 5_000, 20, 20
 CAP_USD = Decimal("1")
 MOST_CAP_USD = Decimal(10_000)
 NANO = 10**9
+SHOWN_CONFIG = 4_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,15 @@ def put_probe(actor: Actor, system: System, name: str, values: Values) -> Probe:
     _put_places(row)
     _put_parents(row, values.parents)
     note_sightings([Sighting(client, system.key, row.environment)], now)
-    shown = {**asdict(values), "config": config, "cap_usd": str(values.cap_usd), "parents": list(values.parents)}
+    written = orjson.dumps(config, option=orjson.OPT_SORT_KEYS)  # as text: evidence holds no floats
+    shown = {
+        **asdict(values),
+        "config": written.decode()[:SHOWN_CONFIG],
+        "config_sha256": hashlib.sha256(written).hexdigest(),
+        "cap_usd": str(values.cap_usd),
+        "locations": list(values.locations),
+        "parents": list(values.parents),
+    }
     record(actor, "probe.put", row.topic, client, {"name": name, "trusted": trusted, **shown})
     return row
 

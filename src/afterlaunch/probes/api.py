@@ -10,7 +10,7 @@ from afterlaunch.estate.actions import system_by_id, systems_seen_by
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.look.requests import Request
-from afterlaunch.probes import actions, heartbeats
+from afterlaunch.probes import actions, heartbeats, prompts
 from afterlaunch.probes.heartbeat_pages import address_of
 from afterlaunch.probes.models import Heartbeat, Ping, Probe, ProbeResult
 from afterlaunch.probes.times import Record, records
@@ -250,6 +250,26 @@ def declare_probe(request: Request, body: ProbeIn) -> dict[str, Any]:
     )
     system = system_by_id(request.actor, body.system)
     return probe_document(actions.put_probe(request.actor, system, body.name, values))
+
+
+class TakeOverIn(Schema):
+    """Where it goes: a `route` of the gateway, or `url` with `model` and a `credential` (a reference)."""
+
+    name: str = ""
+    route: str = ""
+    url: str = ""
+    model: str = ""
+    credential: str = ""
+    protocol: str = ""
+    provider: str = ""
+    interval_seconds: int = prompts.INTERVAL
+
+
+@router.post("/probes/from-prompt/{prompt_id}")
+def take_over_prompt(request: Request, prompt_id: int, body: TakeOverIn) -> dict[str, Any]:
+    """Make a probe of a golden prompt that a review made of failing traces."""
+    endpoint = {name: getattr(body, name) for name in prompts.ENDPOINT}
+    return probe_document(prompts.take_over(request.actor, prompt_id, body.name, endpoint, body.interval_seconds))
 
 
 @router.get("/probes/{probe_id}")

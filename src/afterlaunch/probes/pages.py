@@ -20,7 +20,7 @@ from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.ground.settings import settings
 from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
-from afterlaunch.probes import actions, judging, presence, rules
+from afterlaunch.probes import actions, judging, presence, prompts, rules
 from afterlaunch.probes.actions import CAP_USD, NANO, Values, probe_by_id, probes_seen_by, put_probe
 from afterlaunch.probes.assertions import KINDS as ASSERTIONS
 from afterlaunch.probes.heartbeat_pages import TABS, systems_to_edit, whole
@@ -91,6 +91,7 @@ def probes(request: Request) -> HttpResponse:
             "counts": {state: sum(row.state == state for row in rows_sorted) for state in WORST_FIRST},
             "systems": systems_to_edit(request.actor),
             "absence": presence.newest_absence(),
+            "waiting": prompts.waiting(request.actor)[:20],
             **_form(request, kind.name, None),
         },
     )
@@ -124,7 +125,7 @@ def _values(request: Request, row: Probe | None = None) -> Values:
     kind = row.kind if row is not None else given.get("kind", "http")
     return Values(
         kind=kind,
-        config=_config(request, kind),
+        config=_config(request, kind, row),
         environment=given.get("environment", "").strip() or "prod",
         interval=whole(given.get("interval", ""), rules.INTERVAL, "The interval"),
         timeout=whole(given.get("timeout", ""), 10, "The time limit"),
@@ -151,7 +152,7 @@ def _money(text: str) -> Decimal | None:
     return found
 
 
-def _config(request: Request, kind: str) -> dict[str, Any]:
+def _config(request: Request, kind: str, row: Probe | None = None) -> dict[str, Any]:
     """The fields `c-NAME` of the form, as the kind takes them."""
     told: dict[str, Any] = {}
     for key in request.POST:
@@ -170,7 +171,19 @@ def _config(request: Request, kind: str) -> dict[str, Any]:
         told["headers"] = {name.strip(): value.strip() for name, _, value in lines}
     if kind == "http":
         told["follow"] = "follow" in told
+    if kind == "golden" and row is not None and row.config.get("history"):
+        told["history"] = row.config["history"]  # the form does not show it
     return told
+
+
+@require_POST
+def take_over(request: Request, pk: int) -> HttpResponse:
+    """A probe of a golden prompt that a review made."""
+    given = request.POST
+    endpoint = {name: given.get(name, "").strip() for name in prompts.ENDPOINT}
+    made = prompts.take_over(request.actor, pk, given.get("name", ""), endpoint)
+    messages.success(request, f"{made.name} is tried every {made.interval} s from now on.")
+    return redirect(made.get_absolute_url())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

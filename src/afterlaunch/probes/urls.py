@@ -13,6 +13,7 @@ urlpatterns = [
     path("probes/heartbeats/<int:pk>/<str:deed>", heartbeat_pages.alter),
     path("probes", pages.probes),
     path("probes/uptime", pages.uptime),
+    path("probes/from-prompt/<int:pk>", pages.take_over),
     path("probes/<int:pk>", pages.probe),
     path("probes/<int:pk>/<str:deed>", pages.alter),
 ]

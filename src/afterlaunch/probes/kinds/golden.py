@@ -45,6 +45,18 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
+def _history(value: Any) -> list[dict[str, str]]:
+    """What user and assistant said before the prompt."""
+    if not isinstance(value, list) or len(value) > 50:
+        raise ValueError(value)
+    for one in value:
+        if not isinstance(one, dict) or set(one) != {"role", "content"} or one["role"] not in ("user", "assistant"):
+            raise ValueError(one)
+        if not isinstance(one["content"], str) or len(one["content"]) > 50_000:
+            raise ValueError(one)
+    return value
+
+
 FIELDS = {
     "route": text(60, "the name of a route of the gateway"),
     "url": Field("the address of an endpoint", url, ""),
@@ -53,6 +65,7 @@ FIELDS = {
     "provider": text(60, "whose prices hold, such as openai or anthropic"),
     "credential": reference(),
     "system": text(20_000, "the system prompt"),
+    "history": Field("a list of {role: user or assistant, content}", _history, ()),
     "prompt": text(50_000, "the prompt", needed=True),
     "max_tokens": whole(1, 100_000, 512),
     "temperature": Field("a number from 0 to 2", _number),
@@ -120,20 +133,21 @@ def joined(base: str, path: str) -> str:
 def body_of(config: Config, through: Through | None = None) -> dict[str, Any]:
     """What is asked, in the protocol's own words. A route may put another model in the place of ours."""
     system, prompt, most = config["system"], config["prompt"], config["max_tokens"]
+    said = [*config.get("history", ()), {"role": "user", "content": prompt}]
     asked: dict[str, Any] = {"model": config["model"] or "route"}
     if config["temperature"] is not None:
         asked["temperature"] = config["temperature"]
     if config["protocol"] == "messages":
-        asked |= {"max_tokens": most, "messages": [{"role": "user", "content": prompt}]}
+        asked |= {"max_tokens": most, "messages": said}
         return asked | ({"system": system} if system else {})
     if config["protocol"] == "responses":
-        asked |= {"max_output_tokens": most, "input": prompt, "store": False}
+        asked |= {"max_output_tokens": most, "input": said if len(said) > 1 else prompt, "store": False}
         return asked | ({"instructions": system} if system else {})
     provider = through.provider if through else config["provider"] or "openai"
     own = provider.startswith(("openai", "azure"))
     asked["max_completion_tokens" if own else "max_tokens"] = most
     messages = [{"role": "system", "content": system}] if system else []
-    return asked | {"messages": [*messages, {"role": "user", "content": prompt}]}
+    return asked | {"messages": [*messages, *said]}
 
 
 def _parsed(document: Document) -> Mapping[str, Any] | None:
