@@ -68,7 +68,9 @@ def open_incident(
     if severity and severity not in RANK:
         raise Invalid(f"{severity!r} is no severity.", "Use P1, P2 or P3.")
     severity, why = severity_for(kind_named(kind), severity)
-    System.objects.select_for_update(of=("self",)).get(pk=system.pk)  # two openers of one fingerprint take turns
+    # Two openers of one fingerprint take turns. The lock is one that rows which point at the system do not wait for: an
+    # engine that writes such a row holds the head of the evidence log, for which this deed waits in its turn.
+    System.objects.select_for_update(of=("self",), no_key=True).get(pk=system.pk)
     known = Incident.objects.filter(fingerprint=fingerprint).order_by("-pk").first()
     if known is not None and known.status == "open":
         if RANK[severity] > RANK[known.severity]:

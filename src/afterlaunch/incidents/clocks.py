@@ -117,7 +117,7 @@ class Listener:
     prefix = PREFIX
 
     def lock(self, topic: str) -> None:
-        Incident.objects.select_for_update(of=("self",)).get(pk=topic.removeprefix(PREFIX))
+        Incident.objects.select_for_update(of=("self",), no_key=True).get(pk=topic.removeprefix(PREFIX))
 
     def heard(self, actor: Actor, event: Event, entry: int, now: datetime) -> None:
         incident = Incident.objects.select_related("system__client").get(pk=event.topic.removeprefix(PREFIX))

@@ -14,7 +14,9 @@ from afterlaunch.incidents.models import Incident
 
 def locked(actor: Actor, incident: Incident, role: Role = Role.RESPONDER) -> Incident:
     """The incident's row, held until the deed is done; permission asked."""
-    rows = Incident.objects.select_for_update(of=("self",)).select_related("system__client", "system__owner")
+    rows = Incident.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "system__client", "system__owner"
+    )
     fresh = rows.get(pk=incident.pk)
     actor.require(role, fresh.system.client.slug)
     return fresh

@@ -57,7 +57,7 @@ class Facts:
     @cached_property
     def pages(self) -> list[Page]:
         """Those that page a person, in the order in which they were decided."""
-        rows = Page.objects.filter(purpose="page", person__isnull=False)
+        rows = Page.objects.filter(topic__startswith="incident/", purpose="page", person__isnull=False)
         return list(rows.select_related("person", "contact", "carrier").order_by("pk"))
 
     @cached_property

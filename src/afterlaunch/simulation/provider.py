@@ -44,9 +44,7 @@ class Outside(Kind):
                 "purpose": message.purpose,
                 "severity": message.severity,
                 "link": message.acknowledge_url,
-                "more": [
-                    {"topic": one.url.partition("/incidents/")[2], "link": one.acknowledge_url} for one in message.more
-                ],
+                "more": [{"topic": _number(one.url), "link": one.acknowledge_url} for one in message.more],
             }
         )
         Outside.thought = timedelta(seconds=answer["took"])
@@ -84,3 +82,8 @@ class InOrder(Executor):
 
 
 KINDS: tuple[Kind, ...] = tuple(Outside(name) for name in ("email", "sms", "chat"))
+
+
+def _number(url: str) -> str:
+    """Of the incident behind an address."""
+    return url.partition("/incidents/")[2].partition("#")[0]

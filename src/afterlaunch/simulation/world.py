@@ -139,7 +139,7 @@ class World:
 
     def _beat(self) -> None:
         """All duties, whatever the product said."""
-        rare = (self.now - self.plan.start) % DAY < BEAT
+        rare = (self.now - self.plan.start) % max(DAY, (self.plan.end - self.plan.start) / 30) < BEAT
         self._cycle(whole=True, rare=rare)
         self._progress(self.now)
         if self.now < self.plan.end + 2 * HOUR:
