@@ -24,7 +24,7 @@ from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
-from afterlaunch.sla.duties import take_over, watch_clocks
+from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
 from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -82,5 +82,6 @@ DUTIES: tuple[Duty, ...] = (
     Duty("incidents.reviews", 60, follow_reviews),
     Duty("sla.clocks", 5, watch_clocks),
     Duty("sla.take_over", 5, take_over),
+    Duty("sla.hours", 3600, look_at_hours),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from afterlaunch.sla import handovers, watch
+from afterlaunch.sla import handovers, hours, watch
 
 
 def watch_clocks(now: datetime) -> None:
@@ -13,3 +13,8 @@ def watch_clocks(now: datetime) -> None:
 def take_over(now: datetime) -> None:
     """Windows of internal teams that have ended: the tier takes over."""
     handovers.hand_over_due(now)
+
+
+def look_at_hours(now: datetime) -> None:
+    """Calendars that have come to have no open time ahead."""
+    hours.look_at_hours(now)

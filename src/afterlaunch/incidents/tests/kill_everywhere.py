@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,7 +62,7 @@ def deed(number: int, at: datetime) -> None:
     audit_paging(at)
 
 
-def in_child(number: int, at: datetime, kill_at: int | None) -> bool:
+def in_child(number: int, at: datetime, kill_at: int | None, act: Callable[[int, datetime], None] = deed) -> bool:
     """Whether the child lived to its end."""
     connection.close()
     pid = os.fork()
@@ -76,7 +77,7 @@ def in_child(number: int, at: datetime, kill_at: int | None) -> bool:
             return execute(sql, params, many, context)
 
         with connection.execute_wrapper(killer):
-            deed(number, at)
+            act(number, at)
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:

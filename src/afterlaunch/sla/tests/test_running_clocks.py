@@ -8,6 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from afterlaunch.accounts.models import Grant
+from afterlaunch.calendars.models import BusinessCalendar
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.clock import FixedClock
@@ -15,7 +17,7 @@ from afterlaunch.ground.errors import AfterlaunchError, Conflict, Invalid
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall import escalation
 from afterlaunch.sla import actions, clocks
-from afterlaunch.sla.duties import watch_clocks
+from afterlaunch.sla.duties import look_at_hours, watch_clocks
 from afterlaunch.sla.forecast import prediction
 from afterlaunch.sla.models import Clock
 from afterlaunch.sla.policies import set_policy
@@ -227,8 +229,6 @@ def test_each_update_promises_the_next_one(world: World, fixed: FixedClock) -> N
 
 
 def test_where_nothing_can_be_counted_the_clock_says_so(world: World, fixed: FixedClock) -> None:
-    from afterlaunch.calendars.models import BusinessCalendar
-
     BusinessCalendar.objects.create(
         client=world.client, name="business-hours", version=1, zone="UTC", created_at=AT, created_by="t"
     )
@@ -262,3 +262,14 @@ def test_nothing_due_costs_one_question(world: World, fixed: FixedClock) -> None
     ) as seen:
         watch_clocks(fixed.now())
     assert len(seen) == 1
+
+
+def test_a_calendar_that_comes_to_have_no_open_time_is_told_once(world: World, fixed: FixedClock) -> None:
+    Grant.objects.create(user=world.owner, role="admin", client=world.client)
+    BusinessCalendar.objects.create(
+        client=world.client, name="business-hours", version=1, zone="UTC", created_at=AT, created_by="t"
+    )
+    look_at_hours(fixed.now())
+    look_at_hours(fixed.advance(HOUR))
+    told = Page.objects.get(purpose="notice", facts__type="calendar.never_opens")
+    assert told.person == world.owner and "no open second" in told.facts["title"]
