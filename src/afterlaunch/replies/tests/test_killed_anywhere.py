@@ -23,7 +23,7 @@ def test_a_process_killed_before_any_statement_loses_no_page_no_news_and_no_answ
     with mail_server(port) as mail, provider(200) as slack:
         slack.body = '{"ok": true, "channel": "C1", "ts": "1.5"}'
         environment = {
-            "KILL_STEP": "7",  # every seventh statement; 1 takes them all
+            "KILL_STEP": "11",  # every eleventh statement; 1 takes them all
             **os.environ,
             "PYTHONPATH": source,
             "AFTERLAUNCH_DATA": str(tmp_path),
