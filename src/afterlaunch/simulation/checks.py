@@ -151,11 +151,15 @@ def _refused_everywhere(facts: Facts, rows: list[Page]) -> bool:
 def sent_twice(facts: Facts) -> Check:
     """The same message goes out again only under the same key, and only where the product could not know that the
     provider had it: the answer came too late, or the product died before it could note it. Another method of the same
-    person is tried only after such answers."""
+    person is tried only after such answers. A key that went out and is of no page that was decided is a page again
+    under another name."""
     found = Check("sent-twice", "No page is sent twice, but where a provider's answer came too late or was lost")
+    decided = set(Page.objects.values_list("key", flat=True))
     for key, attempts in facts.providers.by_key.items():
         taken = [one for one in attempts if one.took]
         found.of += bool(taken)
+        if taken and key not in decided:
+            found.problems.append(f"{key} was taken at {taken[0].at}, and no page of that key was decided")
         again = taken[:-1]
         found.notes["again under the same key after a late or lost answer"] = found.notes.get(
             "again under the same key after a late or lost answer", 0

@@ -49,7 +49,7 @@ def simulate(
         from afterlaunch.simulation.facts import Facts
         from afterlaunch.simulation.world import World
 
-        _apart(_migrate)
+        _apart(_make_tables)
         world = World(plan, broken, progress)
         record = world.play()
         facts = Facts(plan, record, world.providers)
@@ -82,10 +82,14 @@ def _set_up(folder: Path) -> None:
     logging.getLogger().setLevel(logging.ERROR)
 
 
-def _migrate() -> None:
+def _make_tables() -> None:
+    """As the models say, in one go: a new database needs none of the steps that older ones took to them."""
+    from django.apps import apps
+    from django.conf import settings
     from django.core.management import call_command
 
-    call_command("migrate", interactive=False, verbosity=0)
+    settings.MIGRATION_MODULES = {one.label: None for one in apps.get_app_configs()}
+    call_command("migrate", interactive=False, verbosity=0, run_syncdb=True)
 
 
 def _apart(deed: Callable[[], None]) -> None:

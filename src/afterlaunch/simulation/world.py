@@ -24,6 +24,7 @@ from afterlaunch.simulation.providers import Delivery, Providers
 BEAT = 4 * HOUR
 AT_ONCE = 20  # tellings of one delivery
 REACH = 60  # a kill comes within so many statements
+BEHIND = 2  # with so many kills too few they come within a quarter of that, and wait for no message
 LAST = 12 * HOUR  # so long may it take to come to rest
 
 
@@ -96,7 +97,8 @@ class World:
         self._delivering: set[str] = set()
         self._refusals: Counter[str] = Counter()
         self._rng = Random(f"{plan.seed} kills")
-        self._armed = False
+        self._armed = ""
+        self._ending = False
 
     def play(self) -> Record:
         self._start()
@@ -148,7 +150,7 @@ class World:
     # The product
 
     def _start(self) -> None:
-        self._child, self._armed = Child(self.plan, self._broken, self._provider), False
+        self._child, self._armed = Child(self.plan, self._broken, self._provider), ""
 
     def _ask(self, do: str, **given: Any) -> dict[str, Any] | None:
         """What the product did; None: it is down, or it died over it."""
@@ -171,13 +173,22 @@ class World:
         return done
 
     def _kill(self) -> tuple[str, int] | None:
-        """As many as the share of the days that have passed says."""
-        passed = (self.now - self.plan.start) / (self.plan.end - self.plan.start)
-        if self._armed or self.now >= self.plan.end or len(self.record.kills) >= self.plan.kills * passed:
+        """As many as the share of the days that have passed says. A kill that has waited long for its message, or
+        statement, is planned anew, and comes at one of the next statements."""
+        missing = self._missing()
+        soon = missing >= BEHIND or (missing > 0 and self._ending)
+        if missing <= 0 or self._armed == "soon" or (self._armed and not soon):
             return None
-        self._armed = True
+        self._armed = "soon" if soon else "planned"
+        if soon:
+            return self._rng.choice(("before", "after")), self._rng.randint(1, REACH // 4)
         how = self._rng.choices(("before", "after", "unsent", "answered"), (45, 35, 8, 12))[0]
         return how, self._rng.randint(1, REACH if how in ("before", "after") else 2)
+
+    def _missing(self) -> float:
+        """Kills that should have been by now: all of them in the end."""
+        passed = min((self.now - self.plan.start) / (self.plan.end - self.plan.start), 1.0)
+        return self.plan.kills * passed - len(self.record.kills)
 
     def _died(self, do: str, where: str) -> None:
         for delivery in self._sending:
@@ -325,8 +336,13 @@ class World:
 
     def _finish(self) -> None:
         self.record.rested = not any(self._queues.values()) and self._child is not None
-        if self._child is None:
-            self._start()
+        self._ending = True
+        while self._child is None or self._missing() > 0:
+            if self._child is None:
+                self.now += timedelta(seconds=20)
+                self._start()
+                self._ask("wake")
+            self._cycle(whole=True, rare=True)
         self._cycle(whole=True, rare=True)
         self.record.ended_at = self.now
         if self._child is not None:

@@ -29,7 +29,7 @@ def broken(told: dict[str, Any]) -> set[str]:
 
 
 def test_nothing_is_lost_over_kills_and_the_same_seed_tells_the_same(tmp_path: Path) -> None:
-    flags = ("--days", "2", "--alerts", "40", "--kills", "25", "--seed", "4")
+    flags = ("--days", "1", "--alerts", "40", "--kills", "25", "--seed", "4")
     code, told = simulate(*flags, report=tmp_path / "first.md")
     assert (code, broken(told), told["pages_lost"]) == (0, set(), 0), told["checks"]
     assert told["pages"] > 10 and told["played"]["kills"] == 25
@@ -39,17 +39,19 @@ def test_nothing_is_lost_over_kills_and_the_same_seed_tells_the_same(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "faults",
+    ("days", "faults"),
     [
-        ("forget-leased-pages", "shift-clocks", "rewrite-timeline"),
-        ("swallow-alerts", "send-again", "rewrite-evidence"),
-        ("skip-escalations", "miss-breaches", "break-a-duty"),
-        ("page-somebody-else", "believe-previews"),
+        ("1", ("forget-leased-pages", "shift-clocks", "rewrite-timeline")),
+        ("1", ("swallow-alerts", "send-again", "rewrite-evidence")),
+        ("2", ("skip-escalations", "miss-breaches", "break-a-duty")),  # a deadline is missed on the second day
+        ("1", ("page-somebody-else", "believe-previews")),
     ],
-    ids=lambda faults: faults[0],
+    ids=("pages", "alerts", "duties", "people"),
 )
-def test_what_is_broken_on_purpose_is_found_and_named(faults: tuple[str, ...]) -> None:
-    code, told = simulate("--days", "2", "--alerts", "60", "--kills", "40", "--seed", "7", "--faults", ",".join(faults))
+def test_what_is_broken_on_purpose_is_found_and_named(days: str, faults: tuple[str, ...]) -> None:
+    code, told = simulate(
+        *("--days", days, "--alerts", "30", "--kills", "12", "--seed", "7", "--faults", ",".join(faults))
+    )
     assert code == 1 and not told["holds"]
     assert {FAULTS[one][0] for one in faults} <= broken(told)
 
