@@ -15,7 +15,8 @@ NOBODY = "unknown"  # what told no system makes none
 
 
 def settle_aggregates(now: datetime) -> None:
-    """Usage told in sum only counts once no call has appeared below it; a later call takes it out again."""
+    """Usage told in sum only counts once no call has appeared below it; a later call takes it out again. Calls get what
+    late spans above them tell, and failures are told once, where they began."""
     current().settle(clock.to_ns(now))
 
 

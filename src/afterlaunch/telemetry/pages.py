@@ -13,6 +13,7 @@ from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.failing import courses, key_of, steps_of
 from afterlaunch.telemetry.views import people
 from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
 from afterlaunch.telemetry.views.conversation import messages, turns
@@ -127,9 +128,12 @@ def _waterfall(
 ) -> list[dict[str, Any]]:
     by_span = {call["span_id"]: call for call in counted}
     depths = _depths(spans)
+    found = courses(steps_of(spans, counted))
     for span in spans:
         call = by_span.get(span["span_id"])
         span["call"] = call
+        told = found.get(key_of(span)) if span["failed"] else None
+        span["error_propagated"], span["recovered"] = (told.propagated, told.recovered) if told else (None, None)
         span["duplicate"] = call is None and span["op_kind"] in ("inference", "embedding", "rerank")
         span["left"] = f"{(span['start_ns'] - first) / length * 100:.2f}"
         span["width"] = f"{max(0.5, (span['duration_ns'] or 0) / length * 100):.2f}"
@@ -148,7 +152,8 @@ def _waterfall(
 
 FACTS = (
     "system", "environment", "service", "release", "op_kind", "scope", "http_status", "error_type", "error_kind",
-    "fault", "status_message", "finish_reason", "provider", "model_requested", "model_answered", "response_id",
+    "fault", "error_propagated", "recovered", "status_message",
+    "finish_reason", "provider", "model_requested", "model_answered", "response_id",
     "service_tier", "cost_confidence", "price", "session", "user", "transaction", "tenant", "agent", "workflow",
     "route", "tool", "prompt_name", "prompt_version", "arm", "gateway_call", "flags", *BUCKETS,
 )  # fmt: skip

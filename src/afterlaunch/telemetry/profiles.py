@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 PER_DOUBLING = 8
-LATENCY, TTFT, INPUT, OUTPUT, COST, ERROR = range(6)
-"""Measures: microseconds, microseconds, tokens, tokens, nano-USD, and the kind of failure (`error_code`)."""
+LATENCY, TTFT, INPUT, OUTPUT, COST, ERROR, PASSED_ON, RECOVERED = range(8)
+"""Measures: microseconds, microseconds, tokens, tokens, nano-USD, and the kind of failure (`error_code`): of all that
+failed, of those that only passed a failure on, and of the others that a retry or a fallback made good."""
 ZERO = -1
 """The bucket of 0."""
 Ints = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from afterlaunch.ground import clock
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.store import Store
-from afterlaunch.telemetry.tables import CALLS, MEASURES, NO_LEAF, TABLES
+from afterlaunch.telemetry.tables import CALLS, HOUR_NS, MEASURES, NO_LEAF, TABLES
 
 log = logging.getLogger(__name__)
 ROWS = 16_384
@@ -86,13 +86,13 @@ def _spans(made: Store, engine: Duck, source: str, progress: Progress) -> None:
 
 
 def _inherit(made: Store, engine: Duck, source: str) -> None:
-    """Calls whose ancestors came in another commit."""
-    (told,) = engine.query(
-        "select min(start_ns) as first, max(start_ns + coalesce(duration_ns, 0)) as last"
-        f" from {source}.spans where cost_confidence is null"
+    """Calls whose ancestors came in another commit, and where failures began: hour by hour that holds something."""
+    hours = engine.query(
+        f"select distinct (start_ns + coalesce(duration_ns, 0)) // {HOUR_NS} as hour from {source}.spans order by hour"
     )
-    if told["first"] is not None:
-        made.inherit(told["first"], told["last"])
+    for hour in (row["hour"] * HOUR_NS for row in hours):
+        made.inherit(hour, hour + HOUR_NS - 1)
+        made.trace_failures(hour, hour + HOUR_NS - 1)
 
 
 def _copied(engine: Duck, source: str) -> None:

@@ -158,16 +158,26 @@ def _of_calls(rows: Any, sign: int) -> list[_Facts]:
     return [_Facts(rows.select(_DIMENSIONED), sums, told, sign)]
 
 
-def _of_operations(spans: Any) -> list[_Facts]:
+def operations_of(spans: Any) -> Any:
+    """Those of the spans that are operations."""
     kinds = pc.and_(pc.is_null(spans["cost_confidence"]), pc.not_equal(spans["op_kind"], "other"))
-    chosen = spans.select(_OF_SPANS).filter(pc.fill_null(kinds, False))
-    if not chosen.num_rows:
-        return []
+    return spans.filter(pc.fill_null(kinds, False))
+
+
+def dimensions_of(chosen: Any) -> Any:
+    """Of operations: the dimensions they count under, their minute and their failure."""
     columns = {name: chosen[name] for name in _DIMENSIONED if name in chosen.column_names}
     columns["model"] = pc.coalesce(chosen["model_answered"], chosen["model_requested"])
     columns["version"] = pc.coalesce(chosen["prompt_version"], chosen["release"])
     columns["minute"] = pa.array((chosen["start_ns"].to_numpy() // MINUTE_NS).astype(np.int32))
-    rows = pa.table({name: columns[name] for name in _DIMENSIONED})
+    return pa.table({name: columns[name] for name in _DIMENSIONED})
+
+
+def _of_operations(spans: Any) -> list[_Facts]:
+    chosen = operations_of(spans.select([*OF_SPANS, "cost_confidence"]))
+    if not chosen.num_rows:
+        return []
+    rows = dimensions_of(chosen)
     sums = np.zeros((rows.num_rows, len(MEASURES)), np.int64)
     sums[:, _PLACE["calls"]] = 1
     sums[:, _PLACE["failed"]] = _bools(chosen, "failed")
@@ -177,7 +187,7 @@ def _of_operations(spans: Any) -> list[_Facts]:
 
 
 _DIMENSIONED = [*DIMENSIONS, "minute", "error_kind", "fault"]
-_OF_SPANS = [
+OF_SPANS = [
     *(name for name in DIMENSIONS if name not in ("model", "version")),
     *("model_answered", "model_requested", "prompt_version", "release"),
     *("start_ns", "duration_ns", "failed", "error_kind", "fault"),

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
-from afterlaunch.telemetry import aggregates, callrows, lineage, merging, rollups, tally
+from afterlaunch.telemetry import aggregates, callrows, lineage, merging, origins, rollups, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
@@ -267,7 +267,8 @@ class Store:
 
     def settle(self, now_ns: int) -> int:
         """Count usage that was told in sum only (`aggregates`), give calls what late ancestors tell (`lineage`), and
-        make one call of what several writers stored of it (`reconcile`); returns how many rows changed."""
+        make one call of what several writers stored of it (`reconcile`), and find where failures began (`origins`);
+        returns how many rows changed."""
         changed = 0
         for name, change in (
             ("settle", lambda: aggregates.settle(self.engine, now_ns)),
@@ -276,7 +277,8 @@ class Store:
             with self._writing():
                 if name == "settle" or self.engine.shared:
                     changed += self._write_when_agreed(_Change(f"{name}-{now_ns}", change))
-        return changed + self.inherit(now_ns - LATELY_NS, now_ns + LATELY_NS)
+        changed += self.inherit(now_ns - LATELY_NS, now_ns + LATELY_NS)
+        return changed + self.trace_failures(now_ns - LATELY_NS, now_ns + LATELY_NS)
 
     def inherit(self, first_ns: int, last_ns: int) -> int:
         """What ancestors tell that ended in this time, however long ago; returns how many rows changed."""
@@ -286,6 +288,19 @@ class Store:
                 look = partial(lineage.late, self.engine, since, traces)
                 with self._writing():  # for each, so that commits have their turn
                     changed += self._write_when_agreed(_Change(f"inherit-{since}-{number}", look))
+        return changed
+
+    def trace_failures(self, first_ns: int, last_ns: int) -> int:
+        """Note where the failures began whose traces hold a span that ended in this time, and which of them were made
+        good (`origins`); of how many spans that is news."""
+        changed = 0
+        for since in range(first_ns, last_ns + 1, HOUR_NS):
+            for traces in origins.candidates(self.engine, since, min(since + HOUR_NS, last_ns + 1)):
+                with self._writing():  # for each, so that commits have their turn
+                    change = origins.look(self.engine, since, traces, self._ids)
+                    if change is not None:
+                        self.engine.write(change)
+                        changed += change.added["failures"].num_rows
         return changed
 
     def adopt(self, calls: Any) -> None:

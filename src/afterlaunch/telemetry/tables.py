@@ -104,6 +104,21 @@ ATTRIBUTE_COUNTS = pa.schema(
     ]
 )
 """How often senders told what (`tally`); what is not known is an empty text."""
+FAILURES = pa.schema(
+    [
+        ("client", pa.string()),
+        ("start_ns", pa.int64()),
+        ("trace_id", pa.binary(16)),
+        ("span_id", pa.binary(8)),
+        ("series", pa.int64()),
+        ("code", pa.int16()),
+        ("propagated", pa.int64()),
+        ("recovered", pa.int64()),
+        ("changes", pa.int64()),
+    ]
+)
+"""Failed calls and operations that only passed a failure on (1), or that a retry or a fallback made good (1): sums over
+the rows of one span (`origins`). `code`: the kind of failure (`profiles`)."""
 DEAD_LETTERS = pa.schema([("at_ns", pa.int64()), ("client", pa.string()), ("why", pa.string()), ("body", pa.binary())])
 
 TIERS = {"minute": 1, "hour": 60, "day": 1440}
@@ -117,5 +132,9 @@ PROFILE_TABLES = {
     for tier in TIERS
 }
 COUNT_TABLE = Table("attribute_counts", ATTRIBUTE_COUNTS, tuple(ATTRIBUTE_COUNTS.names[:-1]), "hour", HOUR_NS, True)
+FAILURE_TABLE = Table("failures", FAILURES, tuple(FAILURES.names[:6]), "start_ns", 1, True)
 DEAD_TABLE = Table("dead_letter", DEAD_LETTERS, ("at_ns", "client"), "at_ns", 1)
-TABLES = (SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values(), COUNT_TABLE, DEAD_TABLE)
+TABLES = (
+    *(SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values()),
+    *(COUNT_TABLE, FAILURE_TABLE, DEAD_TABLE),
+)

@@ -25,6 +25,7 @@ TONES = {
     "complete": "ok",
     "approved": "ok",
     "failed": "breach",
+    "recovered": "ok",
     "up": "ok",
     "down": "breach",
     "accepted": "ok",

@@ -41,7 +41,7 @@ from afterlaunch.telemetry.engines.clickhouse_tables import (
     ttl,
     view_name,
 )
-from afterlaunch.telemetry.tables import CALLS, PROFILE_TABLES, SERIES_TABLE, SUM_TABLES, TIERS, Table
+from afterlaunch.telemetry.tables import CALLS, FAILURE_TABLE, PROFILE_TABLES, SERIES_TABLE, SUM_TABLES, TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan
 
 _ORDER = ("spans", "calls", "series", "profile_minute", "sums_minute")
@@ -311,7 +311,7 @@ class ClickHouse:
                     once = {"insert_deduplication_token": f"{token}/{name}", "max_threads": 1, "max_insert_threads": 1}
                     client.command(sql, settings=once)
             old = list(ids)
-            for table in (*SUM_TABLES.values(), *PROFILE_TABLES.values()):
+            for table in (*SUM_TABLES.values(), *PROFILE_TABLES.values(), FAILURE_TABLE):
                 self._mutate(table, "delete", "list_contains(?, series)", [old])
             self._mutate(SERIES_TABLE, "delete", "list_contains(?, id)", [old])
             for one in old:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS, TIERS, Table
+from afterlaunch.telemetry.tables import FAILURES, MEASURES, MINUTE_NS, TIERS, Table
 
 DAY_NS = 1440 * MINUTE_NS
 SANE_NS = (1_577_836_800 * 10**9, 2_208_988_800 * 10**9)
@@ -288,3 +288,11 @@ def restating(ids: Mapping[int, int], site: Site) -> Iterator[tuple[str, str]]:
                 f"insert into {coarse} ({columns}) select told.minute, {named}, {keys}{sums} from ({parts}) as told"
                 f" group by told.minute, {keys}told.series",
             )
+    keys, summed = FAILURES.names[:6], FAILURES.names[6:]
+    told = [named if name == "series" else f"told.{name}" for name in keys] + [f"sum(told.{name})" for name in summed]
+    failures = f"{site.database}.failures"
+    yield (
+        failures,
+        f"insert into {failures} ({', '.join(FAILURES.names)}) select {', '.join(told)} from {failures} as told"
+        f" where has({old}, told.series) group by {', '.join(f'told.{name}' for name in keys)}",
+    )

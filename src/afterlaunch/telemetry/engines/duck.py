@@ -223,10 +223,11 @@ class Duck:
 
     def _touched(self, changes: Changes) -> list[tuple[str, int]]:
         """Hours and days whose sums a commit makes stale."""
-        rows = changes.added.get("sums_minute")
-        if rows is None or not rows.num_rows or not any(self._rolled.values()):
+        told = [changes.added[name] for name in ("sums_minute", "profile_minute") if name in changes.added]
+        rows = [one["minute"].to_numpy() for one in told if one.num_rows]
+        if not rows or not any(self._rolled.values()):
             return []
-        minutes = np.unique(rows["minute"].to_numpy())
+        minutes = np.unique(np.concatenate(rows))
         out: list[tuple[str, int]] = []
         for tier in _COARSE:
             starts = set((np.unique(minutes // TIERS[tier]) * TIERS[tier]).tolist())
@@ -300,6 +301,7 @@ class Duck:
                 for kind in ("sums", "profile"):
                     told = f"update {kind}_{tier} set series = renamed.new from renamed where series = renamed.old"
                     cursor.execute(told)
+            cursor.execute("update failures set series = renamed.new from renamed where series = renamed.old")
             cursor.execute("delete from series where id in (select old from renamed)")
             cursor.register("batch", series)
             cursor.execute("insert into series select * from batch where id not in (select id from series)")

@@ -46,6 +46,7 @@ WHOSE = {
     "cancelled": "user",
 }
 THROTTLED = ("rate_limited", "overloaded", "quota_exhausted")
+TOLD = (profiles.ERROR, profiles.PASSED_ON, profiles.RECOVERED)
 MOST_EVENTS, NEWEST, FIRST = 200, 1_000, 20
 TRIED_AGAIN_NS = 3_600 * 10**9  # later attempts are not those of the same failure
 CALLS_ONLY = "op_kind in ('inference', 'embedding', 'rerank')"
@@ -54,7 +55,9 @@ COLUMNS = (
     Column("whose", TEXT, "Whose"),
     Column("error_kind", TEXT, "Kind"),
     Column("fault", TEXT, "Fault"),
-    Column("failed", COUNT, "Failed"),
+    Column("failed", COUNT, "Failed", "each failure once, where it began"),
+    Column("recovered", COUNT, "Recovered", "a retry or a fallback after it succeeded"),
+    Column("passed_on", COUNT, "Passed on", "failed only because something below failed; not counted again"),
     Column("share_of_failed", SHARE, "Of all failures"),
     Column("share_of_operations", SHARE, "Of the group's operations"),
 )
@@ -91,12 +94,12 @@ SEND = (
 
 def sheet(ask: Asked) -> Sheet:
     names = groups(ask, "op_kind")
-    found = groups_of(ask, names, (profiles.ERROR,), operations=True)
+    found = groups_of(ask, names, TOLD, operations=True)
     rows = sorted((row for one in found for row in _rows(one)), key=lambda row: -row["failed"])
     failed = sum(row["failed"] for row in rows)
     operations = sum(one["calls"] for one in found)
     for row in rows:
-        row["share_of_failed"] = row["failed"] / failed
+        row["share_of_failed"] = row["failed"] / failed if failed else None
     links = to_calls(ask, names, of="spans")
     links["error_kind"] = lambda row: ask.link("/calls", q=str(ask.search.also("error", row["error_kind"])), of="spans")
     events = throttled(ask)
@@ -117,8 +120,8 @@ def sheet(ask: Asked) -> Sheet:
 
 
 NOTE = (
-    "Operations are model calls, tools, retrievals, agents' runs and the like: an agent that fails because its call"
-    " failed is counted as both."
+    "Operations are model calls, tools, retrievals, agents' runs and the like. A failure counts once, at the deepest"
+    " operation that failed; what is above it and only passed it on is counted apart, a minute or so after it came."
 )
 
 
@@ -136,9 +139,12 @@ def _rows(one: Group) -> list[dict[str, Any]]:
 def _counted(one: Group) -> list[dict[str, Any]]:
     """By kind of failure."""
     out = []
+    passed, good = (dict(one.spread.get(measure, ())) for measure in (profiles.PASSED_ON, profiles.RECOVERED))
     for code, failed in one.spread.get(profiles.ERROR, ()):
         kind, fault = profiles.error_of(code)
-        out.append({"whose": WHOSE.get(kind, "unknown"), "error_kind": kind, "fault": fault, "failed": failed})
+        whose = {"whose": WHOSE.get(kind, "unknown"), "error_kind": kind, "fault": fault}
+        passed_on = min(passed.get(code, 0), failed)
+        out.append({**whose, "failed": failed - passed_on, "recovered": good.get(code, 0), "passed_on": passed_on})
     return out
 
 
@@ -150,17 +156,20 @@ def by_whose(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 
 def _tiles(rows: list[dict[str, Any]], failed: int, operations: int) -> list[Tile]:
+    recovered = sum(row["recovered"] for row in rows)
     first = Tile("Failed", formats.percent(failed, operations), f"{failed:,} of {operations:,} operations")
+    good = Tile("Recovered", formats.percent(recovered, failed), f"{recovered:,}, by a retry or a fallback")
     whose = [
         Tile(who.capitalize(), formats.count(count), formats.percent(count, failed))
         for who, count in by_whose(rows).items()
+        if count
     ]
-    return [first, *whose]
+    return [first, good, *whose]
 
 
 def _chart(ask: Asked) -> Any:
     points = []
-    for at, one in over_time(ask, step_minutes(ask), (profiles.ERROR,), operations=True):
+    for at, one in over_time(ask, step_minutes(ask), (profiles.ERROR, profiles.PASSED_ON), operations=True):
         points.append((at, by_whose(_counted(one)) if one else {}))
     names = list(dict.fromkeys(name for _, counts in points for name in counts))
     top = sorted(names, key=lambda name: -sum(counts.get(name, 0) for _, counts in points))[:5]

@@ -17,12 +17,13 @@ from afterlaunch.telemetry.queries import Clients
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import CALLS
 from afterlaunch.telemetry.views import files
-from afterlaunch.telemetry.views.fields import CONTENT
+from afterlaunch.telemetry.views.fields import CONTENT, COURSES
 from afterlaunch.telemetry.views.finding import Asks
 from afterlaunch.telemetry.views.search import Search
 
 MOST_ROWS, SECONDS, PIECE = 100_000, 20.0, 10_000
 _LEFT_OUT = {"stream_key", "rank", "minute", "attributes", "events"}
+_COURSES = [f"(case when failed then {sql} end) as {name}" for name, sql in COURSES.items()]
 _IDS = ("trace_id", "span_id", "parent_span_id")
 
 
@@ -53,8 +54,10 @@ class _Pieces:
         self.reached, self.rows = last, 0
 
     def __iter__(self) -> Iterator[Any]:
-        columns = ", ".join(f'"{name}"' for name in self._names)
+        columns = ", ".join([*(f'"{name}"' for name in self._names), *_COURSES])
         schema = (CALLS if self._asks.table == "calls" else SPANS).empty_table().select(self._names).schema
+        for name in COURSES:
+            schema = schema.append(pa.field(name, pa.bool_()))
         yield _readable(schema.empty_table())
         for since, until in self._asks.stretches(self._first, self._last, SECONDS):
             before = None

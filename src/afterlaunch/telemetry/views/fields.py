@@ -43,6 +43,15 @@ def _kind(name: str, of: pa.DataType) -> str | None:
     return None
 
 
+def course(column: str) -> str:
+    """SQL: whether this is noted of a failed row (`origins`)."""
+    noted = f"select client, span_id from failures group by client, span_id having sum({column}) > 0"
+    return f"(failed and (client, span_id) in ({noted}))"
+
+
+COURSES = {"error_propagated": course("propagated"), "recovered": course("recovered")}
+
+
 def _sum(names: tuple[str, ...]) -> str:
     """NULL when none of them is known."""
     some = " or ".join(f"{name} is not null" for name in names)
@@ -99,6 +108,8 @@ def _all() -> dict[str, Field]:
             calls = sql if column.name in CALLS.names else ""
             spans = sql if column.name in SPANS.names else _ONLY_CALLS.get(column.name, "")
             out[name] = Field(name, kind, calls, spans)
+    for name, sql in COURSES.items():
+        out[name] = Field(name, YES_NO, sql, sql)
     for name, parts in (("input", BUCKETS[:6]), ("output", BUCKETS[6:]), ("tokens", BUCKETS)):
         out[name] = Field(name, NUMBER, _sum(parts), _sum(parts))
     return out
