@@ -192,7 +192,7 @@ def provider_words() -> str:
 
 
 def usage_shapes() -> str:
-    from afterlaunch.telemetry.conventions.native import SHAPES
+    from afterlaunch.prices.usage import SHAPES
 
     def inside(yes: bool) -> str:
         return "inside" if yes else "apart"

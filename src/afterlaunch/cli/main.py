@@ -14,6 +14,7 @@ from afterlaunch.cli import (
     keys,
     migrate,
     oncall,
+    price,
     rca,
     rebuild,
     replay,
@@ -53,6 +54,7 @@ app.add_typer(report.report, name="report")
 app.add_typer(slo.slo, name="slo")
 app.add_typer(sla.sla, name="sla")
 app.add_typer(oncall.oncall, name="oncall")
+app.add_typer(price.price, name="price")
 app.add_typer(rca.rca, name="rca")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")

@@ -1,48 +1,32 @@
-"""Rates of a model at a time, from the bundled genai-prices table, read offline and never updated by itself.
+"""Rates of a model at a time as whole numbers, for arithmetic on columns: pico-USD (10⁻¹²) per token.
 
-Amounts are exact: rates are whole pico-USD (10⁻¹²) per token, a call's cost is rounded up once to nano-USD.
+A call's cost is rounded up once, to nano-USD.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from importlib.metadata import version
-from typing import Any
 
-from genai_prices import data_snapshot
-from genai_prices.types import ModelPrice, TieredPrices
+from afterlaunch.prices.book import BUNDLED, Book, Resolved
+from afterlaunch.prices.bundled import LONGEST
+from afterlaunch.prices.formula import lines, rate
+from afterlaunch.prices.rows import PER, Amount
 
-SOURCE = f"genai-prices {version('genai-prices')}"
-PROVIDERS = {  # ours -> the table's, where they differ
-    "azure.ai.openai": "azure",
-    "azure.ai.inference": "azure",
-    "gcp.gemini": "google",
-    "gcp.vertex_ai": "google",
-    "aws.bedrock": "aws",
-    "x_ai": "x-ai",
-    "mistral_ai": "mistral",
-    "moonshot_ai": "moonshotai",
-}
-PREFIXES = {  # what LiteLLM writes in front of a model's name -> the table's, where they differ
-    "azure_ai": "azure",
-    "bedrock": "aws",
-    "gemini": "google",
-    "moonshot": "moonshotai",
-    "vertex_ai": "google",
-    "xai": "x-ai",
-}
-LONGEST = 300  # no provider and model have names longer than that together
 KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output", "reasoning")
 OVERLAYS = {  # parts of the input or the output that may have a rate of their own: what they replace
-    "in_audio": ("input_audio_mtok", "input"),
-    "in_image": ("input_image_mtok", "input"),
-    "in_video": ("input_video_mtok", "input"),
-    "out_audio": ("output_audio_mtok", "output"),
-    "out_image": ("output_image_mtok", "output"),
+    "in_audio": ("input_audio", "input"),
+    "in_image": ("input_image", "input"),
+    "in_video": ("input_video", "input"),
+    "out_audio": ("output_audio", "output"),
+    "out_image": ("output_image", "output"),
 }
+SLOT_MINUTES = 15
+"""Prices change on quarters of an hour at the finest."""
+_PICO = 1_000_000  # per token, of a price per million
 
 
 @dataclass(frozen=True)
@@ -57,79 +41,92 @@ class Tier:
 
 @dataclass(frozen=True)
 class Rates:
-    """`assumed` names kinds whose rate was taken from another (cache without a price of its own)."""
+    """`assumed` names kinds whose rate was taken from another; `flat`: pico-USD of every request; `exact`: whether
+    whole pico-USD hold the prices; where not, `nano` counts in decimals."""
 
     name: str
     tiers: tuple[Tier, ...]  # ascending; the first is above -1
     assumed: frozenset[str]
+    flat: int
+    exact: bool
+    life_apart: bool
+    unpriced_facts: bool
+    resolved: Resolved
+
+    def nano(self, buckets: Mapping[str, int], parts: Mapping[str, int]) -> int | None:
+        """The exact cost, rounded up once; None where a price lacks."""
+        units = {"requests": 1} if "requests" in self.resolved.prices else {}
+        amounts = [line.amount for line in lines(self.resolved, buckets, parts, units)]
+        return None if None in amounts else nano_of(sum((one for one in amounts if one), Decimal(0)))
 
 
-def rates(provider: str | None, model: str | None, at: datetime) -> Rates | None:
-    """None when the table has no such model: an unknown price is not zero. One look-up per provider, model and hour."""
+def nano_of(usd: Decimal) -> int:
+    """Rounded up, once."""
+    scaled = usd.scaleb(9)
+    whole = int(scaled)
+    return whole + (scaled > whole)
+
+
+def rates(
+    provider: str | None,
+    model: str | None,
+    at: datetime,
+    facts: Mapping[str, str] | None = None,
+    book: Book = BUNDLED,
+) -> Rates | None:
+    """None when nobody has priced this model, or not its tokens: an unknown price is not zero."""
     if not provider or not model or len(provider) + len(model) > LONGEST:
         return None
-    return _rates(PROVIDERS.get(provider, provider), model, at.replace(minute=0, second=0, microsecond=0))
+    slot = at.replace(minute=at.minute - at.minute % SLOT_MINUTES, second=0, microsecond=0)
+    return _rates(book, provider, model, slot, tuple(sorted((facts or {}).items())))
 
 
-_one_of_each: dict[str, Rates] = {}  # hours with the same price share one object, so that batches group well
+_one_of_each: dict[str, Rates] = {}  # times with the same price share one object, so that batches group well
 
 
 @lru_cache(maxsize=4096)
-def _rates(provider: str, model: str, hour: datetime) -> Rates | None:
-    prefix, _, plain = model.partition("/")
-    try:
-        owner, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
-    except LookupError:
-        return _rates(provider, plain, hour) if PREFIXES.get(prefix, prefix) == provider and plain else None
-    price = found.get_prices(hour)
-    if price.input_mtok is None:
+def _rates(book: Book, provider: str, model: str, at: datetime, facts: tuple[tuple[str, str], ...]) -> Rates | None:
+    found = book.find(provider, model, at, dict(facts))
+    if found is None or "input" not in found.prices:
         return None
-    starts = sorted({-1, *(tier.start for value in vars(price).values() for tier in _tiers(value))})
-    assumed: set[str] = set()
-    tiers = tuple(_tier(price, above, assumed) for above in starts)
-    made = Rates(f"{SOURCE} {owner.id}/{found.id}", tiers, frozenset(assumed))
-    return _one_of_each.setdefault(repr((made.name, tiers, sorted(assumed))), made)
+    key = repr((found.name, sorted(found.prices.items()), found.unpriced_facts, found.life_apart))
+    if key not in _one_of_each:
+        _one_of_each[key] = _made(found)
+    return _one_of_each[key]
 
 
-def _tiers(value: Any) -> list[Any]:
-    return list(value.tiers) if isinstance(value, TieredPrices) else []
+def _made(found: Resolved) -> Rates:
+    kinds = {kind: rate(found.prices, kind, found.life_apart) for kind in KINDS}
+    overlays = {own for own, _ in OVERLAYS.values()}
+    starts = sorted({-1, *(above for amount in found.prices.values() for above, _ in amount.tiers)})
+    used = [one.amount for one in kinds.values() if one.amount]
+    used += [amount for unit, amount in found.prices.items() if unit in overlays]
+    flat = found.prices.get("requests")
+    exact = all(_whole(price) for amount in used for price in _all(amount))
+    return Rates(
+        found.name,
+        tuple(_tier(found, {kind: one.amount for kind, one in kinds.items()}, above) for above in starts),
+        frozenset(kind for kind, one in kinds.items() if one.taken),
+        int(flat.base * 10**12 / PER["requests"]) if flat else 0,
+        exact,
+        found.life_apart,
+        bool(found.unpriced_facts),
+        found,
+    )
 
 
-def _tier(price: ModelPrice, above: int, assumed: set[str]) -> Tier:
-    pico = _at(price, above, assumed)
+def _tier(found: Resolved, kinds: Mapping[str, Amount | None], above: int) -> Tier:
+    pico = {kind: None if amount is None else int(amount.at(above + 1) * _PICO) for kind, amount in kinds.items()}
     more = {}
     for name, (own, instead) in OVERLAYS.items():
-        rate, base = _pick(getattr(price, own, None), above), pico[instead]
-        more[name] = 0 if rate is None or base is None else rate - base
+        amount, base = found.prices.get(own), pico[instead]
+        more[name] = 0 if amount is None or base is None else int(amount.at(above + 1) * _PICO) - base
     return Tier(above, pico, more)
 
 
-def _pick(value: Decimal | TieredPrices | None, above: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, TieredPrices):
-        value = next((tier.price for tier in reversed(value.tiers) if above >= tier.start), value.base)
-    return int(value * 1_000_000)
+def _all(amount: Amount) -> list[Decimal]:
+    return [amount.base, *(price for _, price in amount.tiers)]
 
 
-def _at(price: ModelPrice, above: int, assumed: set[str]) -> dict[str, int | None]:
-    """Each kind's rate in the tier; what has no rate of its own takes one as the spend rules say."""
-    base, output = _pick(price.input_mtok, above), _pick(price.output_mtok, above)
-    read, write = _pick(price.cache_read_mtok, above), _pick(price.cache_write_mtok, above)
-    write_1h = _pick(getattr(price, "cache_write_1h_mtok", None), above)
-    reasoning = _pick(getattr(price, "output_reasoning_mtok", None), above)
-    for kind, own in (("cache_read", read), ("cache_write_5m", write), ("cache_write_other", write)):
-        if own is None:
-            assumed.add(kind)
-    write_or_base = base if write is None else write
-    if write_1h is None and write is None:
-        assumed.add("cache_write_1h")
-    return {
-        "input": base,
-        "cache_read": base if read is None else read,
-        "cache_write_5m": write_or_base,
-        "cache_write_1h": write_1h if write_1h is not None else (None if write is not None else base),
-        "cache_write_other": write_or_base,
-        "output": output,
-        "reasoning": output if reasoning is None else reasoning,
-    }
+def _whole(price: Decimal) -> bool:
+    return price * _PICO == int(price * _PICO)

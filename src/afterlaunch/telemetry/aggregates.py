@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from afterlaunch.telemetry import callrows
 from afterlaunch.telemetry.columns import BUCKETS, SPANS
-from afterlaunch.telemetry.conventions.money import price_calls
+from afterlaunch.telemetry.conventions.money import PRICED_BY, price_calls
 from afterlaunch.telemetry.engines import Engine
 from afterlaunch.telemetry.merging import FIELDS, Merged
 from afterlaunch.telemetry.tables import CALLS, NO_LEAF
 
-PRICED_BY = ("provider", "model_answered", "model_requested", "start_ns")
 KINDS = ("agent", "workflow", "tool", "plan")
 SETTLE_NS = 60_000_000_000
 LOOK_BACK_NS = 3_600_000_000_000  # later leaves of older aggregates are not looked for
@@ -95,8 +93,7 @@ def _counted(engine: Engine, keys: set[Key], now_ns: int) -> Any:
     rows = rows.filter(pa.array([key in keys for key in told])).combine_chunks()
     column = {name: rows[name].combine_chunks() for name in (*PRICED_BY, *BUCKETS)}
     buckets = {name: column[name] for name in BUCKETS}
-    maker, answered, requested, start = (column[name] for name in PRICED_BY)
-    priced = price_calls(np.ones(rows.num_rows, bool), maker, answered, requested, start, buckets)
+    priced = price_calls({name: column[name] for name in PRICED_BY}, buckets)
     for name, values in priced.columns().items():
         rows = rows.set_column(rows.schema.get_field_index(name), name, values)
     out = callrows.of_spans(rows)

@@ -7,17 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-BUCKETS = (
-    "in_uncached",
-    "in_cache_read",
-    "in_cache_write_5m",
-    "in_cache_write_1h",
-    "in_cache_write_other",
-    "in_tool_use",
-    "out_visible",
-    "out_reasoning",
-)
-"""Eight disjoint token counts; their sum is what is billed."""
+from afterlaunch.prices.buckets import BUCKETS as BUCKETS
 
 DIMENSIONS = (
     "client",

@@ -1,8 +1,9 @@
-"""The cost of each call, as arithmetic on columns: one look-up per (provider, model, hour), none per span."""
+"""The cost of each call, as arithmetic on columns: one look-up per series and quarter of an hour, none per span."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -11,33 +12,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from afterlaunch.ground import clock
-from afterlaunch.prices.table import OVERLAYS, Rates, rates
+from afterlaunch.prices.book import BUNDLED, Book
+from afterlaunch.prices.buckets import BUCKETS, Count
+from afterlaunch.prices.formula import KIND
+from afterlaunch.prices.in_force import book_of
+from afterlaunch.prices.table import OVERLAYS, SLOT_MINUTES, Rates, rates
 from afterlaunch.telemetry.anyvalues import Bools, Ints
-from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.conventions.tokens import Count
 
-HOUR_NS = 3_600_000_000_000
-RATE_OF = dict(
-    zip(
-        BUCKETS,
-        (
-            "input",
-            "cache_read",
-            "cache_write_5m",
-            "cache_write_1h",
-            "cache_write_other",
-            "input",
-            "output",
-            "reasoning",
-        ),
-        strict=True,
-    )
-)
+SLOT_NS = SLOT_MINUTES * 60_000_000_000
 INPUTS = 6  # of the buckets
 OTHER = BUCKETS.index("in_cache_write_other")
 FRESH, VISIBLE = BUCKETS.index("in_uncached"), BUCKETS.index("out_visible")
 NO_RATE = -1
-MOST_HOURS = 1_000
+WORDS_PRICED_BY = ("provider", "model_answered", "model_requested", "service_tier")
+PRICED_BY = (*WORDS_PRICED_BY, "batch", "start_ns", "client")
+MOST_SLOTS = 1_000
 MOST_NANO = 10.0**14
 """Of one call: 100,000 USD. What is more is another unit, and sums of it would be no numbers any more."""
 _WORDS = pa.array(["unknown", "exact", "assumed", "sender"], pa.string())
@@ -55,6 +44,12 @@ class Price:
     pico: Ints
     more: Ints  # per tier and overlay: what a token costs more than the one it stands for
     assumed: Bools  # per bucket
+    flat: int  # pico-USD of every request
+    open_fact: bool  # a fact is recorded that no price row asks for
+    rates: Rates
+
+
+FLAGS = (*("price_missing", "usage_missing", "price_on_requested_model", "cache_write_ttl_assumed", "tier_not_priced"),)
 
 
 class Costs:
@@ -66,10 +61,7 @@ class Costs:
         self.confidence = np.full(count, -1, np.int64)
         self.price = np.full(count, -1, np.int64)
         self.names: list[str] = []
-        self.flags: dict[str, Bools] = {
-            name: np.zeros(count, bool)
-            for name in ("price_missing", "usage_missing", "price_on_requested_model", "cache_write_ttl_assumed")
-        }
+        self.flags: dict[str, Bools] = {name: np.zeros(count, bool) for name in FLAGS}
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -79,24 +71,32 @@ class Costs:
         }
 
 
-class _Hours(dict[int, Price | None]):
-    """The price of one model in each hour, looked up once."""
+class _Slots(dict[int, Price | None]):
+    """The price of one model, served one way, in each quarter of an hour, looked up once."""
 
-    def __init__(self, maker: str | None, answered: str | None, requested: str | None) -> None:
-        self._of = maker, answered, requested
+    def __init__(self, book: Book, of: tuple[str | None, ...]) -> None:
+        self._book, self._of = book, of
+        self._timed = any(book.timed(of[0], model) for model in of[1:3])
 
-    def __missing__(self, hour: int) -> Price | None:
-        maker, answered, requested = self._of
-        at = clock.from_ns(hour * HOUR_NS)
-        found = rates(maker, answered, at)
-        used = found or rates(maker, requested, at)
-        if len(self) >= MOST_HOURS:
+    def __missing__(self, slot: int) -> Price | None:
+        if len(self) >= MOST_SLOTS:
             self.clear()
-        self[hour] = _one(used, found is None) if used else None
-        return self[hour]
+        if not self._timed and self:
+            self[slot] = next(iter(self.values()))
+        else:
+            self[slot] = self._found(clock.from_ns(slot * SLOT_NS))
+        return self[slot]
+
+    def _found(self, at: datetime) -> Price | None:
+        maker, answered, requested, tier, processing = self._of
+        told = {"service_tier": tier, "processing": processing}
+        facts = {name: said for name, said in told.items() if said}
+        found = rates(maker, answered, at, facts, self._book)
+        used = found or rates(maker, requested, at, facts, self._book)
+        return _one(used, found is None) if used else None
 
 
-_hours = lru_cache(maxsize=1024)(_Hours)
+_slots = lru_cache(maxsize=1024)(_Slots)
 _made: dict[tuple[int, bool], Price] = {}
 
 
@@ -109,18 +109,19 @@ def _one(found: Rates, on_requested: bool) -> Price:
 
 
 def _as_columns(found: Rates, on_requested: bool) -> Price:
-    kinds = list(RATE_OF.values())
+    kinds = list(KIND.values())
     pico = [[NO_RATE if (rate := tier.pico[kind]) is None else rate for kind in kinds] for tier in found.tiers]
     above = np.array([tier.above for tier in found.tiers], np.int64)
     assumed = np.array([kind in found.assumed for kind in kinds])
     more = np.array([[tier.more[name] for name in OVERLAYS] for tier in found.tiers], np.int64)
-    return Price(found.name, on_requested, above, np.array(pico, np.int64), more, assumed)
+    columns = np.array(pico, np.int64)
+    return Price(found.name, on_requested, above, columns, more, assumed, found.flat, found.unpriced_facts, found)
 
 
 @dataclass(frozen=True)
 class Models:
-    """Who answered what: provider, answered and requested model as numbers into lists of words (-1: none), and the
-    start."""
+    """Who answered what, served how: provider, answered and requested model, service tier and processing as numbers
+    into lists of words (-1: none), and the start."""
 
     words: tuple[list[str], ...]
     codes: tuple[Ints, ...]
@@ -136,23 +137,38 @@ def believe_sender(costs: Costs, call: Bools, reported: Ints, known: Bools) -> N
     costs.flags |= {"cost_from_sender": alone, "cost_mismatch": both & apart}
 
 
-def price_calls(
-    call: Bools, provider: Any, answered: Any, requested: Any, start_ns: Any, buckets: dict[str, Any]
-) -> Costs:
-    """`call` marks the rows to price; columns are Arrow arrays of equal length."""
-    coded = [column.dictionary_encode() for column in (provider, answered, requested)]
-    words: tuple[list[str], ...] = tuple(one.dictionary.to_pylist() for one in coded)
-    codes = tuple(one.indices.fill_null(-1).to_numpy() for one in coded)
+PROCESSING = ["batch"]
+
+
+def price_calls(told: dict[str, Any], buckets: dict[str, Any], book: Book | None = None) -> Costs:
+    """Calls that are stored, from their raw buckets: Arrow arrays of equal length, `told` those of `PRICED_BY`. By
+    `book`, or by what is in force for each client."""
+    coded = [told[name].dictionary_encode() for name in WORDS_PRICED_BY]
+    words: tuple[list[str], ...] = (*(one.dictionary.to_pylist() for one in coded), PROCESSING)
+    batch = told["batch"].fill_null(False).to_numpy(zero_copy_only=False)
+    codes = (*(one.indices.fill_null(-1).to_numpy() for one in coded), np.where(batch, 0, -1))
     counts = {
         name: Count(column.fill_null(0).to_numpy(), column.is_valid().to_numpy(zero_copy_only=False))
         for name, column in buckets.items()
     }
-    return price_rows(call, Models(words, codes, start_ns.to_numpy()), counts, {})
+    overlays = {name: counts[name] for name in OVERLAYS if name in counts}
+    models, call = Models(words, codes, told["start_ns"].to_numpy()), np.ones(len(batch), bool)
+    if book is None:
+        return price_by_client(call, told["client"], models, counts, overlays)
+    return price_rows(call, models, counts, overlays, book)
 
 
-def price_rows(call: Bools, models: Models, buckets: dict[str, Count], overlays: dict[str, Count]) -> Costs:
-    """`call` marks the rows to price; `overlays` are parts of the input or the output, priced in their place."""
-    costs = Costs(len(call))
+def price_rows(
+    call: Bools,
+    models: Models,
+    buckets: dict[str, Count],
+    overlays: dict[str, Count],
+    book: Book = BUNDLED,
+    costs: Costs | None = None,
+) -> Costs:
+    """`call` marks the rows to price; `overlays` are parts of the input or the output, priced in their place; `costs`:
+    what other rows cost already."""
+    costs = Costs(len(call)) if costs is None else costs
     rows = np.flatnonzero(call)
     if not len(rows):
         return costs
@@ -160,7 +176,7 @@ def price_rows(call: Bools, models: Models, buckets: dict[str, Count], overlays:
     told = (buckets["in_uncached"].known & buckets["out_visible"].known)[rows]
     costs.confidence[rows] = _UNKNOWN
     costs.flags["usage_missing"][rows[~told]] = True
-    prices, of_row = _prices(models, rows)
+    prices, of_row = _prices(models, rows, book)
     costs.flags["price_missing"][rows[of_row < 0]] = True
     if prices:
         parts = [overlays[name].values[rows] if name in overlays else None for name in OVERLAYS]
@@ -168,16 +184,30 @@ def price_rows(call: Bools, models: Models, buckets: dict[str, Count], overlays:
     return costs
 
 
-def _prices(models: Models, rows: Ints) -> tuple[list[Price], Ints]:
-    """(the prices that occur, each row's place among them or -1). By distinct provider, models and hour."""
-    hours, at = np.unique(models.start_ns[rows] // HOUR_NS, return_inverse=True)
+def price_by_client(
+    call: Bools, clients: Any, models: Models, buckets: dict[str, Count], overlays: dict[str, Count]
+) -> Costs:
+    """Each client's calls by the book in force for it."""
+    coded = clients.dictionary_encode()
+    names = [str(name) for name in coded.dictionary.to_pylist()]
+    if len(names) == 1:
+        return price_rows(call, models, buckets, overlays, book_of(names[0]))
+    costs, of = Costs(len(call)), coded.indices.to_numpy()
+    for number, name in enumerate(names):
+        price_rows(call & (of == number), models, buckets, overlays, book_of(name), costs)
+    return costs
+
+
+def _prices(models: Models, rows: Ints, book: Book) -> tuple[list[Price], Ints]:
+    """(the prices that occur, each row's place among them or -1). By distinct series and quarter of an hour."""
+    slots, at = np.unique(models.start_ns[rows] // SLOT_NS, return_inverse=True)
     key = np.zeros(len(rows), np.int64)
     for words, codes in zip(models.words, models.codes, strict=True):
         key = key * (len(words) + 1) + codes[rows] + 1
-    distinct, of_row = np.unique(key * len(hours) + at, return_inverse=True)
-    model, hour = distinct // len(hours), hours[distinct % len(hours)]
-    tables = {one: _hours(*_parts(one, models.words)) for one in set(model.tolist())}
-    found = [tables[one][at] for one, at in zip(model.tolist(), hour.tolist(), strict=True)]
+    distinct, of_row = np.unique(key * len(slots) + at, return_inverse=True)
+    model, slot = distinct // len(slots), slots[distinct % len(slots)]
+    tables = {one: _slots(book, tuple(_parts(one, models.words))) for one in set(model.tolist())}
+    found = [tables[one][at] for one, at in zip(model.tolist(), slot.tolist(), strict=True)]
     prices = {id(price): price for price in found if price}
     number = {key: place for place, key in enumerate(prices)}
     return list(prices.values()), np.array([number.get(id(price), -1) for price in found])[of_row]
@@ -212,7 +242,8 @@ def _fill(
         later = np.minimum(begins[of_row] + step, len(above) - 1)
         tier = np.where((tiers[of_row] > step) & (inputs > above[later]), later, tier)
     rate, used = pico[tier].T, tokens > 0
-    summed = (tokens * np.maximum(rate, 0)).sum(axis=0)
+    flat = np.array([price.flat for price in prices], np.int64)[of_row]
+    summed = (tokens * np.maximum(rate, 0)).sum(axis=0) + flat
     more = np.concatenate([price.more for price in prices])
     for place, (name, part) in enumerate(zip(OVERLAYS, parts, strict=True)):
         if part is not None and part.any() and more[:, place].any():
@@ -221,12 +252,31 @@ def _fill(
     exceeds = (tokens.astype(float) * np.maximum(rate, 0)).sum(axis=0) > 1000 * MOST_NANO
     able = has & told & ~(used & (rate < 0)).any(axis=0) & ~exceeds
     requested = np.array([price.on_requested for price in prices])[of_row]
+    unasked = np.array([price.open_fact for price in prices])[of_row]
+    apart = np.array([price.rates.life_apart for price in prices])[of_row]
+    no_life = apart & (tokens[OTHER] > 0)
     assumed = np.array([price.assumed for price in prices])[of_row].T
-    guessed = requested | (used & assumed).any(axis=0) | (tokens[OTHER] > 0)
+    guessed = requested | unasked | (used & assumed).any(axis=0) | no_life
     costs.flags["price_on_requested_model"][rows[has & requested]] = True
-    costs.flags["cache_write_ttl_assumed"][rows[has & told & used[OTHER] & (rate[OTHER] >= 0)]] = True
+    costs.flags["cache_write_ttl_assumed"][rows[has & told & no_life & (rate[OTHER] >= 0)]] = True
+    costs.flags["tier_not_priced"][rows[has & unasked]] = True
     fine = rows[able]
     costs.nano[fine] = -(-summed[able] // 1000)  # rounded up, once
     costs.known[fine] = True
     costs.confidence[fine] = np.where(guessed[able], _ASSUMED, _EXACT)
     costs.price[fine] = first + of_row[able]
+    for number, price in enumerate(prices):
+        if not price.rates.exact:
+            _in_decimals(costs, rows, np.flatnonzero(able & (of_row == number)), price.rates, tokens, parts)
+
+
+def _in_decimals(
+    costs: Costs, rows: Ints, places: Ints, price: Rates, tokens: npt.NDArray[np.int64], parts: list[Ints | None]
+) -> None:
+    """Prices that whole pico-USD do not hold, call by call: few models have such."""
+    for place in places.tolist():
+        buckets = dict(zip(BUCKETS, tokens[:, place].tolist(), strict=True))
+        inside = {name: int(part[place]) for name, part in zip(OVERLAYS, parts, strict=True) if part is not None}
+        nano = price.nano(buckets, inside)
+        if nano is not None:
+            costs.nano[rows[place]] = nano

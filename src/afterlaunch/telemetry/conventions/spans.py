@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from afterlaunch.prices.buckets import Count, exclusive
 from afterlaunch.telemetry.anyvalues import Bools
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions import fields as f
@@ -25,10 +26,10 @@ from afterlaunch.telemetry.conventions.events import links
 from afterlaunch.telemetry.conventions.identity import envelope, identity, scope_of
 from afterlaunch.telemetry.conventions.leftovers import leftovers
 from afterlaunch.telemetry.conventions.limits import limit_columns
-from afterlaunch.telemetry.conventions.money import Models, believe_sender, price_rows
+from afterlaunch.telemetry.conventions.money import PROCESSING, WORDS_PRICED_BY, Models, believe_sender, price_by_client
 from afterlaunch.telemetry.conventions.parameters import parameters
 from afterlaunch.telemetry.conventions.retrieval import documents, with_instants
-from afterlaunch.telemetry.conventions.tokens import OVERLAYS, Count, exclusive, semantics_column, source_column
+from afterlaunch.telemetry.conventions.tokens import OVERLAYS, semantics_column, source_column
 from afterlaunch.telemetry.conventions.who import by_client_only
 from afterlaunch.telemetry.otlp import Decoded
 
@@ -150,8 +151,10 @@ def tokens_and_money(batch: Batch) -> None:
     batch.out["usage_semantics"] = semantics_column(buckets, told)
     batch.out["usage_source"] = source_column(batch.reading, told)
     words = batch.words
-    codes = tuple(words.code(name) for name in ("provider", "model_answered", "model_requested"))
-    costs = price_rows(batch.calls, Models((words.distinct,) * 3, codes, batch.start_ns), buckets.counts, batch.whole)
+    in_batch = np.where(batch.reading.booleans("batch")[0], 0, -1)
+    codes = (*(words.code(name) for name in WORDS_PRICED_BY), in_batch)
+    models = Models((*(words.distinct,) * len(WORDS_PRICED_BY), PROCESSING), codes, batch.start_ns)
+    costs = price_by_client(batch.calls, batch.out["client"], models, buckets.counts, batch.whole)
     reported, known, invalid = cost_reported(batch.reading)
     believe_sender(costs, batch.calls, reported, known)
     batch.out["cost_reported_nano"] = Count(reported, known).column()

@@ -11,9 +11,9 @@ import orjson
 import pytest
 from tests.real_input import real
 
+from afterlaunch.prices.usage import usage
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.conventions.native import usage
 from afterlaunch.telemetry.store import Store, engine_at
 from afterlaunch.telemetry.tests.places import Places
 

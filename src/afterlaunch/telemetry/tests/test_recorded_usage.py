@@ -16,9 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from tests.real_input import real
 
+from afterlaunch.prices.usage import usage
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.conventions.native import usage
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, rows, span
 
 PROVIDERS = {"aws_bedrock": "aws.bedrock", "google_gemini": "gcp.gemini", "google_vertex": "gcp.vertex_ai"}

@@ -1,0 +1,52 @@
+"""`price usage`: what a call costs, from the provider's own usage object. Nothing else is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import typer
+
+from afterlaunch.cli.output import answer, fail, plainly
+
+price = typer.Typer(no_args_is_help=True, help="Prices of model calls.")
+
+
+@price.callback()
+def _price() -> None:
+    """Prices of model calls."""
+
+
+@price.command("usage")
+@plainly
+def usage(
+    file: Path | None = typer.Argument(None, help="The question as JSON, or one a line. Without it, or as -: stdin."),
+    json: bool = typer.Option(False, "--json", help="The answer is one JSON document with and without it."),
+) -> None:
+    """What a call costs: provider, model, time and the provider's own usage object in; exclusive buckets, price and
+    amount of each, total, where the price is from and how sure it is out. An unknown cost is null with its reason. A
+    list of questions gives a list of answers. See docs/prices.md.
+    """
+    from afterlaunch.prices.oneshot import answer as priced
+
+    answer(priced(_read(file)))
+
+
+def _read(file: Path | None) -> Any:
+    try:
+        body = sys.stdin.buffer.read() if file is None or str(file) == "-" else file.read_bytes()
+    except OSError as problem:
+        fail(f"{file} can't be read: {problem.strerror}.", code=2)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        lines = [line for line in body.splitlines() if line.strip()]
+        try:
+            if len(lines) > 1:
+                return [orjson.loads(line) for line in lines]
+        except orjson.JSONDecodeError:
+            pass
+        where = f"line {problem.lineno}, column {problem.colno}"
+        fail(f"The question is no JSON: {problem.msg.split(':')[0]} ({where}).", "See docs/prices.md.", code=2)
