@@ -1,6 +1,7 @@
 """Looks at every page with chromium: `python tests/browser/shots.py FOLDER [page …]`.
 
-Prints what is wrong with a page (status, console, failed requests, overflow) and exits 1 then.
+Prints what is wrong with a page (status, console, failed requests, overflow) and exits 1 then. An empty FOLDER ("")
+keeps no pictures. `AFTERLAUNCH_BROWSER_DATA` may name a data folder for the server.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-LOOKS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
 
 
-def main(folder: Path, wanted: list[str]) -> int:
-    os.environ["AFTERLAUNCH_DATA"] = tempfile.mkdtemp(prefix="shots-")
+def pictures(folder: str, name: str) -> Callable[[int, str], Path] | None:
+    return (lambda width, scheme: Path(folder) / f"{name}-{width}-{scheme}.png") if folder else None
+
+
+def main(folder: str, wanted: list[str]) -> int:
+    os.environ["AFTERLAUNCH_DATA"] = os.environ.get("AFTERLAUNCH_BROWSER_DATA") or tempfile.mkdtemp(prefix="shots-")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; nothing here is async
     os.environ["AFTERLAUNCH_ENGINE_PERIOD"] = "1"
     os.environ["AFTERLAUNCH_OUTBOUND_ALLOW"] = "127.0.0.0/8"
@@ -37,12 +42,12 @@ def main(folder: Path, wanted: list[str]) -> int:
         probing.probes(house.address)
         probing.heartbeats()
         probing.status_page()
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
             for name in wanted or PAGES:
                 address = PAGES[name] or eyes.a_trace()
-                for width, scheme in LOOKS:
-                    wrong += eyes.look(address, width, scheme, folder / f"{name}-{width}-{scheme}.png")
+                wrong += eyes.look(address, pictures(folder, name))
     finally:
         house.close()
     print("\n".join(wrong) or "every page is well")
@@ -50,4 +55,4 @@ def main(folder: Path, wanted: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2:]))
+    raise SystemExit(main(sys.argv[1], sys.argv[2:]))

@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.browser
 @pytest.mark.process
 @pytest.mark.skipif(chromium() is None, reason="chromium is not installed")
-def test_every_page_stands_in_a_real_browser(tmp_path: Path) -> None:
-    folder = os.environ.get("AFTERLAUNCH_SHOTS") or str(tmp_path)
+def test_every_page_stands_in_a_real_browser(data: Path) -> None:
+    folder = os.environ.get("AFTERLAUNCH_SHOTS", "")
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests/browser/shots.py"), folder],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "AFTERLAUNCH_BROWSER_DATA": str(data)},
         capture_output=True,
         text=True,
         timeout=900,
