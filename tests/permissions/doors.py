@@ -120,6 +120,7 @@ PAGES = (
             ("compare", "Two periods or versions"),
         )
     ),
+    look("/calls/quality", "viewer", "Data quality", "q=client:north", "client=north&range=30d"),
     look("/calls/transaction?id=one", "viewer", "A transaction", "id=hush-order", "id=hush-order&of_client=north"),
     look("/calls/session?id=one", "viewer", "A session", "id=hush-session", "id=hush-session&of_client=north"),
     look("/calls/user?id=one", "viewer", "A user", "id=hush-user", "id=hush-user&of_client=north"),
@@ -436,6 +437,7 @@ REST = (
     ),
     look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
     look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
+    look(f"{API}/quality", "viewer", "Flags, sums and metrics beside spans", "q=client:north", "client=north"),
     look(f"{API}/usage", "viewer", "Tokens, cache and cost", f"group_by={MANY}", "tenant=hush-tenant"),
     *(
         look(f"{API}/{name}", "viewer", what, "q=tenant:hush-tenant", "client=north&range=30d")

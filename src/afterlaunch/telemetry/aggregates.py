@@ -29,16 +29,17 @@ _DUE = f"""op_kind in {KINDS} and in_uncached is not null and cost_confidence is
 def chosen(aggregates: Iterable[Key], leaves: Iterable[Key], parents: Mapping[Key, bytes]) -> set[Key]:
     """Those that count: no leaf below them, and no other that counts above them. Pure."""
     wanted = set(aggregates)
-    above = {key: _above(key, parents) for key in wanted}
-    with_leaf = {outer for leaf in leaves for outer in _above(leaf, parents) if outer in wanted}
+    around = {key: above(key, parents) for key in wanted}
+    with_leaf = {outer for leaf in leaves for outer in above(leaf, parents) if outer in wanted}
     out: set[Key] = set()
-    for key in sorted(wanted - with_leaf, key=lambda one: len(above[one])):
-        if not out & set(above[key]):
+    for key in sorted(wanted - with_leaf, key=lambda one: len(around[one])):
+        if not out & set(around[key]):
             out.add(key)
     return out
 
 
-def _above(key: Key, parents: Mapping[Key, bytes]) -> list[Key]:
+def above(key: Key, parents: Mapping[Key, bytes]) -> list[Key]:
+    """The spans around one, from the nearest outwards."""
     chain: list[Key] = []
     while (parent := parents.get(key)) is not None and (*key[:2], parent) not in chain:
         key = (*key[:2], parent)

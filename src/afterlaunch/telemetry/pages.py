@@ -12,8 +12,11 @@ from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
+from afterlaunch.telemetry.aggregates import KINDS
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.failing import courses, key_of, steps_of
+from afterlaunch.telemetry.sum_checks import FLAGGED, mismatched
+from afterlaunch.telemetry.sum_checks import key_of as of_sum
 from afterlaunch.telemetry.views import people
 from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
 from afterlaunch.telemetry.views.conversation import messages, turns
@@ -129,11 +132,19 @@ def _waterfall(
     by_span = {call["span_id"]: call for call in counted}
     depths = _depths(spans)
     found = courses(steps_of(spans, counted))
+    sums = [span for span in spans if span["op_kind"] in KINDS and span["cost_confidence"] is None]
+    leaves = [call for call in counted if call["part"] is None]
+    differing = mismatched(
+        sums, leaves, {of_sum(span): span["parent_span_id"] for span in spans if span["parent_span_id"]}
+    )
     for span in spans:
         call = by_span.get(span["span_id"])
         span["call"] = call
         told = found.get(key_of(span)) if span["failed"] else None
         span["error_propagated"], span["recovered"] = (told.propagated, told.recovered) if told else (None, None)
+        if of_sum(span) in differing:
+            span["flags"] = [*(span["flags"] or ()), FLAGGED]
+            span["differs"] = True
         span["duplicate"] = call is None and span["op_kind"] in ("inference", "embedding", "rerank")
         span["left"] = f"{(span['start_ns'] - first) / length * 100:.2f}"
         span["width"] = f"{max(0.5, (span['duration_ns'] or 0) / length * 100):.2f}"

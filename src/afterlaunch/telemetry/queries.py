@@ -12,7 +12,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
-from afterlaunch.telemetry.noted import with_courses
+from afterlaunch.telemetry.noted import with_notes
 from afterlaunch.telemetry.quantiles import Quantiles, of_histogram
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS
@@ -294,7 +294,7 @@ def calls(
         f" order by start_ns desc, span_id desc limit {int(limit)}",
         [clock.to_ns(start), clock.to_ns(end), *parameters],
     )
-    return with_courses([readable(row) for row in found])
+    return with_notes([readable(row) for row in found])
 
 
 def spans(
@@ -325,7 +325,7 @@ def spans(
         parameters += place(before)
     order = f"order by start_ns desc, span_id desc limit {int(limit)}"
     found = current().query(f"select * from spans where {where} {order}", parameters)
-    return with_courses([readable(row) for row in found])
+    return with_notes([readable(row) for row in found])
 
 
 def trace(

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
-from afterlaunch.telemetry import aggregates, callrows, lineage, merging, origins, rollups, tally
+from afterlaunch.telemetry import aggregates, callrows, lineage, merging, origins, rollups, sum_checks, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
@@ -266,9 +266,9 @@ class Store:
         return merging.merged(self.engine, rows, meant, near, batch)
 
     def settle(self, now_ns: int) -> int:
-        """Count usage that was told in sum only (`aggregates`), give calls what late ancestors tell (`lineage`), and
-        make one call of what several writers stored of it (`reconcile`), and find where failures began (`origins`);
-        returns how many rows changed."""
+        """Count usage that was told in sum only (`aggregates`), give calls what late ancestors tell (`lineage`), make
+        one call of what several writers stored of it (`reconcile`), find where failures began (`origins`) and which
+        sums are not those of their calls (`sum_checks`); returns how many rows changed."""
         changed = 0
         for name, change in (
             ("settle", lambda: aggregates.settle(self.engine, now_ns)),
@@ -277,6 +277,7 @@ class Store:
             with self._writing():
                 if name == "settle" or self.engine.shared:
                     changed += self._write_when_agreed(_Change(f"{name}-{now_ns}", change))
+        changed += self._noted(lambda: sum_checks.look(self.engine, now_ns))
         changed += self.inherit(now_ns - LATELY_NS, now_ns + LATELY_NS)
         return changed + self.trace_failures(now_ns - LATELY_NS, now_ns + LATELY_NS)
 
@@ -296,12 +297,17 @@ class Store:
         changed = 0
         for since in range(first_ns, last_ns + 1, HOUR_NS):
             for traces in origins.candidates(self.engine, since, min(since + HOUR_NS, last_ns + 1)):
-                with self._writing():  # for each, so that commits have their turn
-                    change = origins.look(self.engine, since, traces, self._ids)
-                    if change is not None:
-                        self.engine.write(change)
-                        changed += change.added["failures"].num_rows
+                changed += self._noted(partial(origins.look, self.engine, since, traces, self._ids))
         return changed
+
+    def _noted(self, look: Callable[[], Changes | None]) -> int:
+        """In the writer's turn, so that commits have theirs between. Of how many rows it is news."""
+        with self._writing():
+            change = look()
+            if change is None:
+                return 0
+            self.engine.write(change)
+            return max(int(rows.num_rows) for rows in change.added.values())
 
     def adopt(self, calls: Any) -> None:
         """Add rows of `calls` (schema CALLS) as they are, with what they add to the rollups."""

@@ -119,6 +119,13 @@ FAILURES = pa.schema(
 )
 """Failed calls and operations that only passed a failure on (1), or that a retry or a fallback made good (1): sums over
 the rows of one span (`origins`). `code`: the kind of failure (`profiles`)."""
+SUM_CHECKS = pa.schema(
+    [
+        *(("client", pa.string()), ("start_ns", pa.int64()), ("trace_id", pa.binary(16)), ("span_id", pa.binary(8))),
+        *(("differs", pa.int64()), ("changes", pa.int64())),
+    ]
+)
+"""Spans whose own sum of tokens is not that of the calls below them (1): sums over the rows of one (`sum_checks`)."""
 DEAD_LETTERS = pa.schema([("at_ns", pa.int64()), ("client", pa.string()), ("why", pa.string()), ("body", pa.binary())])
 
 TIERS = {"minute": 1, "hour": 60, "day": 1440}
@@ -133,8 +140,9 @@ PROFILE_TABLES = {
 }
 COUNT_TABLE = Table("attribute_counts", ATTRIBUTE_COUNTS, tuple(ATTRIBUTE_COUNTS.names[:-1]), "hour", HOUR_NS, True)
 FAILURE_TABLE = Table("failures", FAILURES, tuple(FAILURES.names[:6]), "start_ns", 1, True)
+CHECK_TABLE = Table("sum_checks", SUM_CHECKS, tuple(SUM_CHECKS.names[:4]), "start_ns", 1, True)
 DEAD_TABLE = Table("dead_letter", DEAD_LETTERS, ("at_ns", "client"), "at_ns", 1)
 TABLES = (
     *(SPAN_TABLE, CALL_TABLE, SERIES_TABLE, *SUM_TABLES.values(), *PROFILE_TABLES.values()),
-    *(COUNT_TABLE, FAILURE_TABLE, DEAD_TABLE),
+    *(COUNT_TABLE, FAILURE_TABLE, CHECK_TABLE, DEAD_TABLE),
 )

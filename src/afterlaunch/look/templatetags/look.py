@@ -34,6 +34,8 @@ TONES = {
     "late": "warning",
     "failing": "warning",
     "no_data": "not_assessed",
+    "rollup_mismatch": "warning",
+    "spans_incomplete": "warning",
 }
 
 

@@ -23,7 +23,7 @@ from afterlaunch.telemetry.conventions import fields as f
 from afterlaunch.telemetry.keeping.dead_letters import rows_of
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS
 from afterlaunch.telemetry.store import Store
-from afterlaunch.telemetry.tables import CALL_TABLE, DEAD_TABLE, FAILURE_TABLE, SPAN_TABLE, Table
+from afterlaunch.telemetry.tables import CALL_TABLE, CHECK_TABLE, DEAD_TABLE, FAILURE_TABLE, SPAN_TABLE, Table
 
 _SOURCES = {field.name: tuple(source.key for source in field.sources if not source.path) for field in f.FIELDS}
 KEYS = {kind: (*_SOURCES[kind], kind) for kind in ("user", "session", "tenant")}
@@ -107,7 +107,8 @@ def erase_traces(store: Store, subject: Subject, chosen: Sequence[str]) -> dict[
             where, parameters = naming(table, subject)
             others = f"client = ? and {_inside()} and ({where}) is not true"
             gone[table.name] += store.take_out(table, others, [subject.client, alone, *parameters])
-        store.take_out(FAILURE_TABLE, f"client = ? and {_inside()}", [subject.client, alone])
+        for table in (FAILURE_TABLE, CHECK_TABLE):
+            store.take_out(table, f"client = ? and {_inside()}", [subject.client, alone])
     for table in TRACED:
         where, parameters = naming(table, subject)
         gone[table.name] += store.take_out(table, f"{_inside()} and {where}", [list(chosen), *parameters])

@@ -39,7 +39,7 @@ KINDS = (
         ("spans",),
         ("input_text", "output_text", "events", "links", "request_params", "status_message", "attributes"),
     ),
-    Kind("spans", 190, "spans: names, times, tokens, cost, errors", ("spans", "failures")),
+    Kind("spans", 190, "spans: names, times, tokens, cost, errors", ("spans", "failures", "sum_checks")),
     Kind("calls", 400, "calls, each once", ("calls",)),
     Kind("logs", 190, "log records", ("records",)),
     Kind("points", 60, "metric points", ("points",)),

@@ -49,6 +49,8 @@ def course(column: str) -> str:
     return f"(failed and (client, span_id) in ({noted}))"
 
 
+_DIFFERS = "select client, span_id from sum_checks group by client, span_id having sum(differs) > 0"
+CHECKED = f"((client, span_id) in ({_DIFFERS}))"
 COURSES = {"error_propagated": course("propagated"), "recovered": course("recovered")}
 
 
@@ -110,6 +112,7 @@ def _all() -> dict[str, Field]:
             out[name] = Field(name, kind, calls, spans)
     for name, sql in COURSES.items():
         out[name] = Field(name, YES_NO, sql, sql)
+    out["rollup_mismatch"] = Field("rollup_mismatch", YES_NO, "", CHECKED)
     for name, parts in (("input", BUCKETS[:6]), ("output", BUCKETS[6:]), ("tokens", BUCKETS)):
         out[name] = Field(name, NUMBER, _sum(parts), _sum(parts))
     return out

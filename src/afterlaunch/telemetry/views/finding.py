@@ -14,7 +14,7 @@ from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry.noted import with_courses
+from afterlaunch.telemetry.noted import with_notes
 from afterlaunch.telemetry.queries import AFTER_CURSOR, Clients, narrowed, place, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MINUTE_NS
@@ -58,12 +58,10 @@ def find(
         sql, parameters = asks.rows(reached, until, limit + 1 - len(rows), before)
         rows += [readable(row) for row in current().query(sql, parameters)]
         if len(rows) > limit:
-            return Found(with_courses(rows[:limit]), rows[limit - 1]["cursor"])
+            return Found(with_notes(rows[:limit]), rows[limit - 1]["cursor"])
     if reached > first and last > first:
-        return Found(
-            with_courses(rows), f"{reached}-{'0' * 16}", clock.from_ns(reached)
-        )  # no row so far starts earlier
-    return Found(with_courses(rows), None)
+        return Found(with_notes(rows), f"{reached}-{'0' * 16}", clock.from_ns(reached))  # no row so far starts earlier
+    return Found(with_notes(rows), None)
 
 
 def backwards(first: int, last: int, seconds: float) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry.columns import DIMENSIONS
-from afterlaunch.telemetry.views import agents, compare, errors, latency, people, retrieval, usage
+from afterlaunch.telemetry.views import agents, compare, errors, latency, people, quality, retrieval, usage
 from afterlaunch.telemetry.views.asked import Asked, asked
 from afterlaunch.telemetry.views.sheets import Section, Sheet
 
@@ -58,6 +58,8 @@ VIEWS = (
     View("session", "Session", "One session", people.session, tab="Sessions"),
     View("users", "Users", "Users by cost", people.users),
     View("user", "User", "One user", people.user, tab="Users"),
+    View("quality", "Data quality", "Flags by sender; sums that are not those of their calls; spans beside metrics",
+         quality.sheet),
     View("compare", "Compare", "Two periods, or two values of a dimension, side by side", compare.sheet),
 )  # fmt: skip
 BY_NAME = {view.name: view for view in VIEWS}

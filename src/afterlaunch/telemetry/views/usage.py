@@ -12,6 +12,7 @@ from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid, Later
+from afterlaunch.telemetry.views.quality import incomplete
 from afterlaunch.telemetry.views.sheets import (
     Section,
     Sheet,
@@ -64,10 +65,19 @@ def sheet(ask: Asked) -> Sheet:
                 later=True,
             ),
         ],
-        _tiles(found),
+        [*_tiles(found), *_incomplete(ask)],
         (lambda: _chart(ask)) if any(one["cost_nano"] for one in found) else None,
         "Cost over time",
     )
+
+
+def _incomplete(ask: Asked) -> list[Tile]:
+    services = incomplete(ask)
+    if not services:
+        return []
+    least = max(row["missing"] for row in services)
+    said = f"up to {least:.0%} of the tokens that metrics tell"
+    return [Tile("Spans missing", formats.count(len(services)), said, "warning", ask.link("/calls/quality", q=""))]
 
 
 def _chart(ask: Asked) -> Any:
