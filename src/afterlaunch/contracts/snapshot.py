@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
 
 import orjson
+
+from afterlaunch.contracts.handling import Handling, Limits
+from afterlaunch.contracts.plain import made
 
 
 class BadSnapshot(Exception):
@@ -58,6 +60,7 @@ class Route:
     unit: tuple[str, ...] = ("session", "user", "tenant", "key")
     inject_usage: bool = True
     agent: str | None = None
+    handling: Handling = field(default_factory=Handling)
 
     @cached_property
     def _arm_by_name(self) -> dict[str, Arm]:
@@ -80,6 +83,7 @@ class Key:
     agent: str | None = None
     revoked: bool = False
     expires_at: float | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Snapshot:
                     raise BadSnapshot(f"route {route.name}: upstream {arm.upstream} is not in the snapshot")
             if not 0 <= route.share <= 10_000:
                 raise BadSnapshot(f"route {route.name}: share {route.share} is not in 0…10000")
+            if problem := route.handling.check(upstreams):
+                raise BadSnapshot(f"route {route.name}: {problem}")
         for key in self.keys:
             if missing := set(key.routes) - routes:
                 raise BadSnapshot(f"key {key.id}: route {sorted(missing)[0]} is not in the snapshot")
@@ -123,23 +129,11 @@ def unseal(data: bytes, shared_key: bytes) -> Snapshot:
     if not hmac.compare_digest(signature, hmac.new(shared_key, payload, hashlib.sha256).hexdigest()):
         raise BadSnapshot("the signature does not verify")
     try:
-        snapshot = _parse(orjson.loads(payload))
-    except (ValueError, KeyError, TypeError) as problem:
+        snapshot = made(Snapshot, orjson.loads(payload))
+    except ValueError as problem:
         raise BadSnapshot(f"the payload does not parse: {problem}") from problem
     snapshot.check()
     return snapshot
-
-
-def _parse(raw: dict[str, Any]) -> Snapshot:
-    return Snapshot(
-        epoch=int(raw["epoch"]),
-        created_at=str(raw["created_at"]),
-        upstreams=tuple(Upstream(**u) for u in raw["upstreams"]),
-        routes=tuple(
-            Route(**{**r, "arms": tuple(Arm(**a) for a in r["arms"]), "unit": tuple(r["unit"])}) for r in raw["routes"]
-        ),
-        keys=tuple(Key(**{**k, "routes": tuple(k["routes"])}) for k in raw["keys"]),
-    )
 
 
 def key_digest(secret: str, shared_key: bytes) -> str:

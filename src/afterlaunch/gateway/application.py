@@ -16,6 +16,7 @@ from afterlaunch.gateway.answer import Reply
 from afterlaunch.gateway.call import Call, Stack
 from afterlaunch.gateway.configuration import Configuration, Holder
 from afterlaunch.gateway.exporter import Exporter
+from afterlaunch.gateway.limits import Buckets
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import OPAQUE, Refusal
 from afterlaunch.gateway.request import Asked, RequestHead, assign, read_headers, read_request, split_target
@@ -30,8 +31,9 @@ JSON = b"application/json"
 class Gateway:
     """One worker. `start` and `stop` are called by whoever serves it, in the loop that serves it."""
 
-    def __init__(self, link: Link, folder: Path) -> None:
-        self._link = link
+    def __init__(self, link: Link, folder: Path, shared: Path | None = None) -> None:
+        """`shared`: the file of the buckets that several workers share."""
+        self._link, self._shared = link, shared
         self._folder = folder
         self.holder = Holder(folder / "snapshots", link.key)
         self.metrics = Metrics()
@@ -48,7 +50,8 @@ class Gateway:
         self._client = Client()
         self._exporter = Exporter(self._link, self._session, self._folder / "spool", self.metrics)
         self._poller = Poller(self._link, self.holder, self._session)
-        self._stack = Stack(self._client, self._exporter, self.metrics)
+        self._buckets = Buckets(self._shared)
+        self._stack = Stack(self._client, self._exporter, self.metrics, self._buckets)
         self._tasks = [self._guarded("poller", self._poller.run), self._guarded("exporter", self._exporter.run)]
 
     def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
@@ -70,8 +73,13 @@ class Gateway:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        for drain in list(self._stack.drains):
+            drain.cancel()
+        if self._stack.drains:
+            await asyncio.wait(self._stack.drains, timeout=5)
         await self._exporter.close()
         await self._client.close()
+        self._buckets.close()
         await self._session.close()
 
     def sweep(self, now: float) -> None:
@@ -140,6 +148,7 @@ class Gateway:
             "server": "silent: " + self._poller.problem if self._poller.problem else "answers",
             "last_refusal": self.holder.last_refusal or None,
             "missing_credentials": current.missing_credentials() if current else [],
+            "upstreams_resting": self._stack.health.resting(asyncio.get_running_loop().time()),
         }
         return _reply(200 if current else 503, orjson.dumps(body))
 
@@ -151,6 +160,9 @@ class Gateway:
             "server_silent_seconds": 0.0 if silent is None else asyncio.get_running_loop().time() - silent,
             "spool_bytes": self._exporter.spool_bytes,
             "upstream_connections": self._client.connections,
+            "upstreams_resting": len(self._stack.health.resting(asyncio.get_running_loop().time())),
+            "remembered_bytes": self._stack.answers.size,
+            "drains": len(self._stack.drains),
         }
         return _reply(200, self.metrics.text(gauges), b"text/plain; version=0.0.4")
 

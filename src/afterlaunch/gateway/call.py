@@ -1,91 +1,56 @@
 """One call: from the caller's request to the last byte, and what became of it.
 
-1. Assign the arm. 2. Edit the request where the arm or metering needs it, by the smallest splice. 3. Open the upstream;
-an upstream that does not know `stream_options` is asked once more without. 4. Pass the answer on as it comes, a meter
-reads along. 5. Report every attempt. A caller who leaves ends the upstream's work at once.
+1. Assign the arm. 2. Let it in within the limits of its key, tenant and route. 3. Give a remembered answer where the
+route wants that, else let `attempts` find an upstream that answers. 4. Pass the answer on as it comes, a meter reads
+along. 5. Report every attempt. A caller who leaves ends the upstream's work at once, or the route reads on for the
+exact usage.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.answer import Answer
+from afterlaunch.gateway.attempts import Attempts, Opened
 from afterlaunch.gateway.configuration import Configuration
+from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
-from afterlaunch.gateway.metering import meter_for
+from afterlaunch.gateway.health import Health
+from afterlaunch.gateway.limits import Buckets, Exceeded, Scope
+from afterlaunch.gateway.metering import Meter, meter_for
 from afterlaunch.gateway.metrics import Metrics
-from afterlaunch.gateway.protocols import CHAT, Refusal
+from afterlaunch.gateway.protocols import Refusal
+from afterlaunch.gateway.remembered import Answers, Remembered, key_of
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
-from afterlaunch.gateway.request import Asked, assign, credential_headers, response_headers, tenant_of
-from afterlaunch.gateway.splice import ask_for_usage, set_model
+from afterlaunch.gateway.request import Asked, assign, response_headers, tenant_of
 from afterlaunch.gateway.sse import Withhold
 from afterlaunch.gateway.upstream import Broken, Client, Head
+from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
 
-log = logging.getLogger(__name__)
-COMPLAINT = 64 << 10
 CALLS_PER_KEY = 1_000  # at the same time
-_IDENTITY = (b"accept-encoding", b"identity")
-# By kind of Broken: status and reason of our answer, error type of the attempt.
-_BROKEN = {
-    "unreachable": (502, "upstream-unreachable", "connection_error"),
-    "address-refused": (502, "upstream-address-refused", "address_refused"),
-    "busy": (503, "upstream-busy", "upstream_busy"),
-    "timeout": (504, "upstream-timeout", "timeout"),
-    "cut": (502, "upstream-cut", "connection_lost"),
-    "garbled": (502, "upstream-garbled", "invalid_response"),
-}
+DRAINS = 64  # answers that are read on after their callers left, at the same time
 
 
 @dataclass
 class Stack:
-    """What every call uses. `without_usage`: upstreams that refused `stream_options`; `busy`: calls by key."""
+    """What every call uses. `without_usage`: upstreams that refused `stream_options`; `busy`: calls by key; `drains`:
+    answers that are read on for nobody."""
 
     client: Client
     exporter: Exporter
     metrics: Metrics
+    buckets: Buckets
+    health: Health = field(default_factory=Health)
+    answers: Answers = field(default_factory=Answers)
+    estimator: Estimator = field(default_factory=Estimator)
     without_usage: set[str] = field(default_factory=set)
     busy: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class Prepared:
-    """The request as it goes out. `injected`: the usage event was our wish and is withheld from the caller."""
-
-    body: bytes
-    plain_body: bytes
-    model: str | None
-    streaming: bool
-    injected: bool
-
-
-def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepared:
-    """A body that is no JSON object passes as it is: the provider says what is wrong with it."""
-    if not body or asked.protocol.operation is None:
-        return Prepared(body, body, None, False, False)
-    try:
-        document: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict):
-        return Prepared(body, body, None, False, False)
-    if model is not None and document.get("model") != model:
-        body = set_model(body, model)
-    named = model or document.get("model")
-    streaming = document.get("stream") is True
-    options = document.get("stream_options")
-    asks = isinstance(options, dict) and options.get("include_usage") is True
-    injected = inject and streaming and not asks and asked.protocol is CHAT
-    edited = ask_for_usage(body) if injected else body
-    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected)
+    drains: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Call:
@@ -97,16 +62,28 @@ class Call:
         self._epoch = configuration.epoch
         self._tenant = tenant_of(key, asked)
         self._assignment = assign(route, key, asked)
-        self._target = configuration.target(self._assignment.arm)
+        self._attempts = Attempts(
+            stack.client, stack.health, stack.without_usage, configuration, asked, route, self._assignment.arm
+        )
         self._id = new_id(16).hex()
-        self._attempts: list[Attempt] = []
         self._head: Head | None = None
-        self._gone = False
-        self._streaming = False
+        self._meter: Meter | None = None
+        self._kept: list[bytes] | None = None  # the answer's parts, where it may be remembered
+        self._cache_key: bytes | None = None
+        self._hit: Remembered | None = None
+        self._gone = self._drained = self._streaming = self._sse = False
+        self._limited = _scopes(key, route, self._tenant)
         if stack.busy[key.id] >= CALLS_PER_KEY:
             raise Refusal(429, "key-concurrency", "Too many calls of this key are under way.", retry_after=1)
+        if self._limited and (exceeded := stack.buckets.enter(self._limited)):
+            raise _too_many(exceeded)
         stack.busy[key.id] += 1
         stack.metrics.in_flight += 1
+
+    @property
+    def largest_request(self) -> int:
+        """Bytes."""
+        return self._route.handling.largest_request
 
     def _since(self) -> float:
         return time.perf_counter() - self._zero
@@ -116,19 +93,17 @@ class Call:
         self._start_ns, self._zero = clock.now_ns(), time.perf_counter()
         if self._assignment.reason == "unassigned":
             self._stack.metrics.add("unassigned_total", route=self._route.name)
-        upstream = self._target.upstream
-        inject = self._route.inject_usage and upstream.name not in self._stack.without_usage
-        prepared = prepare(self._asked, body, self._assignment.arm.model, inject)
-        self._streaming = prepared.streaming
         try:
-            await self._serve(prepared, answer)
+            if not self._remembered(body, answer):
+                await self._serve(body, answer)
         except asyncio.CancelledError:
             if not self._gone:
                 raise
             self._leave()
         finally:
             self._done()
-            self._report()
+            if not self._drained:
+                self._report()
 
     def left(self) -> None:
         """Before the request had come whole."""
@@ -142,86 +117,69 @@ class Call:
         self._stack.metrics.in_flight -= 1
         self._stack.busy[self._key.id] -= 1
 
-    def _leave(self) -> None:
-        """A caller who has seen the stream's own end has had everything: SDKs hang up there, before the transport's."""
-        attempt = self._attempts[-1]
-        attempt.ended = self._since()
-        if self._head:
-            self._stack.client.abort(self._head)
-        reading = attempt.reading
-        if reading is not None and reading.ended and reading.events:
-            self._settle(attempt, reading.tokens(self._asked.protocol), sse=True)
-        else:
-            attempt.state, attempt.error = "caller-gone", None
+    # ---- remembered answers
 
-    async def _serve(self, prepared: Prepared, answer: Answer) -> None:
-        attempt = self._attempt(prepared)
-        head = await self._open(attempt, prepared.body)
-        injected, spent = prepared.injected, b""
-        if injected and head.status == 400:
-            spent = await self._complaint(head)
-            if b"stream_options" in spent:
-                self._stack.without_usage.add(self._target.upstream.name)
-                attempt.ended, attempt.state, attempt.error = self._since(), "upstream-error", "400"
-                attempt, injected, spent = self._attempt(prepared), False, b""
-                head = await self._open(attempt, prepared.plain_body)
-        await self._pass(attempt, head, spent, injected, answer)
+    def _remembered(self, body: bytes, answer: Answer) -> bool:
+        seconds = self._route.handling.cache_seconds
+        if not seconds or self._asked.protocol.operation is None:
+            return False
+        key = key_of(self._asked, self._assignment, self._route.name, self._tenant, body)
+        if key is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        found = self._stack.answers.get(key, now, seconds)
+        if found is None:
+            self._cache_key, self._kept = key, []
+            return False
+        self._hit = found
+        told = [(b"afterlaunch-cache", b"hit"), (b"age", b"%d" % (now - found.at))]
+        answer.start(200, [*found.headers, *self._own_headers(), *told])
+        answer.end(found.body)
+        return True
 
-    def _attempt(self, prepared: Prepared) -> Attempt:
-        attempt = Attempt(len(self._attempts) + 1, self._target, self._since(), prepared.model)
-        self._attempts.append(attempt)
-        return attempt
-
-    async def _open(self, attempt: Attempt, body: bytes) -> Head:
-        asked, target = self._asked, self._target
+    def _remember(self, attempt: Attempt, head: Head) -> None:
+        key, kept, reading = self._cache_key, self._kept, attempt.reading
+        if key is None or kept is None or reading is None or not reading.ended:
+            return
+        if attempt.state != "complete" or attempt.status != 200 or attempt.fallback:
+            return
         headers = [
-            *asked.forward,
-            _IDENTITY,
-            *credential_headers(asked, target.upstream.provider, target.passthrough, target.secret or b""),
+            pair for pair in response_headers(head.headers) if pair[0] not in (b"date", b"age", b"content-length")
         ]
-        path = target.prefix + asked.path + ("?" + asked.query if asked.query else "")
-        seconds = target.upstream.timeout_seconds
+        body, now = b"".join(kept), asyncio.get_running_loop().time()
+        headers.append((b"content-length", b"%d" % len(body)))
+        self._stack.answers.put(key, Remembered(headers, body, now, reading.model, attempt.tokens))
+
+    # ---- the answer of an upstream
+
+    async def _serve(self, body: bytes, answer: Answer) -> None:
+        opened = await self._attempts.open(body, self._since)
+        self._streaming = opened.streaming
+        self._head = opened.head
+        deadline, timer = self._route.handling.resilience.deadline, None
+        if deadline is not None:
+            left = max(deadline - self._since(), 0.0)
+            timer = asyncio.get_running_loop().call_later(left, self._stack.client.expire, opened.head)
         try:
-            head = await self._stack.client.open(
-                target.origin, asked.method, path.encode("latin-1"), headers, body, seconds
-            )
-        except Broken as problem:
-            raise self._refusal(attempt, problem) from problem
-        self._head, attempt.status = head, head.status
-        return head
+            await self._pass(opened, answer)
+        finally:
+            if timer is not None:
+                timer.cancel()
 
-    def _refusal(self, attempt: Attempt, problem: Broken) -> Refusal:
-        status, reason, attempt.error = _BROKEN[problem.kind]
-        attempt.ended, attempt.state = self._since(), "upstream-error"
-        name = self._target.upstream.name
-        log.warning("upstream %s: %s: %s", name, problem.kind, problem)
-        said = f"The upstream {name} did not answer: {problem.kind.replace('-', ' ')}."
-        return Refusal(status, reason, said, retry_after=1 if status == 503 else None)
-
-    async def _complaint(self, head: Head) -> bytes:
-        """The beginning of an error's body; what was read is passed on by `_pass` if it is the caller's affair."""
-        parts, size = [], 0
-        try:
-            while size < COMPLAINT and (read := await self._stack.client.read(head)):
-                parts.append(read)
-                size += len(read)
-        except Broken:
-            pass  # `_pass` meets the same end again and reports it
-        return b"".join(parts)
-
-    async def _pass(self, attempt: Attempt, head: Head, spent: bytes, injected: bool, answer: Answer) -> None:
+    async def _pass(self, opened: Opened, answer: Answer) -> None:
         """Bytes first, metering after. A cut stream stays visibly cut: no last chunk is invented."""
+        attempt, head, read, injected = opened.attempt, opened.head, opened.spent, opened.injected
         kind, encoding = _content(head)
-        sse = kind.startswith("text/event-stream")
+        sse = self._sse = kind.startswith("text/event-stream")
         withhold = Withhold(self._asked.protocol.longest_event) if injected and sse and not encoding else None
-        meter = meter_for(self._asked.protocol, kind, encoding)
+        meter = self._meter = meter_for(self._asked.protocol, kind, encoding)
         attempt.reading = meter.reading
         headers = response_headers(head.headers)
         if withhold:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
-        headers += [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._arm_header())]
-        answer.start(head.status, headers)
-        client, ended, read = self._stack.client, False, spent
+        self._refuse_larger(attempt, headers)
+        answer.start(head.status, [*headers, *self._own_headers()])
+        client, ended, left = self._stack.client, False, self._route.handling.largest_answer or 1 << 62
         try:
             while not ended:
                 if not read:
@@ -231,44 +189,132 @@ class Call:
                 ended = not read or client.ended(head)
                 if attempt.first_byte is None:
                     attempt.first_byte = self._since()
+                left -= len(read)
+                if left < 0:
+                    raise Broken("too-large", "the answer is longer than the route allows")
                 out = withhold.feed(read) if withhold else read
+                if ended and withhold:
+                    out += withhold.finish()
+                if self._kept is not None:
+                    self._kept.append(out)
                 if ended:
-                    answer.end(out + withhold.finish() if withhold else out)
+                    answer.end(out)
                 else:
                     answer.write(out)
                 meter.feed(read)
                 read = b""
                 await answer.drain()
         except Broken as problem:
-            attempt.state, attempt.error = (
-                "upstream-cut",
-                "stream_timeout" if problem.kind == "timeout" else "stream_cut",
-            )
+            attempt.state, attempt.error = "upstream-cut", _CUT.get(problem.kind, "stream_cut")
+            client.abort(head)
+        self._finish(attempt)
+        self._remember(attempt, head)
+
+    def _own_headers(self) -> list[tuple[bytes, bytes]]:
+        if not self._route.handling.own_headers:
+            return []
+        return [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._assignment.arm.name.encode())]
+
+    def _refuse_larger(self, attempt: Attempt, headers: list[tuple[bytes, bytes]]) -> None:
+        largest = self._route.handling.largest_answer
+        if largest and any(name == b"content-length" and int(value) > largest for name, value in headers):
+            attempt.ended, attempt.state, attempt.error = self._since(), "upstream-cut", "answer_too_large"
+            assert self._head is not None
+            self._stack.client.abort(self._head)
+            raise Refusal(502, "answer-too-large", f"The upstream's answer is longer than {largest} bytes.")
+
+    def _finish(self, attempt: Attempt) -> None:
+        assert self._meter is not None
         attempt.ended = self._since()
-        reading = meter.finish()
-        self._settle(attempt, reading.tokens(self._asked.protocol), sse)
+        reading = self._meter.finish()
+        self._settle(attempt, reading.tokens(self._asked.protocol))
 
-    def _arm_header(self) -> bytes:
-        return self._assignment.arm.name.encode()
-
-    def _settle(self, attempt: Attempt, tokens: Any, sse: bool) -> None:
+    def _settle(self, attempt: Attempt, tokens: Tokens | None) -> None:
         reading = attempt.reading
         assert reading is not None
         if attempt.status is not None and attempt.status >= 400:
             attempt.state, attempt.error = "upstream-error", reading.error or str(attempt.status)
-        elif attempt.state == "complete" and reading.error and sse:
+        elif attempt.state == "complete" and reading.error and self._sse:
             attempt.state, attempt.error = "upstream-error", reading.error
-        elif attempt.state == "complete" and sse and self._asked.protocol.operation and not reading.ended:
+        elif attempt.state == "complete" and self._sse and self._asked.protocol.operation and not reading.ended:
             attempt.state, attempt.error = "upstream-cut", "stream_cut"
         attempt.tokens = tokens
+        model = reading.model or attempt.model
+        events = reading.events - reading.ended if self._sse else 0  # the last one has no content
+        if model is None or self._asked.protocol.operation is None:
+            return
+        if tokens is not None:
+            self._stack.estimator.learn(model, self._tenant or "", attempt.sent_bytes, events, tokens)
+        elif events and attempt.state != "upstream-error":
+            attempt.estimate = self._stack.estimator.estimate(model, self._tenant or "", attempt.sent_bytes, events)
+
+    # ---- a caller who leaves
+
+    def _leave(self) -> None:
+        """A caller who has seen the stream's own end has had everything: SDKs hang up there, before the transport's."""
+        if not self._attempts.made:
+            return
+        attempt, head = self._attempts.made[-1], self._head or self._attempts.head
+        attempt.ended = self._since()
+        reading = attempt.reading
+        if reading is not None and reading.ended and reading.events:
+            self._abort(head)
+            self._settle(attempt, reading.tokens(self._asked.protocol))
+        elif self._meter is not None and head is not None and self._may_drain():
+            self._drained = True
+            task = asyncio.get_running_loop().create_task(self._drain(attempt, head))
+            self._stack.drains.add(task)
+            task.add_done_callback(self._stack.drains.discard)
+        else:
+            self._abort(head)
+            self._depart(attempt)
+
+    def _abort(self, head: Head | None) -> None:
+        if head is not None:
+            self._stack.client.abort(head)
+
+    def _may_drain(self) -> bool:
+        if self._route.handling.leaving.policy != "drain":
+            return False
+        if len(self._stack.drains) >= DRAINS:
+            self._stack.metrics.add("drains_total", how="no-room")
+            return False
+        return True
+
+    def _depart(self, attempt: Attempt) -> None:
+        if attempt.reading is not None:
+            self._settle(attempt, None)
+        attempt.state, attempt.error = "caller-gone", None
+
+    async def _drain(self, attempt: Attempt, head: Head) -> None:
+        """Read on for the usage; what takes too long is ended and estimated."""
+        assert self._meter is not None
+        how = "capped"
+        try:
+            async with asyncio.timeout(self._route.handling.leaving.seconds):
+                while read := await self._stack.client.read(head):
+                    self._meter.feed(read)
+            self._finish(attempt)
+            attempt.state, attempt.error, how = "caller-gone", None, "whole"
+        except (TimeoutError, Broken, asyncio.CancelledError):
+            self._abort(head)
+            attempt.ended = self._since()
+            self._depart(attempt)
+        finally:
+            self._stack.metrics.add("drains_total", how=how)
+            self._report()
+
+    # ---- what is told of it
 
     def _report(self) -> None:
-        if not self._attempts:
+        attempts = self._attempts.made
+        if not attempts and self._hit is None:
             return
-        last, now = self._attempts[-1], self._since()
-        if not last.ended:
-            last.ended, last.state, last.error = now, "upstream-cut", "gateway_stopped"
-        self._count(last, now)
+        now = self._since()
+        for attempt in attempts:
+            if not attempt.ended:
+                attempt.ended, attempt.state, attempt.error = now, "upstream-cut", "gateway_stopped"
+        self._count(now)
         self._stack.exporter.put(
             CallReport(
                 self._asked,
@@ -281,20 +327,54 @@ class Call:
                 self._start_ns,
                 now,
                 self._streaming,
-                self._attempts,
+                attempts,
+                self._hit,
             )
         )
 
-    def _count(self, last: Attempt, seconds: float) -> None:
+    def _count(self, seconds: float) -> None:
         metrics, route, arm = self._stack.metrics, self._route.name, self._assignment.arm.name
-        metered = self._asked.protocol.operation is not None
-        usage = "exact" if last.tokens else "unknown" if metered else "none"
+        if self._hit is not None:
+            metrics.call(route, arm, "remembered", "none", seconds)
+            return
+        attempts = self._attempts.made
+        last, metered = attempts[-1], self._asked.protocol.operation is not None
+        usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
         metrics.call(route, arm, last.state, usage, seconds)
+        for before in attempts[:-1]:
+            metrics.add(
+                "attempts_failed_total", upstream=before.target.upstream.name, error=before.error or before.state
+            )
+        if last.fallback:
+            metrics.add("fallbacks_total", route=route, upstream=last.target.upstream.name)
         if last.tokens:
             metrics.tokens(route, arm, last.tokens.input or 0, last.tokens.output or 0)
         elif metered:
             why = (last.reading and last.reading.unknown) or last.state
             metrics.add("usage_unknown_total", route=route, reason=why)
+        if self._limited:
+            spent = last.tokens or (last.estimate[0] if last.estimate else None)
+            if spent is not None:
+                self._stack.buckets.spend(self._limited, (spent.input or 0) + (spent.output or 0))
+
+
+_CUT = {"timeout": "stream_timeout", "too-large": "answer_too_large"}
+
+
+def _scopes(key: Key, route: Route, tenant: str | None) -> list[Scope]:
+    handling = route.handling
+    found = [Scope("key", f"key/{key.id}", key.limits)] if key.limits else []
+    if handling.tenant_limits and tenant:
+        found.append(Scope("tenant", f"tenant/{route.name}/{tenant}", handling.tenant_limits))
+    if handling.limits:
+        found.append(Scope("route", f"route/{route.name}", handling.limits))
+    return found
+
+
+def _too_many(exceeded: Exceeded) -> Refusal:
+    scope, wait = exceeded.scope, max(1, int(exceeded.wait) + 1)
+    said = f"This {scope.kind} may use {exceeded.limit} {exceeded.what} in a minute. Try again in {wait} s."
+    return Refusal(429, f"{scope.kind}-{exceeded.what}-limit", said, retry_after=wait)
 
 
 def _content(head: Head) -> tuple[str, str]:

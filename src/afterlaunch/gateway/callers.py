@@ -34,6 +34,10 @@ LINGER_SECONDS = 2.0  # for a caller that is still sending to read why it is ref
 class Visit(Protocol):
     """An admitted call. Either `run` or `left` is called, once."""
 
+    @property
+    def largest_request(self) -> int:
+        """Bytes of its body."""
+
     async def run(self, body: bytes, answer: Answer) -> None:
         """Raises Refusal while nothing has been sent. Returning before the answer has ended cuts it visibly."""
 
@@ -57,13 +61,13 @@ class Door(Protocol):
 class Incoming:
     """A request on its way in."""
 
-    __slots__ = ("body", "head", "keep_alive", "size", "upgrade", "visit")
+    __slots__ = ("body", "head", "keep_alive", "most", "size", "upgrade", "visit")
 
     def __init__(self) -> None:
         self.head = RequestHead()
         self.visit: Visit | Reply | None = None  # None until the head is whole
         self.body: list[bytes] = []
-        self.size = 0
+        self.size, self.most = 0, LARGEST_BODY
         self.upgrade = False
         self.keep_alive = False
 
@@ -162,11 +166,16 @@ class Caller(asyncio.Protocol):
         try:
             framing = framing_of(head)
             if framing.length > LARGEST_BODY:
-                raise _too_large()
+                raise _too_large(LARGEST_BODY)
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        incoming.visit = self._door.admit(head)
+        incoming.visit = visit = self._door.admit(head)
+        if not isinstance(visit, Reply):
+            incoming.most = min(LARGEST_BODY, visit.largest_request)
+            if framing.length > incoming.most:
+                self._refuse(_too_large(incoming.most))
+                return
         if framing.expects and not isinstance(incoming.visit, Reply) and self._task is None and not self._waiting:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -175,8 +184,8 @@ class Caller(asyncio.Protocol):
         if incoming is None or isinstance(incoming.visit, Reply):
             return
         incoming.size += len(part)
-        if incoming.size > LARGEST_BODY:
-            self._refuse(_too_large())
+        if incoming.size > incoming.most:
+            self._refuse(_too_large(incoming.most))
         else:
             incoming.body.append(part)
 
@@ -328,8 +337,8 @@ def _leave(incoming: Incoming) -> None:
         incoming.visit.left()
 
 
-def _too_large() -> Refusal:
-    return Refusal(413, "request-too-large", f"The request is longer than {LARGEST_BODY >> 20} MiB.")
+def _too_large(most: int) -> Refusal:
+    return Refusal(413, "request-too-large", f"The request is longer than {most} bytes.")
 
 
 def _too_long() -> Refusal:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
@@ -36,6 +37,15 @@ class Target:
     secret: bytes | None
 
 
+class Place(NamedTuple):
+    """Where an attempt may go. `model` None: the caller's own. `larger_context`: only for what was too long
+    elsewhere."""
+
+    target: Target
+    model: str | None
+    larger_context: bool = False
+
+
 class Configuration:
     """A verified snapshot with its look-ups."""
 
@@ -46,16 +56,30 @@ class Configuration:
         self._keys = {key.id: key for key in snapshot.keys}
         self._proven: dict[str, Key] = {}
         self._shared_key = shared_key
+        self._places: dict[tuple[str, str], list[Place]] = {}
         self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
 
     def missing_credentials(self) -> list[str]:
         return sorted(n for n, t in self._targets.items() if not t.passthrough and t.secret is None)
 
-    def target(self, arm: Arm) -> Target:
-        target = self._targets[arm.upstream]
-        if target.secret is None and not target.passthrough:
+    def places(self, route: Route, arm: Arm) -> list[Place]:
+        """The arm's upstream and the route's fallbacks, those whose credential the gateway holds. Raises Refusal when
+        it holds none."""
+        found = self._places.get((route.name, arm.name))
+        if found is None:
+            found = self._places[route.name, arm.name] = self._held(route, arm)
+        if not found:
             raise Refusal(502, "credential-missing", f"The gateway holds no credential for upstream {arm.upstream}.")
-        return target
+        return found
+
+    def _held(self, route: Route, arm: Arm) -> list[Place]:
+        wanted = [Place(self._targets[arm.upstream], arm.model)]
+        wanted += [
+            Place(self._targets[one.upstream], one.model or arm.model, one.larger_context)
+            for one in route.handling.resilience.fallbacks
+        ]
+        held = [one for one in wanted if one.target.passthrough or one.target.secret is not None]
+        return held if any(not one.larger_context for one in held) else []
 
     def authenticate(self, token: str) -> Key:
         """Raises Refusal 401. Compared in constant time; a token that has passed is known for as long as this

@@ -11,6 +11,9 @@ _HELP = {
     "refusals_total": "Calls refused by the gateway, by named reason.",
     "unassigned_total": "Calls on a route with a candidate that carried no unit.",
     "usage_unknown_total": "Calls without known usage, by reason.",
+    "attempts_failed_total": "Requests to upstreams that another one followed, by upstream and error.",
+    "fallbacks_total": "Calls that another upstream than their arm's served.",
+    "drains_total": "Answers that were read on after their caller had left, by how that ended.",
     "spans_exported_total": "Own spans that the server has taken.",
     "spans_dropped_total": "Own spans lost, by reason.",
 }

@@ -12,6 +12,7 @@ from afterlaunch.gateway.configuration import Target
 from afterlaunch.gateway.metering import Reading
 from afterlaunch.gateway.otlp import CLIENT, SERVER, Span, Value, attribute, constant, resource
 from afterlaunch.gateway.protocols import Protocol
+from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
 from afterlaunch.gateway.usage import Tokens
 
@@ -34,7 +35,8 @@ _TOKENS = (
 
 @dataclass
 class Attempt:
-    """One request to one upstream. `state`: complete, caller-gone, upstream-cut, upstream-error.
+    """One request to one upstream. `state`: complete, caller-gone, upstream-cut, upstream-error. `fallback`: the
+    upstream is not the arm's own. `estimate`: tokens and how they were estimated, where the usage is not known.
     Offsets are real seconds since the call began."""
 
     number: int
@@ -48,6 +50,9 @@ class Attempt:
     error: str | None = None
     reading: Reading | None = None
     tokens: Tokens | None = None
+    sent_bytes: int = 0
+    fallback: bool = False
+    estimate: tuple[Tokens, str] | None = None
 
 
 @dataclass
@@ -65,6 +70,7 @@ class CallReport:
     ended: float
     streaming: bool
     attempts: list[Attempt]
+    hit: Remembered | None = None  # the answer was remembered: no upstream was asked
 
 
 def new_id(size: int) -> bytes:
@@ -78,16 +84,19 @@ def spans_of(report: CallReport) -> list[Span]:
     root = new_id(8)
     where = _resource(route.client, route.system, route.environment)
     common = _common(report)
-    last = report.attempts[-1]
+    last = report.attempts[-1] if report.attempts else None
     start_ns = report.start_ns
-    server = common + _server(asked.method, asked.path, last.status, last.state)
-    failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
+    if last is None:
+        server, failed = common + _server(asked.method, asked.path, 200, "complete") + _HIT, None
+    else:
+        server = common + _server(asked.method, asked.path, last.status, last.state)
+        failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
     name, end_ns = f"{asked.method} {asked.path}", start_ns + int(report.ended * 1e9)
     made = [Span(where, trace_id, root, parent, state, name, SERVER, start_ns, end_ns, server, failed)]
     for attempt in report.attempts:
         name = f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}"
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
-        told = common + _attempt(report, attempt)
+        told = (_common(report, attempt.fallback) if attempt.fallback else common) + _attempt(report, attempt)
         made.append(Span(where, trace_id, new_id(8), root, state, name, CLIENT, began, ended, told, attempt.error))
     return made
 
@@ -120,6 +129,9 @@ def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
     return b"".join(attribute(key, value) for key, value in pairs if value is not None)
 
 
+_HIT = _encoded(("afterlaunch.response_cache", "hit"))
+
+
 @lru_cache(maxsize=4096)
 def _decided(
     route: str,
@@ -131,12 +143,14 @@ def _decided(
     prompt: str | None,
     tenant: str | None,
     agent: str | None,
+    fallback: bool,
 ) -> bytes:
     """What the configuration and the key decided: the same for many calls."""
     return _encoded(
         ("afterlaunch.gateway", True),
         ("afterlaunch.route", route),
-        ("afterlaunch.arm", arm),
+        ("afterlaunch.arm_assigned" if fallback else "afterlaunch.arm", arm),
+        ("afterlaunch.fallback", fallback or None),
         ("afterlaunch.epoch", epoch),
         ("afterlaunch.assignment", reason),
         ("afterlaunch.key", key),
@@ -147,7 +161,8 @@ def _decided(
     )
 
 
-def _common(report: CallReport) -> bytes:
+def _common(report: CallReport, fallback: bool = False) -> bytes:
+    """An attempt that a fallback served says nothing of the arm: its judges leave it out."""
     arm, key, said = report.assignment.arm, report.key, report.asked.said
     agent = key.agent or said.get("agent") or report.route.agent
     decided = _decided(
@@ -160,6 +175,7 @@ def _common(report: CallReport) -> bytes:
         arm.prompt_version,
         report.tenant,
         agent,
+        fallback,
     )
     parts = [decided, attribute("afterlaunch.call_id", report.call_id)]
     if said:
@@ -189,13 +205,26 @@ def _done(host: str, port: int, upstream: str, number: int, state: str, status: 
 def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str) -> bytes:
     tokens, reading = attempt.tokens, attempt.reading
     told = _asked_for(
-        operation, attempt.target.upstream.provider, report.streaming, tokens is not None, attempt.model or None
+        operation,
+        attempt.target.upstream.provider,
+        report.streaming,
+        "exact" if tokens is not None else "estimated" if attempt.estimate else "unknown",
+        attempt.model or None,
     )
     parts = [told]
     if attempt.first_byte is not None and report.streaming:
         parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
     if tokens:
         parts += [constant(key, count) for key, count in zip(_TOKENS, tokens, strict=True) if count is not None]
+    elif attempt.estimate:
+        estimated, method = attempt.estimate
+        parts.append(
+            _encoded(
+                ("afterlaunch.estimate.input_tokens", estimated.input),
+                ("afterlaunch.estimate.output_tokens", estimated.output),
+                ("afterlaunch.estimate.method", method),
+            )
+        )
     if reading:
         if reading.response_id:
             parts.append(attribute("gen_ai.response.id", reading.response_id))
@@ -204,12 +233,12 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str
 
 
 @lru_cache(maxsize=4096)
-def _asked_for(operation: str, provider: str, streaming: bool, exact: bool, model: str | None) -> bytes:
+def _asked_for(operation: str, provider: str, streaming: bool, usage: str, model: str | None) -> bytes:
     return _encoded(
         ("gen_ai.operation.name", operation),
         ("gen_ai.provider.name", provider),
         ("gen_ai.request.stream", streaming),
-        ("afterlaunch.usage_state", "exact" if exact else "unknown"),
+        ("afterlaunch.usage_state", usage),
         ("gen_ai.request.model", model),
     )
 

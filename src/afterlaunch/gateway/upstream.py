@@ -91,6 +91,18 @@ class Client:
         return head.ended and not head.size
 
     @staticmethod
+    def patience(head: Head, seconds: float) -> None:
+        """How long a silence may last from now on."""
+        if head.connection is not None:
+            head.connection.patience(seconds)
+
+    @staticmethod
+    def expire(head: Head) -> None:
+        """Its time is over: reading it fails with a time-out."""
+        if head.connection is not None:
+            head.connection.expire()
+
+    @staticmethod
     def abort(head: Head) -> None:
         """Close the connection at once."""
         if head.connection is not None:

@@ -107,6 +107,17 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return not self._transport.is_closing() and not self._spoiled
 
+    def patience(self, seconds: float) -> None:
+        """From now on a silence may last so long."""
+        self._seconds = seconds
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(seconds, self._check)
+
+    def expire(self) -> None:
+        """Its time is over, silent or not."""
+        self._fail(Broken("timeout", "the call's time is over"))
+
     def resume(self) -> None:
         if self._paused and not self._transport.is_closing():
             self._paused = False

@@ -29,7 +29,7 @@ def test_five_of_five_streams_are_stopped_and_marked(gateway_house: House) -> No
     until(lambda: gateway_house.provider.aborted == 5, 5)
     until(lambda: len(gateway_house.server.attempts()) == 5)
     for seen in gateway_house.server.attempts():
-        assert (seen["afterlaunch.call_state"], seen["afterlaunch.usage_state"]) == ("caller-gone", "unknown")
+        assert (seen["afterlaunch.call_state"], seen["afterlaunch.usage_state"]) == ("caller-gone", "estimated")
         assert "gen_ai.usage.output_tokens" not in seen and "error.type" not in seen
 
 

@@ -75,6 +75,8 @@ class Echo:
 
 
 class EchoVisit:
+    largest_request = 64 << 20
+
     def __init__(self, door: Echo, head: RequestHead) -> None:
         self._door, self._head = door, head
 

@@ -1,0 +1,250 @@
+"""The attempts of one call, until an upstream has given an answer that is the caller's, or none is left to ask.
+
+1. The arm's upstream first, then the route's fallbacks, those that rest left out; when all rest, the one that failed
+longest ago. 2. What failed is classified (`failures`), what to do is decided (`decisions`). 3. Every request is an
+attempt of its own, with its own state, for telemetry, budgets and the bill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from afterlaunch.contracts.snapshot import Arm, Route
+from afterlaunch.gateway import failures
+from afterlaunch.gateway.configuration import Configuration, Place, Target
+from afterlaunch.gateway.decisions import Do, Standing, Step, decide
+from afterlaunch.gateway.failures import Failure, of_answer, of_broken
+from afterlaunch.gateway.health import Health
+from afterlaunch.gateway.protocols import CHAT, Refusal
+from afterlaunch.gateway.report import Attempt
+from afterlaunch.gateway.request import Asked, credential_headers
+from afterlaunch.gateway.splice import ask_for_usage, set_model
+from afterlaunch.gateway.upstream import Broken, Client, Head
+
+log = logging.getLogger(__name__)
+COMPLAINT = 64 << 10
+_IDENTITY = (b"accept-encoding", b"identity")
+_WORDED = frozenset((400, 413, 422, 429))  # what they mean stands in the body
+_RANDOM = random.Random()  # noqa: S311 - draws pauses
+# By kind of Broken: status and reason of our answer, error type of the attempt.
+_BROKEN = {
+    "unreachable": (502, "upstream-unreachable", "connection_error"),
+    "address-refused": (502, "upstream-address-refused", "address_refused"),
+    "busy": (503, "upstream-busy", "upstream_busy"),
+    "timeout": (504, "upstream-timeout", "timeout"),
+    "cut": (502, "upstream-cut", "connection_lost"),
+    "garbled": (502, "upstream-garbled", "invalid_response"),
+}
+
+
+@dataclass
+class Prepared:
+    """The request as it goes out. `injected`: the usage event was our wish and is withheld from the caller."""
+
+    body: bytes
+    plain_body: bytes
+    model: str | None
+    streaming: bool
+    injected: bool
+
+
+def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepared:
+    """A body that is no JSON object passes as it is: the provider says what is wrong with it."""
+    if not body or asked.protocol.operation is None:
+        return Prepared(body, body, None, False, False)
+    try:
+        document: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        return Prepared(body, body, None, False, False)
+    if model is not None and document.get("model") != model:
+        body = set_model(body, model)
+    named = model or document.get("model")
+    streaming = document.get("stream") is True
+    options = document.get("stream_options")
+    asks = isinstance(options, dict) and options.get("include_usage") is True
+    injected = inject and streaming and not asks and asked.protocol is CHAT
+    edited = ask_for_usage(body) if injected else body
+    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected)
+
+
+class Opened(NamedTuple):
+    """An answer to pass on: what has been read of it already is `spent`."""
+
+    attempt: Attempt
+    head: Head
+    spent: bytes
+    injected: bool
+    streaming: bool
+
+
+class Attempts:
+    """`since`: seconds since the call began."""
+
+    def __init__(
+        self,
+        client: Client,
+        health: Health,
+        without_usage: set[str],
+        configuration: Configuration,
+        asked: Asked,
+        route: Route,
+        arm: Arm,
+    ) -> None:
+        """Raises Refusal when the gateway holds no credential for any upstream."""
+        self._client, self._health, self._without_usage = client, health, without_usage
+        self._asked, self._route = asked, route
+        self._care = route.handling.resilience
+        self._places = configuration.places(route, arm)
+        self.made: list[Attempt] = []
+        self.head: Head | None = None  # the answer under way
+        self._again = 0  # how often the present upstream was asked again
+
+    @property
+    def first(self) -> Target:
+        return self._places[0].target
+
+    async def open(self, body: bytes, since: Callable[[], float]) -> Opened:
+        """Raises Refusal when no upstream gave an answer."""
+        waiting, loop = self._ready(), asyncio.get_running_loop()
+        place = waiting.pop(0)
+        while True:
+            upstream = place.target.upstream.name
+            attempt, answer = await self._ask(place, body, since)
+            failure = _failure(answer)
+            if failure is None:
+                self._health.well(upstream)
+                return _opened(attempt, answer)
+            self._health.failed(upstream, self._route.name, failure, loop.time())
+            step = self._step(failure, waiting, upstream, since())
+            if step.do is Do.GIVE:
+                return _opened(attempt, answer)
+            self._end(attempt, answer, since())
+            await asyncio.sleep(step.wait)
+            self._again = self._again + 1 if step.do is Do.AGAIN else 0
+            if step.do is Do.NEXT:
+                place = self._next(waiting, failure)
+
+    def _ready(self) -> list[Place]:
+        if len(self._places) == 1:
+            return list(self._places)
+        now, health = asyncio.get_running_loop().time(), self._health
+        ready = [one for one in self._places if health.ready(one.target.upstream.name, self._route.name, now)]
+        if any(not one.larger_context for one in ready):
+            return ready
+        return sorted(self._places, key=lambda one: (one.larger_context, health.failed_at(one.target.upstream.name)))
+
+    def _step(self, failure: Failure, waiting: list[Place], upstream: str, gone: float) -> Step:
+        care = self._care
+        standing = Standing(
+            left=care.attempts - len(self.made),
+            again=self._again,
+            others=any(not one.larger_context for one in waiting),
+            larger=any(one.larger_context for one in waiting),
+            spare=self._health.spare(upstream),
+            seconds=float("inf") if care.deadline is None else care.deadline - gone,
+            longest_wait=care.longest_wait,
+        )
+        return decide(failure, standing, _RANDOM.random())
+
+    @staticmethod
+    def _next(waiting: list[Place], failure: Failure) -> Place:
+        larger = failure.kind == failures.CONTEXT
+        return waiting.pop(next(at for at, one in enumerate(waiting) if one.larger_context == larger))
+
+    async def _ask(self, place: Place, body: bytes, since: Callable[[], float]) -> tuple[Attempt, _Answer | Broken]:
+        """An upstream that does not know `stream_options` is asked once more without, and not again."""
+        upstream = place.target.upstream.name
+        inject = self._route.inject_usage and upstream not in self._without_usage
+        prepared = prepare(self._asked, body, place.model, inject)
+        attempt, answer = await self._once(place, prepared.body, prepared, since)
+        refused = prepared.injected and isinstance(answer, _Answer) and answer.head.status == 400
+        if refused and b"stream_options" in answer.spent:  # type: ignore[union-attr]
+            self._without_usage.add(upstream)
+            self._end(attempt, answer, since())
+            prepared.injected = False
+            attempt, answer = await self._once(place, prepared.plain_body, prepared, since)
+        if isinstance(answer, _Answer):
+            answer.injected = prepared.injected and answer.head.status < 400
+            answer.streaming = prepared.streaming
+        return attempt, answer
+
+    async def _once(
+        self, place: Place, body: bytes, prepared: Prepared, since: Callable[[], float]
+    ) -> tuple[Attempt, _Answer | Broken]:
+        asked, target = self._asked, place.target
+        attempt = Attempt(len(self.made) + 1, target, since(), prepared.model, sent_bytes=len(body))
+        attempt.fallback = place is not self._places[0]
+        self.made.append(attempt)
+        self._health.asks(target.upstream.name, asyncio.get_running_loop().time(), self._again > 0)
+        headers = [
+            *asked.forward,
+            _IDENTITY,
+            *credential_headers(asked, target.upstream.provider, target.passthrough, target.secret or b""),
+        ]
+        path = target.prefix + asked.path + ("?" + asked.query if asked.query else "")
+        patience = target.upstream.timeout_seconds
+        limits = [patience, self._care.first_byte, self._care.deadline and max(self._care.deadline - since(), 0.001)]
+        seconds = min(one for one in limits if one)
+        try:
+            head = await self._client.open(target.origin, asked.method, path.encode("latin-1"), headers, body, seconds)
+        except Broken as problem:
+            log.warning("upstream %s: %s: %s", target.upstream.name, problem.kind, problem)
+            _, _, attempt.error = _BROKEN[problem.kind]
+            attempt.state, attempt.ended = "upstream-error", since()
+            return attempt, problem
+        if seconds < patience:
+            self._client.patience(head, patience)
+        self.head, attempt.status = head, head.status
+        spent = await self._complaint(head) if head.status in _WORDED else b""
+        return attempt, _Answer(head, spent)
+
+    async def _complaint(self, head: Head) -> bytes:
+        """The beginning of an error's body; whoever passes it on to the caller begins with it."""
+        parts, size = [], 0
+        try:
+            while size < COMPLAINT and (read := await self._client.read(head)):
+                parts.append(read)
+                size += len(read)
+        except Broken:
+            pass  # whoever reads on meets the same end again and reports it
+        return b"".join(parts)
+
+    def _end(self, attempt: Attempt, answer: _Answer | Broken, now: float) -> None:
+        """Another one follows it."""
+        if isinstance(answer, _Answer):
+            attempt.ended, attempt.state, attempt.error = now, "upstream-error", str(answer.head.status)
+            if not self._client.ended(answer.head):
+                self._client.abort(answer.head)
+        self.head = None
+
+
+@dataclass
+class _Answer:
+    head: Head
+    spent: bytes
+    injected: bool = False
+    streaming: bool = False
+
+
+def _failure(answer: _Answer | Broken) -> Failure | None:
+    if isinstance(answer, Broken):
+        return of_broken(answer.kind)
+    return of_answer(answer.head.status, answer.head.headers, answer.spent)
+
+
+def _opened(attempt: Attempt, answer: _Answer | Broken) -> Opened:
+    if isinstance(answer, Broken):
+        status, reason, _ = _BROKEN[answer.kind]
+        name = attempt.target.upstream.name
+        said = f"The upstream {name} did not answer: {answer.kind.replace('-', ' ')}."
+        raise Refusal(status, reason, said, retry_after=1 if status == 503 else None) from answer
+    return Opened(attempt, answer.head, answer.spent, answer.injected, answer.streaming)
