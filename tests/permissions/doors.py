@@ -629,6 +629,8 @@ REST = (
     do(f"{API}/changes/{{approved}}/advance", "operator", "Advance a change"),
     do(f"{API}/changes/{{rolling}}/rollback", "responder", "Roll a change back"),
     look(f"{API}/routes", "viewer", "Routes"),
+    do(f"{API}/routes/{{client}}-first/handling", "operator", "How calls of a route are handled", cache_seconds=5),
+    do(f"{API}/keys/{{key}}/limits", "admin", "Limit a caller key", requests=100),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
     look(f"{API}/sla/clocks", "viewer", "Clocks", "topic=incident/{incident}", "status=all"),
     look(f"{API}/sla/clocks/{{clock}}", "viewer", "A clock, explained"),

@@ -60,3 +60,20 @@ def _plain(hint: Any, raw: Any, name: str) -> Any:
     if type(raw) is not hint:
         raise ValueError(f"{name!r} is a {hint.__name__}, not {raw!r}")
     return raw
+
+
+def sparse(value: Any) -> dict[str, Any]:
+    """The members of a dataclass that are not what they are by default, as JSON would hold them."""
+    found: dict[str, Any] = {}
+    for one in fields(value):
+        now = getattr(value, one.name)
+        usual = one.default if one.default_factory is MISSING else one.default_factory()
+        if now != usual:
+            found[one.name] = _thin(now)
+    return found
+
+
+def _thin(value: Any) -> Any:
+    if is_dataclass(value):
+        return sparse(value)
+    return [_thin(one) for one in value] if isinstance(value, tuple) else value

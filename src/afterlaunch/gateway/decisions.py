@@ -12,8 +12,8 @@ from afterlaunch.gateway import failures
 from afterlaunch.gateway.failures import Failure
 
 BACK_OFF = 0.25  # seconds; doubled with each attempt, drawn from 0 to that
-_ONCE_MORE = frozenset((failures.NETWORK, failures.PROVIDER, failures.OVERLOADED, failures.RATE_LIMITED))
-_ELSEWHERE = _ONCE_MORE | {failures.QUOTA, failures.TIMEOUT, failures.AUTH, failures.NO_MODEL, failures.BUSY}
+ONCE_MORE = frozenset((failures.NETWORK, failures.PROVIDER, failures.OVERLOADED, failures.RATE_LIMITED))
+ELSEWHERE = ONCE_MORE | {failures.QUOTA, failures.TIMEOUT, failures.AUTH, failures.NO_MODEL, failures.BUSY}
 
 
 class Do(Enum):
@@ -56,7 +56,7 @@ def decide(failure: Failure, at: Standing, chance: float) -> Step:
         return GIVE
     if failure.kind == failures.CONTEXT:
         return NEXT if at.larger else GIVE
-    if failure.kind not in _ELSEWHERE:
+    if failure.kind not in ELSEWHERE:
         return GIVE
     back_off = min(BACK_OFF * 2 ** min(at.again, 6) * chance, at.longest_wait)
     step = _same(failure, at, back_off) or _other(failure, at, back_off)
@@ -65,7 +65,7 @@ def decide(failure: Failure, at: Standing, chance: float) -> Step:
 
 def _same(failure: Failure, at: Standing, back_off: float) -> Step | None:
     """A POST whose connection was lost may have reached it: it is not sent there twice."""
-    if failure.kind not in _ONCE_MORE or at.again or not at.spare:
+    if failure.kind not in ONCE_MORE or at.again or not at.spare:
         return None
     if failure.kind == failures.NETWORK and failure.sent:
         return None

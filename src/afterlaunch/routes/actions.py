@@ -5,16 +5,19 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.contracts.handling import Handling, Limits
 from afterlaunch.contracts.labels import PROBE_AGENT
+from afterlaunch.contracts.plain import made, sparse
 from afterlaunch.contracts.snapshot import key_digest
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
@@ -86,8 +89,10 @@ def put_route(
     environment: str = "prod",
     unit: Sequence[str] = ("session", "user", "tenant", "key"),
     agent: str = "",
+    handling: Mapping[str, Any] | None = None,
 ) -> Route:
-    """Make a route, or alter where its baseline goes. The candidate arm is left alone."""
+    """Make a route, or alter where its baseline goes. The candidate arm is left alone, and without `handling` how its
+    calls are handled."""
     actor.require(Role.OPERATOR, system.client.slug)
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,59}", name):
         raise Invalid(f"{name!r} is no name for a route.", "Letters, digits, - and _, at most 60.")
@@ -98,10 +103,57 @@ def put_route(
         name=name, defaults={"system": system, "environment": environment, "unit": list(unit), "agent": agent}
     )
     _put_arm(route, "baseline", baseline, None)
-    details = {"baseline": _words(baseline), "environment": environment}
+    details: dict[str, Any] = {"baseline": _words(baseline), "environment": environment}
+    if handling is not None:
+        route.handling = checked_handling(handling)
+        route.save(update_fields=["handling"])
+        details["handling"] = _as_text(route.handling)
     record(actor, "route.put", f"route/{name}", system.client.slug, details)
     publish(f"route {name}")
     return route
+
+
+def checked_handling(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it is not as by default. Raises Invalid."""
+    try:
+        made_of = made(Handling, dict(given))
+    except ValueError as problem:
+        raise Invalid(f"This is no way to handle calls: {problem}.") from problem
+    if wrong := made_of.check(set(Upstream.objects.values_list("name", flat=True))):
+        raise Invalid(f"This is no way to handle calls: {wrong}.")
+    return sparse(made_of)
+
+
+def checked_limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises Invalid."""
+    try:
+        limits = made(Limits, dict(given))
+    except ValueError as problem:
+        raise Invalid(f"These are no limits: {problem}.") from problem
+    if min(limits.requests, limits.tokens) < 0:
+        raise Invalid("A limit is a whole number in a minute; 0 is none.")
+    return sparse(limits)
+
+
+@transaction.atomic
+def set_handling(actor: Actor, route: Route, handling: Mapping[str, Any]) -> Route:
+    """How the gateways handle the route's calls from now on: retries, fallbacks, limits, sizes, remembered answers."""
+    route = _locked(actor, route)
+    route.handling = checked_handling(handling)
+    route.save(update_fields=["handling"])
+    _tell(actor, route, "route.handling_set", {"handling": _as_text(route.handling)})
+    return route
+
+
+@transaction.atomic
+def set_limits(actor: Actor, key: CallerKey, limits: Mapping[str, Any]) -> CallerKey:
+    """How many requests and tokens a minute the key may use."""
+    actor.require(Role.ADMIN, key.client.slug)
+    key.limits = checked_limits(limits)
+    key.save(update_fields=["limits"])
+    record(actor, "caller_key.limited", f"caller_key/{key.key_id}", key.client.slug, {"limits": key.limits})
+    publish(f"key {key.name} limited")
+    return key
 
 
 @transaction.atomic
@@ -252,6 +304,15 @@ def _put_arm(route: Route, name: str, values: ArmValues, change: int | None) -> 
 
 def _words(values: ArmValues) -> dict[str, str]:
     return {"upstream": values.upstream, "model": values.model, "prompt_version": values.prompt_version}
+
+
+def _as_text(value: Any) -> Any:
+    """Fractions as text: evidence holds no floats."""
+    if isinstance(value, dict):
+        return {name: _as_text(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return str(value) if isinstance(value, float) else value
 
 
 def _tell(actor: Actor, route: Route, deed: str, details: dict[str, object]) -> None:

@@ -7,7 +7,7 @@ from ninja import Router
 
 from afterlaunch.ground.actors import Role
 from afterlaunch.look.requests import Request
-from afterlaunch.routes.actions import routes_seen_by
+from afterlaunch.routes.actions import key_by_id, route_by_name, routes_seen_by, set_handling, set_limits
 from afterlaunch.routes.models import Route
 from afterlaunch.routes.snapshot import current
 
@@ -33,6 +33,7 @@ def _out(route: Route) -> dict[str, Any]:
         "system": route.system.key,
         "environment": route.environment,
         "share": route.share,
+        "handling": route.handling,
         "arms": {
             arm.name: {
                 "upstream": arm.upstream.name,
@@ -54,3 +55,17 @@ def list_routes(request: Request, limit: int = 100, cursor: str = "") -> dict[st
         "routes": [_out(row) for row in rows[:limit]],
         "cursor": rows[limit - 1].name if len(rows) > limit else None,
     }
+
+
+@router.post("/routes/{name}/handling")
+def handle(request: Request, name: str, handling: dict[str, Any]) -> dict[str, Any]:
+    """How calls of the route are handled: `resilience`, `leaving`, `limits`, `tenant_limits`, sizes, `cache_seconds`;
+    what is not named is as by default. In force within a second. For operators of the route's client."""
+    return _out(set_handling(request.actor, route_by_name(request.actor, name), handling))
+
+
+@router.post("/keys/{key_id}/limits")
+def limit(request: Request, key_id: str, limits: dict[str, Any]) -> dict[str, Any]:
+    """Requests and tokens that a caller key may use in a minute; 0 or absent: no limit. For administrators."""
+    key = set_limits(request.actor, key_by_id(request.actor, key_id), limits)
+    return {"key": key.key_id, "name": key.name, "limits": key.limits}

@@ -36,6 +36,7 @@ class Route(models.Model):
     inject_usage = models.BooleanField(default=True)
     share = models.PositiveIntegerField(default=0)
     salt = models.CharField(max_length=64, blank=True, default="")
+    handling = models.JSONField(default=dict)  # what of contracts.handling.Handling is not as by default
 
     class Meta:
         ordering = ("name",)
@@ -80,6 +81,7 @@ class CallerKey(models.Model):
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    limits = models.JSONField(default=dict)  # of contracts.handling.Limits
 
     class Meta:
         ordering = ("name",)

@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import Max
 
 from afterlaunch.contracts import snapshot as contract
+from afterlaunch.contracts.handling import Handling, Limits
+from afterlaunch.contracts.plain import made
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
@@ -42,13 +44,13 @@ def publish(why: str) -> int:
         raise RuntimeError("a snapshot is published in the deed's own transaction")
     newest = Published.objects.select_for_update().order_by("-epoch").first()
     epoch = newest.epoch + 1 if newest else 1
-    made = build(epoch)
+    fresh = build(epoch)
     try:
-        made.check()
+        fresh.check()
     except contract.BadSnapshot as problem:
         raise Invalid(f"The gateway's configuration would not hold together: {problem}") from problem
     Published.objects.create(
-        epoch=epoch, created_at=clock.now(), sealed=contract.seal(made, shared_key()), why=why[:300]
+        epoch=epoch, created_at=clock.now(), sealed=contract.seal(fresh, shared_key()), why=why[:300]
     )
     Published.objects.filter(epoch__lte=epoch - KEEP).delete()
     return epoch
@@ -96,6 +98,7 @@ def _route(route: Route) -> contract.Route:
         unit=tuple(route.unit) or contract.Route.unit,
         inject_usage=route.inject_usage,
         agent=route.agent or None,
+        handling=made(Handling, route.handling),
     )
 
 
@@ -110,4 +113,5 @@ def _key(key: CallerKey) -> contract.Key:
         agent=key.agent or None,
         revoked=key.revoked_at is not None,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        limits=made(Limits, key.limits),
     )

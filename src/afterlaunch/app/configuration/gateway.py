@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +20,23 @@ from afterlaunch.app.configuration.fields import (
     one_of,
 )
 from afterlaunch.app.configuration.people import client
+from afterlaunch.contracts.handling import Handling, Limits
 from afterlaunch.contracts.labels import PROBE_AGENT
+from afterlaunch.contracts.plain import made, sparse
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.references import REFERENCE
-from afterlaunch.routes.actions import ArmValues, alter_key, create_key, put_route, put_upstream, route_by_name
+from afterlaunch.routes.actions import (
+    ArmValues,
+    alter_key,
+    create_key,
+    put_route,
+    put_upstream,
+    route_by_name,
+    set_limits,
+)
 from afterlaunch.routes.models import Arm, CallerKey, Route, Upstream
 
 UNITS = ("session", "user", "tenant", "key")
@@ -35,6 +47,29 @@ def _credential(value: Any) -> str:
     if value != "passthrough" and not REFERENCE.fullmatch(TEXT.take(value)):
         raise ValueError(value)
     return str(value)
+
+
+def _members(value: Any, rename: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {rename(str(name)): _members(one, rename) for name, one in value.items()}
+    return [_members(one, rename) for one in value] if isinstance(value, list) else value
+
+
+def snake(name: str) -> str:
+    return re.sub("[A-Z]", lambda found: "_" + found.group().lower(), name)
+
+
+def camel(name: str) -> str:
+    return re.sub("_([a-z])", lambda found: found.group(1).upper(), name)
+
+
+def _handling(value: Any) -> Spec:
+    """As it is exported: what is as by default is not named."""
+    return dict(_members(sparse(made(Handling, _members(value or {}, snake))), camel))
+
+
+def _limits(value: Any) -> Spec:
+    return sparse(made(Limits, value or {}))
 
 
 UPSTREAM_FIELDS = {
@@ -50,6 +85,7 @@ ROUTE_FIELDS = {
     "agent": TEXT,
     "unit": Field(_UNIT.wants, _UNIT.take),
     "baseline": mapping({"upstream": NEEDED_TEXT, "model": TEXT, "promptVersion": TEXT}, needed=True),
+    "handling": Field("what docs/gateway.md tells under Handling, of the types it tells", _handling),
 }
 KEY_FIELDS = {
     "route": NEEDED_TEXT,
@@ -57,6 +93,7 @@ KEY_FIELDS = {
     "tenant": TEXT,
     "agent": TEXT,
     "expires": INSTANT_OR_NONE,
+    "limits": Field("{requests, tokens}, whole numbers in a minute", _limits),
 }
 
 
@@ -98,6 +135,7 @@ def read_routes() -> list[tuple[Metadata, Spec]]:
                 "agent": row.agent,
                 "unit": list(row.unit),
                 "baseline": _arm(row.arm("baseline")),
+                "handling": _members(row.handling, camel),
             },
         )
         for row in rows
@@ -113,7 +151,9 @@ def put_route_document(actor: Actor, metadata: Metadata, spec: Spec) -> None:
     arm = spec["baseline"]
     values = ArmValues(arm["upstream"], arm["model"], arm["promptVersion"])
     unit = spec.get("unit", list(UNITS))
-    put_route(actor, metadata["name"], system, values, spec.get("environment", "prod"), unit, spec.get("agent", ""))
+    environment, agent = spec.get("environment", "prod"), spec.get("agent", "")
+    handling = _members(spec.get("handling", {}), snake)
+    put_route(actor, metadata["name"], system, values, environment, unit, agent, handling)
 
 
 def _keys() -> dict[tuple[str, str], CallerKey]:
@@ -138,6 +178,7 @@ def read_keys() -> list[tuple[Metadata, Spec]]:
                 "tenant": row.tenant,
                 "agent": row.agent,
                 "expires": instant(row.expires_at) if row.expires_at else None,
+                "limits": row.limits,
             },
         )
         for (slug, name), row in _keys().items()
@@ -153,8 +194,11 @@ def put_key(actor: Actor, metadata: Metadata, spec: Spec) -> str | None:
     more = [route_by_name(actor, one) for one in spec.get("routes", [])]
     tenant, agent = spec.get("tenant", ""), spec.get("agent", "")
     expires = datetime.fromisoformat(spec["expires"]) if spec.get("expires") else None
-    known = _keys().get((of.slug, name))
+    known, secret = _keys().get((of.slug, name)), None
     if known is None:
-        return create_key(actor, name, route, tenant, agent, more, expires)[1]
-    alter_key(actor, known, route, tenant, agent, more, expires)
-    return None
+        known, secret = create_key(actor, name, route, tenant, agent, more, expires)
+    else:
+        alter_key(actor, known, route, tenant, agent, more, expires)
+    if known.limits != spec.get("limits", {}):
+        set_limits(actor, known, spec.get("limits", {}))
+    return secret

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterlaunch.gateway.decisions import GIVE, NEXT, Do, Standing, Step, decide
+from afterlaunch.gateway import failures
+from afterlaunch.gateway.decisions import ELSEWHERE, GIVE, NEXT, Do, Standing, Step, decide
 from afterlaunch.gateway.failures import Failure, of_answer, of_broken, retry_after
 
 AT = Standing(left=2, again=0, others=True, larger=False, spare=True, seconds=60, longest_wait=2)
@@ -101,10 +102,7 @@ def test_repeats_stop_when_their_budget_is_spent() -> None:
     assert decide(Failure("provider_error"), ALONE._replace(spare=False), 0.0) == GIVE
 
 
-KINDS = st.sampled_from(
-    "network rate_limited quota_exhausted overloaded provider_error timeout auth model_not_found "
-    "context_length content_filter invalid_request busy".split()
-)
+KINDS = st.sampled_from([failures.CONTEXT, failures.CONTENT, failures.INVALID, *sorted(ELSEWHERE)])
 STANDINGS = st.builds(
     Standing,
     st.integers(0, 5),

@@ -20,6 +20,8 @@ from afterlaunch.routes.actions import (
     revoke_key,
     route_by_name,
     set_candidate,
+    set_handling,
+    set_limits,
     set_share,
 )
 from afterlaunch.routes.models import Route
@@ -130,3 +132,42 @@ def test_keys_of_other_clients_are_not_seen(route: Route) -> None:
         key_by_id(stranger, key.key_id)
     with pytest.raises(NotAllowed):
         revoke_key(mate, key)
+
+
+def test_how_calls_are_handled_reaches_the_gateway_and_what_cannot_be_is_refused(route: Route) -> None:
+    handling = {
+        "resilience": {"attempts": 2, "fallbacks": [{"upstream": "openai", "model": "gpt-5"}]},
+        "own_headers": True,
+    }
+    assert set_handling(ENGINE, route, handling).handling == {
+        "resilience": {"attempts": 2, "fallbacks": [{"upstream": "openai", "model": "gpt-5"}]}
+    }
+    newest = current()
+    assert newest is not None
+    care = unseal(newest[1], shared_key()).routes[0].handling.resilience
+    assert (care.attempts, care.fallbacks[0].model, care.longest_wait) == (2, "gpt-5", 2.0)
+    wrong: list[dict[str, object]] = [
+        {"resilience": {"attempts": 0}},
+        {"resilience": {"fallbacks": [{"upstream": "nowhere"}]}},
+        {"resilience": {"fallbacks": [{"model": "x"}]}},
+        {"limits": {"requests": -1}},
+        {"limits": {"requests": "many"}},
+        {"leaving": {"policy": "stay"}},
+        {"cache": 5},
+        {"largest_request": True},
+    ]
+    for one in wrong:
+        with pytest.raises(Invalid):
+            set_handling(ENGINE, route, one)
+    assert current() == newest
+
+
+def test_a_key_is_limited_by_its_own_administrators_only(route: Route) -> None:
+    key, _ = create_key(ENGINE, "desk", route)
+    set_limits(ENGINE, key, {"requests": 5})
+    newest = current()
+    assert newest is not None and unseal(newest[1], shared_key()).keys[0].limits.requests == 5
+    with pytest.raises(NotAllowed):
+        set_limits(Actor("person", "o", (Held(Role.OPERATOR, "acme"),)), key, {})
+    with pytest.raises(Invalid):
+        set_limits(ENGINE, key, {"requests": -1})
