@@ -22,7 +22,7 @@ def made(cls: type[T], raw: Any) -> T:
     numbers; true is no integer."""
     if not isinstance(raw, dict):
         raise ValueError(f"{cls.__name__} is an object, not {type(raw).__name__}")
-    known = _hints(cls)
+    known = _hints(cls)  # type: ignore[arg-type]
     if unknown := sorted(set(raw) - set(known)):
         raise ValueError(f"{cls.__name__} has no {unknown[0]!r}; it has {', '.join(known)}")
     values: dict[str, Any] = {}
