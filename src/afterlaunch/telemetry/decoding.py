@@ -9,6 +9,7 @@ reading together fails, or refuses anything, each is read alone, so that every s
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+log = logging.getLogger(__name__)
 MOST_BODIES, MOST_BYTES, WORKERS = 8, 4 * 2**20, 2
 LINGER_SECONDS, LATELY_SECONDS = 0.01, 0.5
 R = TypeVar("R")
@@ -119,7 +121,12 @@ class Decoding(Generic[R]):
         return group
 
     def _answer(self, group: list[_Waiting[R]]) -> None:
-        made = self._together([one.body for one in group]) if len(group) > 1 else None
+        made = None
+        if len(group) > 1:
+            try:
+                made = self._together([one.body for one in group])
+            except BaseException as problem:  # noqa: BLE001 - whatever it is, those beside it must not wait for ever
+                log.error("%d bodies are read one by one: %s", len(group), type(problem).__name__)
         for number, one in enumerate(group):
             try:
                 one.done.set_result(made[number] if made else self._alone(one.body))

@@ -102,12 +102,21 @@ def _pairs(attributes: Any) -> Pairs:
     return Pairs(owner, keys.dictionary.to_pylist(), keys.indices.to_numpy(), Values(flat.field("value")))
 
 
+def is_panic(problem: BaseException) -> bool:
+    """Whether a library written in Rust gave up: that is no Exception, and its class has no name to be caught by."""
+    return type(problem).__module__ == "pyo3_runtime"
+
+
 def decode(*bodies: bytes) -> Decoded:
     """Protobuf bodies to columns, one after the other. Raises Invalid when one is no ExportTraceServiceRequest."""
     try:
         batch = _decoder().list_to_record_batch(list(bodies))
     except (ValueError, RuntimeError, pa.ArrowException, UnicodeDecodeError) as problem:
         raise Invalid(f"The body is no OTLP trace request: {problem}") from None
+    except BaseException as problem:
+        if not is_panic(problem):
+            raise
+        raise Invalid("The body is no OTLP trace request: its lengths are wrong.") from None
     groups_of = batch.column("resource_spans")
     groups = groups_of.flatten()
     scopes_of = groups.field("scope_spans")

@@ -12,11 +12,13 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Invalid
 from afterlaunch.prices.table import _rates, rates
 from afterlaunch.telemetry import queries, rollups, suspects
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.conventions import caching, identity, normalise
+from afterlaunch.telemetry.otlp import decode
 from afterlaunch.telemetry.tests.telling import AT, PROTOBUF, body, pairs, row, span
 from afterlaunch.telemetry.tiers import Stretch
 from afterlaunch.telemetry.tiers import plan as tiers_of
@@ -39,6 +41,14 @@ def test_of_a_key_sent_twice_the_last_is_kept(place: Path | str, values: tuple[s
     assert [dict(one) for one in made.table["attributes"].to_pylist()] == [{"model": kept}]
     assert len(made.table["attributes"][0]) == 1
     stores.close_store()
+
+
+@pytest.mark.parametrize("read", [lambda data: normalise(data, PROTOBUF, None, AT), lambda data: decode(data, data)])
+def test_a_length_beyond_all_is_told_as_a_bad_body(read: Any) -> None:
+    """Eleven bytes made the decoder give up in a way that nothing caught, and those who waited with them waited for
+    ever."""
+    with pytest.raises(Invalid, match="no OTLP trace request"):
+        read(b"\n" + b"\xff" * 9 + b"\x7f")
 
 
 @pytest.mark.parametrize(("start", "end"), [(2**63, 2**64 - 1), (2**64 - 1, 0), (2**63 - 1, 2**63), (0, 2**64 - 1)])

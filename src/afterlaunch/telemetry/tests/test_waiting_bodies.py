@@ -114,6 +114,26 @@ def test_what_cannot_be_read_together_is_read_one_by_one() -> None:
     assert gate.groups == [1, 3, 1, 1, 1]
 
 
+def test_whatever_breaks_reading_together_keeps_nobody_waiting() -> None:
+    """Also what is no Exception: a library that gave up, say."""
+
+    def together(bodies: Sequence[Body]) -> list[str] | None:
+        raise GaveUp
+
+    gate = Gate()
+    with ThreadPoolExecutor(4) as pool:
+        decoding: Decoding[str] = Decoding(pool, gate.alone, together)
+        first = decoding.read(Body(b"first", PROTOBUF, None, 0))
+        assert gate.entered.wait(10)
+        others = [decoding.read(Body(b"%d" % number, PROTOBUF, None, 0)) for number in range(3)]
+        gate.open.set()
+        assert first.result(10) == "first" and [one.result(10) for one in others] == ["0", "1", "2"]
+
+
+class GaveUp(BaseException):
+    pass
+
+
 def test_a_sender_that_has_left_takes_nobody_along() -> None:
     gate = Gate()
     with ThreadPoolExecutor(1) as pool:
