@@ -14,6 +14,7 @@ from functools import cached_property
 
 import orjson
 
+from afterlaunch.contracts.budgets import Budget
 from afterlaunch.contracts.handling import Handling, Limits
 from afterlaunch.contracts.plain import made
 
@@ -93,6 +94,7 @@ class Snapshot:
     upstreams: tuple[Upstream, ...] = ()
     routes: tuple[Route, ...] = ()
     keys: tuple[Key, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     def check(self) -> None:
         """Self-test: every name resolves. Raises BadSnapshot."""
@@ -107,6 +109,9 @@ class Snapshot:
                 raise BadSnapshot(f"route {route.name}: share {route.share} is not in 0…10000")
             if problem := route.handling.check(upstreams):
                 raise BadSnapshot(f"route {route.name}: {problem}")
+        for budget in self.budgets:
+            if problem := budget.check():
+                raise BadSnapshot(f"budget {budget.id}: {problem}")
         for key in self.keys:
             if missing := set(key.routes) - routes:
                 raise BadSnapshot(f"key {key.id}: route {sorted(missing)[0]} is not in the snapshot")
