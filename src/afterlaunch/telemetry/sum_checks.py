@@ -40,10 +40,12 @@ def totals(row: Row) -> tuple[int, int] | None:
 
 def mismatched(sums: Iterable[Row], leaves: Iterable[Row], parents: Mapping[Key, Any]) -> set[Key]:
     """Those spans whose own tokens are more than APART from those of the calls below them, where all of these are
-    known. Pure."""
+    known; one that failed may leave its tokens out. Pure."""
     told = {key_of(row): found for row in sums if (found := totals(row))}
     below: dict[Key, list[tuple[int, int] | None]] = {}
     for leaf in leaves:
+        if leaf["failed"] and totals(leaf) is None:
+            continue  # most that fail use nothing
         for outer in above(key_of(leaf), parents):
             if outer in told:
                 below.setdefault(outer, []).append(totals(leaf))
@@ -74,7 +76,7 @@ def look(engine: Engine, now_ns: int) -> Changes | None:
         f"select client, trace_id, span_id, parent_span_id from spans where parent_span_id is not null and {inside}",
         traces,
     )
-    told = ", ".join(("client", "trace_id", "span_id", *BUCKETS))
+    told = ", ".join(("client", "trace_id", "span_id", "failed", *BUCKETS))
     leaves = engine.query(f"select {told} from calls where part is null and {inside}", traces)
     found = mismatched(sums, leaves, {key_of(row): row["parent_span_id"] for row in links})
     held = {

@@ -93,6 +93,13 @@ def test_one_percent_apart_and_unknown_calls_are_no_mismatch(kept: store.Store) 
     assert flagged() == []
 
 
+def test_a_call_that_failed_and_tells_no_tokens_hides_no_mismatch(kept: store.Store) -> None:
+    failed = span(CHAT | {"error.type": "timeout"}, number=3, parent=1, name="chat", lasts_ms=900, status=2)
+    kept.commit([mapped(agent(200, 20), chat(2), failed)])
+    settle(kept)
+    assert flagged() == [(1, ("rollup_mismatch",))]
+
+
 def metric(at_ms: int, told: float, **more: Any) -> bytes:
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
@@ -119,7 +126,7 @@ def test_a_service_whose_metrics_tell_more_than_its_spans_is_told_so(kept: store
     rows = {row["service"]: row for row in quality.sheet(asked()).sections[2].grid.rows}
     assert (rows["desk"]["tokens_of_spans"], rows["desk"]["flag"]) == (110, "spans_incomplete")
     assert rows["desk"]["missing"] == 0.5 and rows["mute"]["flag"] == "no_spans"
-    assert [one.label for one in usage.sheet(asked()).tiles][-1] == "Spans missing"
+    assert "spans incomplete: of one service 50% are missing" in [one.note for one in usage.sheet(asked()).tiles]
     assert tokens.told(asked().start, asked().end, frozenset({"globex"})) == {}
 
 
@@ -127,4 +134,4 @@ def test_spans_that_tell_all_are_complete(kept: store.Store) -> None:
     kept.commit([mapped(chat(2, parent=0))])
     land(kept, metric(0, 112.0))
     (row,) = quality.sheet(asked("service:desk")).sections[2].grid.rows
-    assert row["flag"] == "" and "Spans missing" not in [one.label for one in usage.sheet(asked()).tiles]
+    assert row["flag"] == "" and "incomplete" not in str(usage.sheet(asked()).tiles)

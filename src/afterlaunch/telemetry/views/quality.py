@@ -66,11 +66,11 @@ SUMS = (
 )
 METRICS = (
     *(Column(name, TEXT, name.capitalize(), shown=name != "client") for name in PLACE),
-    Column("metric", TEXT, "Metric"),
+    Column("flag", TEXT, "Flag"),
     Column("tokens_of_metrics", COUNT, "Tokens, by metrics"),
     Column("tokens_of_spans", COUNT, "Tokens, by spans"),
     Column("missing", SHARE, "Missing in spans"),
-    Column("flag", TEXT, "Flag"),
+    Column("metric", TEXT, "Metric"),
 )
 SUMS_NOTE = (
     f"The newest {MOST}. Spans whose own sum is more than 1 % from that of the calls below them. The calls count;"
@@ -142,7 +142,7 @@ def flags(ask: Asked, equals: dict[str, str | None]) -> tuple[list[dict[str, Any
         said = {"operations": of, "flag": row["key"], "means": means, "spans": told}
         rows.append({**_named(_sender(row)), **said, "share": min(1.0, told / of) if of else None})
     without = whole.keys() - {_sender(row) for row in flagged}
-    none = {"flag": "", "means": "", "spans": 0, "share": 0.0}
+    none = {"flag": "", "means": "nothing is flagged", "spans": 0, "share": 0.0}
     rows += [{**_named(sender), "operations": whole[sender], **none} for sender in without]
     return sorted(rows, key=lambda row: (-row["spans"], -row["operations"], row["flag"])), sum(whole.values())
 

@@ -65,19 +65,10 @@ def sheet(ask: Asked) -> Sheet:
                 later=True,
             ),
         ],
-        [*_tiles(found), *_incomplete(ask)],
+        _tiles(found, ask),
         (lambda: _chart(ask)) if any(one["cost_nano"] for one in found) else None,
         "Cost over time",
     )
-
-
-def _incomplete(ask: Asked) -> list[Tile]:
-    services = incomplete(ask)
-    if not services:
-        return []
-    least = max(row["missing"] for row in services)
-    said = f"up to {least:.0%} of the tokens that metrics tell"
-    return [Tile("Spans missing", formats.count(len(services)), said, "warning", ask.link("/calls/quality", q=""))]
 
 
 def _chart(ask: Asked) -> Any:
@@ -106,7 +97,7 @@ def _row(one: Group) -> dict[str, Any]:
     }
 
 
-def _tiles(found: list[Group]) -> list[Tile]:
+def _tiles(found: list[Group], ask: Asked) -> list[Tile]:
     calls = sum(one["calls"] for one in found)
     unknown = sum(one["calls_unknown_cost"] for one in found)
     tokens = [side for one in found for side in (one.input, one.output) if side is not None]
@@ -115,12 +106,21 @@ def _tiles(found: list[Group]) -> list[Tile]:
     per_call = sum(costs) // (calls - unknown) if calls > unknown else None
     return [
         Tile("Calls", formats.compact(calls)),
-        Tile("Tokens", formats.compact(sum(tokens) if tokens else None)),
+        _of_tokens(sum(tokens) if tokens else None, ask),
         Tile("From prompt cache", formats.percent(cached, whole), "of input, where told"),
         Tile("Known cost", formats.money(sum(costs) if costs else None)),
         Tile("Per call", formats.money(per_call)),
         *([Tile("Cost unknown", formats.compact(unknown), "calls, not in the sum", "warning")] if unknown else []),
     ]
+
+
+def _of_tokens(known: int | None, ask: Asked) -> Tile:
+    """With what the metrics of some services tell beyond it."""
+    missing = max((row["missing"] for row in incomplete(ask)), default=None)
+    if missing is None:
+        return Tile("Tokens", formats.compact(known))
+    said = f"spans incomplete: of one service {missing:.0%} are missing"
+    return Tile("Tokens", formats.compact(known), said, "warning", ask.link("/calls/quality", q=""))
 
 
 def units(ask: Asked) -> list[dict[str, Any]]:
