@@ -67,6 +67,7 @@ MATRIX = {
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
+BUDGETED = {"client": "{client}", "name": "another", "unit": "usd", "limit": "5", "window": "day"}
 PROMISED: dict[str, Any] = {
     "client": "{client}",
     "name": "promised",
@@ -464,6 +465,10 @@ REST = (
         client="{client}", name="another", system="{client}-desk", url="https://example.org/metrics",
     ),
     do(f"{API}/targets/{{target}}/remove", "operator", "Remove a target", (200,)),
+    look(f"{API}/budgets", "viewer", "Budgets", "client=north", "ended=true"),
+    look(f"{API}/budgets/{{budget}}", "viewer", "A budget"),
+    do(f"{API}/budgets", "operator", "Make or alter a budget", (200,), **BUDGETED),
+    do(f"{API}/budgets/{{budget}}/end", "operator", "End a budget", (200, 409)),
     look(f"{API}/slos", "viewer", "SLOs as they stand", "client=north", "system=north-desk"),
     do(f"{API}/slos", "operator", "Make or alter an SLO", (200,), **PROMISED),
     do(f"{API}/slos/preview", "viewer", "What an SLO would mean", (200,), **PROMISED),

@@ -18,6 +18,8 @@ from afterlaunch.alerts.maintenance import put_window, turn_windows
 from afterlaunch.alerts.matchers import parse
 from afterlaunch.alerts.models import Alert, RawEvent
 from afterlaunch.alerts.silences import silence
+from afterlaunch.budgets.actions import Values as Budgeted
+from afterlaunch.budgets.actions import put_budget
 from afterlaunch.changes.actions import advance, approve, propose
 from afterlaunch.diagnosis.actions import DIAGNOSIS, freeze
 from afterlaunch.estate.actions import Sighting, note_sightings
@@ -198,6 +200,8 @@ class World:
         )  # fmt: skip
         declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
         things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
+        budgeted = Budgeted("usd", 10**9, "day", {"tenant": f"{said}-tenant"})
+        things["budget"] = put_budget(ENGINE, client, f"{slug} {said}", budgeted).pk
         measure = {"kind": "availability", "system": system.key}
         wish = asked.read(
             {"client": slug, "name": f"{slug}-{said}", "objective": "99 %", "period": "30d", "measure": measure}

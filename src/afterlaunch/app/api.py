@@ -9,6 +9,7 @@ from ninja.errors import HttpError, ValidationError
 from afterlaunch import __version__
 from afterlaunch.alerts.api import router as alerts
 from afterlaunch.app.problems import problem_page
+from afterlaunch.budgets.api import router as budgets
 from afterlaunch.changes.api import router as changes
 from afterlaunch.diagnosis.api import router as diagnosis
 from afterlaunch.estate.api import router as estate
@@ -43,6 +44,7 @@ api.add_router("", diagnosis)
 api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)
+api.add_router("", budgets)
 api.add_router("", incidents)
 api.add_router("", incident_deeds)
 api.add_router("", notify)

@@ -108,6 +108,7 @@ INSTALLED_APPS = [
     "afterlaunch.slo",
     "afterlaunch.receivers",
     "afterlaunch.changes",
+    "afterlaunch.budgets",
     "afterlaunch.probes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

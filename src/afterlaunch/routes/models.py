@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.contracts import budgets as contract
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 
@@ -95,6 +96,62 @@ class CallerKey(models.Model):
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= clock.now() else ""
+
+
+class Budget(models.Model):
+    """What calls of a scope may use in a window (`contracts.budgets`). Without a client it is the house's. `scope` of a
+    client's names no client: it is theirs. `limit`: nano-USD, tokens or requests. `fed`: "gateway" counts and may
+    refuse, "telemetry" only looks on. `system`: whose responders hear of `thresholds` (percent) and the forecast."""
+
+    client = models.ForeignKey(Client, null=True, on_delete=models.CASCADE, related_name="budgets")
+    name = models.CharField(max_length=100)
+    scope = models.JSONField(default=dict)
+    unit = models.CharField(max_length=10)
+    limit = models.BigIntegerField()
+    window = models.CharField(max_length=10)
+    zone = models.CharField(max_length=64, default="UTC")
+    mode = models.CharField(max_length=10, default="hard")
+    no_price = models.CharField(max_length=20, default="refuse")
+    default_pico = models.BigIntegerField(default=0)
+    fed = models.CharField(max_length=10, default="gateway")
+    thresholds = models.JSONField(default=list)
+    forecast = models.BooleanField(default=True)
+    system = models.ForeignKey(System, null=True, on_delete=models.PROTECT, related_name="budgets")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("name", "pk")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "name"], condition=models.Q(ended_at=None), name="one_budget_per_name"
+            ),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(ended_at=None, client=None), name="one_house_budget_per_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"/budgets/{self.pk}"
+
+    def contract(self) -> contract.Budget:
+        """As gateways hold it."""
+        scope = {"client": self.client.slug, **self.scope} if self.client else dict(self.scope)
+        return contract.Budget(
+            id=str(self.pk),
+            name=self.name,
+            scope=scope,
+            unit=self.unit,
+            limit=self.limit,
+            window=self.window,
+            zone=self.zone,
+            mode=self.mode,
+            no_price=self.no_price,
+            default_pico=self.default_pico,
+        )
 
 
 class Published(models.Model):

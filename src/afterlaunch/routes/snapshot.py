@@ -14,7 +14,7 @@ from afterlaunch.contracts.plain import made
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
-from afterlaunch.routes.models import Arm, CallerKey, Published, Route, Upstream
+from afterlaunch.routes.models import Arm, Budget, CallerKey, Published, Route, Upstream
 
 KEEP = 50  # published snapshots
 
@@ -67,7 +67,7 @@ def current_epoch() -> int:
 
 
 def build(epoch: int) -> contract.Snapshot:
-    """Five queries, however many routes there are."""
+    """Six queries, however many routes there are."""
     routes = Route.objects.select_related("system__client").prefetch_related("arms__upstream")
     keys = CallerKey.objects.select_related("client", "default_route").prefetch_related("routes")
     return contract.Snapshot(
@@ -79,6 +79,9 @@ def build(epoch: int) -> contract.Snapshot:
         ),
         routes=tuple(_route(route) for route in routes),
         keys=tuple(_key(key) for key in keys),
+        budgets=tuple(
+            row.contract() for row in Budget.objects.select_related("client").filter(ended_at=None, fed="gateway")
+        ),
     )
 
 

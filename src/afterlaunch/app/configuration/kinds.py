@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from afterlaunch.app.configuration import (
     alerts,
+    budgets,
     gateway,
     keeping,
     oncall,
@@ -57,6 +58,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("Upstream", ("name",), gateway.UPSTREAM_FIELDS, gateway.read_upstreams, gateway.put_upstream_document),
     Kind("Route", ("name",), gateway.ROUTE_FIELDS, gateway.read_routes, gateway.put_route_document),
     Kind("CallerKey", ("client", "name"), gateway.KEY_FIELDS, gateway.read_keys, gateway.put_key),
+    Kind("Budget", ("client", "name"), budgets.BUDGET_FIELDS, budgets.read_budgets, budgets.put_budget_document),
     Kind("StatusPage", ("client", "name"), status_pages.FIELDS, status_pages.read, status_pages.put),
     Kind("Probe", ("client", "system", "name"), probing.PROBE_FIELDS, probing.read_probes, probing.put_probe),
 )

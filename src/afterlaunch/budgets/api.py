@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ninja import Router, Schema
+from pydantic import Field
+
+from afterlaunch.accounts.actions import client_by_slug
+from afterlaunch.budgets.actions import (
+    THRESHOLDS,
+    Values,
+    budget_by_id,
+    budgets_seen_by,
+    end_budget,
+    put_budget,
+    values_of,
+)
+from afterlaunch.budgets.units import counted, price, price_written, written
+from afterlaunch.look.requests import Request
+from afterlaunch.routes.models import Budget
+
+router = Router(tags=["budgets"])
+
+
+class BudgetIn(Schema):
+    """`client` empty: of the house. `limit`: dollars, tokens or requests; `default_price`: dollars per million tokens.
+    A scope's `*` counts each value by itself."""
+
+    client: str = ""
+    name: str
+    unit: str
+    limit: str | int | float
+    window: str
+    scope: dict[str, str] = Field(default_factory=dict)
+    zone: str = "UTC"
+    mode: str = "hard"
+    no_price: str = "refuse"
+    default_price: str | int | float = "0"
+    fed: str = "gateway"
+    thresholds: list[int] = Field(default_factory=lambda: list(THRESHOLDS))
+    forecast: bool = True
+    system: str = ""
+
+    def values(self) -> Values:
+        return Values(
+            unit=self.unit,
+            limit=counted(self.unit, self.limit),
+            window=self.window,
+            scope=self.scope,
+            zone=self.zone,
+            mode=self.mode,
+            no_price=self.no_price,
+            default_pico=price(self.default_price),
+            fed=self.fed,
+            thresholds=tuple(self.thresholds),
+            forecast=self.forecast,
+            system=self.system,
+        )
+
+
+class End(Schema):
+    reason: str = ""
+
+
+def as_document(row: Budget) -> dict[str, Any]:
+    values = values_of(row)
+    return {
+        "id": row.pk,
+        "client": row.client.slug if row.client else None,
+        "name": row.name,
+        "unit": row.unit,
+        "limit": written(row.unit, row.limit),
+        "window": row.window,
+        "scope": row.scope,
+        "zone": row.zone,
+        "mode": row.mode,
+        "no_price": row.no_price,
+        "default_price": price_written(row.default_pico),
+        "fed": row.fed,
+        "thresholds": row.thresholds,
+        "forecast": row.forecast,
+        "system": values.system or None,
+        "created_at": row.created_at,
+        "ended_at": row.ended_at,
+    }
+
+
+@router.get("/budgets")
+def list_budgets(
+    request: Request, client: str | None = None, ended: bool = False, limit: int = 100, cursor: int = 0
+) -> dict[str, Any]:
+    """Budgets in force, by id; with `ended`, those that have ended as well."""
+    limit = max(1, min(limit, 500))
+    rows = budgets_seen_by(request.actor).filter(pk__gt=cursor)
+    rows = rows.filter(client__slug=client) if client else rows
+    rows = rows if ended else rows.filter(ended_at=None)
+    found = list(rows.order_by("pk")[: limit + 1])
+    more = found[limit - 1].pk if len(found) > limit else None
+    return {"budgets": [as_document(row) for row in found[:limit]], "cursor": more}
+
+
+@router.get("/budgets/{budget_id}")
+def show_budget(request: Request, budget_id: int) -> dict[str, Any]:
+    return as_document(budget_by_id(request.actor, budget_id))
+
+
+@router.post("/budgets")
+def make_budget(request: Request, body: BudgetIn) -> dict[str, Any]:
+    """Make a budget, or alter the one of this name: limit, mode, price rule and alerts may be altered; for another
+    scope, unit or window end it and make another. In force within a second. For operators of the client; a budget of
+    the house takes an operator for all clients."""
+    client = client_by_slug(request.actor, body.client) if body.client else None
+    return as_document(put_budget(request.actor, client, body.name, body.values()))
+
+
+@router.post("/budgets/{budget_id}/end")
+def end(request: Request, budget_id: int, body: End) -> dict[str, Any]:
+    """It limits nothing from now on; what was counted stays."""
+    return as_document(end_budget(request.actor, budget_by_id(request.actor, budget_id), body.reason))
