@@ -51,7 +51,7 @@ FLAGS = (
     Column("scope_version", TEXT, "Version"),
     Column("operations", COUNT, "Operations"),
     Column("flag", TEXT, "Flag"),
-    Column("means", TEXT, "Means"),
+    Column("means", TEXT, "Means", shown=False),
     Column("spans", COUNT, "Flagged"),
     Column("share", SHARE, "Of them"),
 )
@@ -92,8 +92,7 @@ def sheet(ask: Asked) -> Sheet:
     tone = "warning"
     return Sheet(
         [
-            Section("rows", "Flags by sender", Grid(FLAGS, rows),
-                    "Of operations that did not fail, by whole hours. A flag never drops data.",
+            Section("rows", "Flags by sender", Grid(FLAGS, rows), _meanings(rows),
                     "No operation in this time", "Choose a longer time."),
             Section("sums", "Sums that are not those of their calls", Grid(SUMS, sums, {"trace_id": _trace}), SUMS_NOTE,
                     "Sums and calls agree", "Or no agent's run or workflow tells tokens."),
@@ -106,6 +105,13 @@ def sheet(ask: Asked) -> Sheet:
             Tile("Services with spans missing", formats.compact(incomplete), INCOMPLETE, tone if incomplete else ""),
         ],
     )  # fmt: skip
+
+
+def _meanings(rows: list[dict[str, Any]]) -> str:
+    """Of the most frequent flags, in words."""
+    told = {row["flag"]: row["means"] for row in rows if row["flag"] and row["means"]}
+    said = "; ".join(f"{flag}: {means}" for flag, means in list(told.items())[:6])
+    return "Of operations that did not fail, by whole hours. A flag never drops data." + (f" {said}." if said else "")
 
 
 def _trace(row: Any) -> str:
