@@ -138,12 +138,12 @@ class Alert(models.Model):
     fired_at = models.DateTimeField()
     told_at = models.DateTimeField()
     told = models.PositiveIntegerField(default=1)
-    expires_at = models.DateTimeField(null=True, db_index=True)
+    expires_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
     suppressed_as = models.CharField(max_length=20, blank=True, default="")
     suppressed_by = models.CharField(max_length=200, blank=True, default="")
     loud_at = models.DateTimeField(null=True)  # since when nothing suppresses it any more, had anything done so
-    flapping_since = models.DateTimeField(null=True, db_index=True)
+    flapping_since = models.DateTimeField(null=True)
     told_resolved_at = models.DateTimeField(null=True)
     silent_since = models.DateTimeField(null=True)
     rejoined_at = models.DateTimeField(null=True)
@@ -159,6 +159,14 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["fingerprint", "-fired_at"], name="alerts_by_fingerprint"),
             models.Index(fields=["system", "environment"], condition=Q(resolved_at=None), name="alerts_firing"),
+            models.Index(
+                fields=["expires_at"], condition=Q(resolved_at=None, expires_at__isnull=False), name="alerts_to_expire"
+            ),
+            models.Index(
+                fields=["flapping_since"],
+                condition=Q(resolved_at=None, flapping_since__isnull=False),
+                name="alerts_to_calm",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
 from afterlaunch.alerts.silences import announce_ends
+from afterlaunch.app import waiting
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.changes.duties import contain_by_policy, note_told_changes, note_versions, verify_rollbacks
 from afterlaunch.diagnosis.duties import at_open as diagnose
@@ -51,18 +52,18 @@ DUTIES: tuple[Duty, ...] = (
     Duty("verdicts.watch", 30, run_judges),
     Duty("slo.judge", 30, slo.judge),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
-    Duty("alerts.maintenance", 5, turn_windows),
+    Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),
     Duty("alerts.announce_ends", 60, announce_ends),
-    Duty("alerts.raise", 5, raise_due, follows="alerts.work"),
+    Duty("alerts.raise", 5, raise_due, follows="alerts.work", rows=waiting.GROUPS),
     Duty("changes.contain", 5, contain_by_policy, follows="verdicts.watch"),
     Duty("changes.verify_rollbacks", 5, verify_rollbacks),
     Duty("changes.note_versions", 60, note_versions),
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("changes.note_told", 15, note_told_changes),
     Duty("receivers.forget", 900, forget_raw_events),
-    Duty("oncall.handoffs", 5, hand_over),
+    Duty("oncall.handoffs", 5, hand_over, rows=waiting.HANDOFFS),
     Duty("oncall.calendars", 60, refresh_calendars, apart=True),
-    Duty("oncall.gaps", 60, look_for_gaps),
+    Duty("oncall.gaps", 60, look_for_gaps, rows=waiting.GAPS),
     Duty(probing.running(), 1, probing.run_probes, apart=True),
     Duty("probes.judge", 15, probing.judge_probes),
     Duty("probes.tidy", 3_600, probing.tidy),
@@ -70,18 +71,18 @@ DUTIES: tuple[Duty, ...] = (
     Duty("status_pages.follow", 15, status_pages.follow_incidents),
     Duty("status_pages.write", 60, status_pages.write_files),
     Duty("status_pages.send", 5, status_pages.send_letters, apart=True),
-    Duty("oncall.escalate", 5, escalate, follows="alerts.raise"),
-    Duty("notify.send_pages", 2, send_pages, apart=True),
+    Duty("oncall.escalate", 5, escalate, follows="alerts.raise", rows=waiting.ESCALATIONS),
+    Duty("notify.send_pages", 2, send_pages, apart=True, rows=waiting.PAGES),
     Duty("notify.remind", 3600, remind),
-    Duty("replies.act", 2, act_on_replies, apart=True),
+    Duty("replies.act", 2, act_on_replies, apart=True, rows=waiting.REPLIES),
     Duty("replies.forget", 86_400, forget_replies),
-    Duty("incidents.platform", 5, tell_exhausted, follows="oncall.escalate"),
+    Duty("incidents.platform", 5, tell_exhausted, follows="oncall.escalate", rows=waiting.EXHAUSTED),
     Duty("incidents.audit_paging", 60, audit_paging, apart=True),
-    Duty("incidents.containment", 15, see_recovery),
-    Duty("incidents.updates", 15, page_for_updates),
+    Duty("incidents.containment", 15, see_recovery, rows=waiting.MEASURES),
+    Duty("incidents.updates", 15, page_for_updates, rows=waiting.PROMISES),
     Duty("incidents.reviews", 60, follow_reviews),
-    Duty("sla.clocks", 5, watch_clocks),
-    Duty("sla.take_over", 5, take_over),
+    Duty("sla.clocks", 5, watch_clocks, rows=waiting.CLOCKS),
+    Duty("sla.take_over", 5, take_over, rows=waiting.HANDOVERS),
     Duty("sla.hours", 3600, look_at_hours),
     Duty("evidence.checkpoint", 30, sign_when_grown),
 )

@@ -7,15 +7,16 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections
 from django.db.models import F, Q
 
 from afterlaunch.engine.models import Cycle, DutyState
+from afterlaunch.engine.waiting import Question, Rows
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
@@ -26,24 +27,42 @@ LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
 class Duty:
     """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash. A duty that `follows`
     another one (listed before it) also runs in every cycle in which that one ran, without waiting for its period. One
-    that is `apart` waits for strangers' answers: it has a thread of its own and holds up no cycle."""
+    that is `apart` waits for strangers' answers: it has a thread of its own and holds up no cycle. One that names its
+    `rows` has nothing to do before one of them is due, and is passed over until then."""
 
     name: str
     period: float
     run: Callable[[datetime], None]
     follows: str = ""
     apart: bool = False
+    rows: tuple[Rows, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def question_of(duties: tuple[Duty, ...]) -> Question:
+    """When the first row of each falls due."""
+    return Question([(duty.name, rows) for duty in duties for rows in duty.rows])
 
 
 def claim(duty: Duty, holder: str, now: datetime, at_once: bool = False) -> bool:
     """Take the duty's lock if it is free and due, or `at_once`: a conditional update whose count decides."""
-    DutyState.objects.get_or_create(name=duty.name)
-    free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-    due = Q() if at_once else Q(next_due__isnull=True) | Q(next_due__lte=now)
-    taken = DutyState.objects.filter(free, due, name=duty.name).update(
-        holder=holder, held_until=now + clock.lease(LOCK_SECONDS), started_at=now
-    )
-    return taken == 1
+    rows = DutyState.objects.filter(_free(now), name=duty.name)
+    rows = rows if at_once else rows.filter(_due(now))
+    taking = {"holder": holder, "held_until": now + clock.lease(LOCK_SECONDS), "started_at": now}
+    if rows.update(**taking):
+        return True
+    if DutyState.objects.filter(name=duty.name).exists():
+        return False
+    DutyState.objects.bulk_create([DutyState(name=duty.name)], ignore_conflicts=True)
+    return rows.update(**taking) == 1
+
+
+def _free(now: datetime) -> Q:
+    return Q(held_until__isnull=True) | Q(held_until__lte=now)
+
+
+def _due(now: datetime) -> Q:
+    return Q(next_due__isnull=True) | Q(next_due__lte=now)
 
 
 def perform(duty: Duty, holder: str, now: datetime) -> bool:
@@ -83,22 +102,66 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
 
 
 def cycle(duties: Sequence[Duty], holder: str) -> int:
-    """Run all that is due and not apart, once, in order; then prove it. Returns how many ran."""
+    """Run all that is due and not apart, once, in order; then prove it. Returns how many ran. What waits for rows is
+    asked of all duties together, and again when one of them ran, which may have made rows for those behind it."""
+    near = tuple(one for one in duties if not one.apart)
+    states = {row.name: row for row in DutyState.objects.filter(name__in=[one.name for one in near])}
+    first: dict[str, datetime] | None = None
     ran: set[str] = set()
-    for duty in duties:
-        if duty.apart:
+    idle: list[Duty] = []
+    for duty in near:
+        now, at_once = clock.now(), duty.follows in ran
+        if not at_once and not _may_run(states.get(duty.name), now):
             continue
-        now = clock.now()
-        if claim(duty, holder, now, at_once=duty.follows in ran):
+        if duty.rows:
+            first = question_of(near).ask() if first is None else first
+            if not _waits_no_more(duty, first, now):
+                idle.append(duty)
+                continue
+        if claim(duty, holder, now, at_once):
             perform(duty, holder, now)
             ran.add(duty.name)
-    with transaction.atomic():
-        row, _ = Cycle.objects.select_for_update().get_or_create(
-            engine=holder, defaults={"number": 0, "finished_at": clock.now()}
-        )
-        row.number, row.finished_at = row.number + 1, clock.now()
-        row.save()
+            first = None
+    _pass_over(idle, clock.now())
+    _prove(holder, clock.now())
     return len(ran)
+
+
+def _may_run(state: DutyState | None, now: datetime) -> bool:
+    """As far as was known at the beginning of the cycle; the claim decides."""
+    if state is None:
+        return True
+    return (state.held_until is None or state.held_until <= now) and (state.next_due is None or state.next_due <= now)
+
+
+def _waits_no_more(duty: Duty, first: Mapping[str, datetime], now: datetime) -> bool:
+    return duty.name in first and first[duty.name] <= now
+
+
+def _pass_over(idle: Sequence[Duty], now: datetime) -> None:
+    """They looked, and had nothing to do. Where another process holds one, that is its word."""
+    periods: dict[float, list[str]] = {}
+    for duty in idle:
+        periods.setdefault(duty.period, []).append(duty.name)
+    looked = {"started_at": now, "finished_at": now, "succeeded_at": now, "failures": 0, "error": ""}
+    for period, names in periods.items():
+        rows = DutyState.objects.filter(_free(now), name__in=names)
+        known = rows.update(**looked, runs=F("runs") + 1, next_due=now + timedelta(seconds=period))
+        if known < len(names):
+            DutyState.objects.bulk_create([DutyState(name=name) for name in names], ignore_conflicts=True)
+
+
+def _prove(holder: str, now: datetime) -> None:
+    if not Cycle.objects.filter(engine=holder).update(number=F("number") + 1, finished_at=now):
+        Cycle.objects.create(engine=holder, number=1, finished_at=now)
+
+
+def perform_if_due(duty: Duty, holder: str, now: datetime) -> bool:
+    """One duty by itself: whether it ran."""
+    if duty.rows and not _waits_no_more(duty, question_of((duty,)).ask(), now):
+        _pass_over([duty], now)
+        return False
+    return claim(duty, holder, now) and perform(duty, holder, now)
 
 
 def free_locks_of_the_dead(holder: str) -> int:
@@ -153,9 +216,7 @@ class Engine:
         cycle(self._duties, self._holder)
 
     def _alone(self, duty: Duty) -> None:
-        now = clock.now()
-        if claim(duty, self._holder, now):
-            perform(duty, self._holder, now)
+        perform_if_due(duty, self._holder, clock.now())
 
     def _loop(self, run: Callable[[], None], period: float) -> None:
         while not self._stop.is_set():

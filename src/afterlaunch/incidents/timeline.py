@@ -15,8 +15,8 @@ def append(
     actor: Actor, incident: Incident, kind: str, text: str, details: Mapping[str, Any] | None = None
 ) -> TimelineEntry:
     """Inside the deed's transaction; the caller holds the incident's row, so sequences don't race."""
-    last = TimelineEntry.objects.filter(incident=incident).order_by("-sequence").first()
-    sequence, before = (last.sequence + 1, last.hash) if last else (1, BEGINNING)
+    last = TimelineEntry.objects.filter(incident=incident).order_by("-sequence").values_list("sequence", "hash").first()
+    sequence, before = (last[0] + 1, last[1]) if last else (1, BEGINNING)
     at, facts = clock.now(), dict(details or {})
     who = f"{actor.kind}:{actor.name}"
     return TimelineEntry.objects.create(

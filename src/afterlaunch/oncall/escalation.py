@@ -17,7 +17,7 @@ from afterlaunch.notify.channels import live_channels, tell
 from afterlaunch.notify.outbox import Notice, enqueue, withdraw
 from afterlaunch.oncall.models import Escalation, EscalationPolicy
 from afterlaunch.oncall.policies import NOBODY, REACHED, SKIPPED, Policy, Step, walk
-from afterlaunch.oncall.reaching import channels_of, look_at, owners, people_of, policy_of, policy_row
+from afterlaunch.oncall.reaching import Reach, channels_of, look_at, policy_of, policy_row
 
 ENGINE = automation("engine")
 
@@ -31,7 +31,8 @@ def policy_for(row: Escalation) -> Policy:
 
 def catch_all(system: System) -> list[User]:
     """Whom nobody has to name: the policy's catch-all, else the owner, else the administrators."""
-    return people_of(policy_of(policy_row(system)).catch_all, system, clock.now()) or owners(system)
+    reach = Reach()
+    return reach.people_of(policy_of(policy_row(system)).catch_all, system, clock.now()) or reach.owners(system)
 
 
 def start(
@@ -113,12 +114,13 @@ def advance(row: Escalation, now: datetime) -> bool:
     if row.state == "acknowledged":
         _again(row)
     policy = policy_for(row)
-    going = walk(policy, row.step, row.loop, lambda number, _: _perform(row, policy.steps[number], number, now))
+    reach = Reach()
+    going = walk(policy, row.step, row.loop, lambda number, _: _perform(row, policy.steps[number], number, now, reach))
     row.step, row.loop = going.step, going.loop
     if going.reason == "waits":
         row.next_at = now + timedelta(seconds=going.delay)
     else:
-        _exhaust(row, policy, going.reason, now)
+        _exhaust(row, policy, going.reason, now, reach)
     row.save()
     return True
 
@@ -130,9 +132,9 @@ def _again(row: Escalation) -> None:
     record(ENGINE, "escalation.again", row.topic, row.system.client.slug)
 
 
-def _perform(row: Escalation, step: Step, number: int, now: datetime) -> str:
+def _perform(row: Escalation, step: Step, number: int, now: datetime, reach: Reach) -> str:
     """Page the step that is due."""
-    told, people = look_at(row.system, row.facts, step, now)
+    told, people = look_at(row.system, row.facts, step, now, reach)
     if told not in (REACHED, NOBODY):
         return SKIPPED
     row.step = number
@@ -157,10 +159,10 @@ def _post(row: Escalation, channels: Iterable[int], now: datetime) -> None:
         tell(channel, Notice(row.topic, f"e{row.turn}-s{row.step}", client, row.facts), now)
 
 
-def _exhaust(row: Escalation, policy: Policy, reason: str, now: datetime) -> None:
+def _exhaust(row: Escalation, policy: Policy, reason: str, now: datetime, reach: Reach) -> None:
     """The policy has come to its end: the catch-all is paged, and where it names nobody who can be reached, the owner
     or the administrators."""
-    last = people_of(policy.catch_all, row.system, now) or owners(row.system)
+    last = reach.people_of(policy.catch_all, row.system, now) or reach.owners(row.system)
     _page(row, last, now)
     if reason == "nobody_reachable" and last:
         reason = "catch_all_paged"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,30 +11,35 @@ from afterlaunch.estate.models import System
 from afterlaunch.oncall.escalation import policy_for
 from afterlaunch.oncall.models import Escalation
 from afterlaunch.oncall.policies import Planned, Policy, timeline
-from afterlaunch.oncall.reaching import look_at
+from afterlaunch.oncall.reaching import Reach, look_at
 
 CATCH_ALL = -1
 
 
-def future_pages(topic: str, now: datetime) -> list[tuple[datetime, User, int]]:
+def future_pages(topic: str, now: datetime) -> Iterator[tuple[datetime, User, int]]:
     """(instant, person, number of the step from 0; CATCH_ALL for the last resort) of every page still to come, in
     order, with who is on call at that instant. Empty: nothing is being paged, or nobody is left to page."""
     rows = Escalation.objects.filter(topic=topic, state="live")
     row = rows.select_related("policy", "system__client", "system__owner").first()
     if row is None or row.next_at is None:
-        return []
-    found = simulated(policy_for(row), row.system, row.facts, max(row.next_at, now), row.step, row.loop)
+        return
     done = set(row.acknowledged)
-    return [
-        (one.at, person, CATCH_ALL if one.number is None else one.number)
-        for one in found
-        for person in one.people
-        if person.pk not in done
-    ]
+    for one in foreseen(policy_for(row), row.system, row.facts, max(row.next_at, now), row.step, row.loop):
+        for person in one.people:
+            if person.pk not in done:
+                yield one.at, person, CATCH_ALL if one.number is None else one.number
 
 
 def simulated(
     policy: Policy, system: System, facts: Mapping[str, Any], at: datetime, step: int = 0, loop: int = 0
 ) -> list[Planned]:
     """What the policy does from `at` on when nobody acknowledges, with the people who are on call then."""
-    return list(timeline(policy, at, lambda one, when: look_at(system, facts, one, when), step, loop))
+    return list(foreseen(policy, system, facts, at, step, loop))
+
+
+def foreseen(
+    policy: Policy, system: System, facts: Mapping[str, Any], at: datetime, step: int, loop: int
+) -> Iterator[Planned]:
+    """One by one: who needs only the first of them asks for no more."""
+    reach = Reach()
+    return timeline(policy, at, lambda one, when: look_at(system, facts, one, when, reach), step, loop)

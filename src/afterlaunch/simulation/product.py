@@ -18,7 +18,7 @@ from afterlaunch.alerts.matchers import matcher
 from afterlaunch.alerts.models import Integration
 from afterlaunch.alerts.silences import silence_matching
 from afterlaunch.app.duties import DUTIES
-from afterlaunch.engine.duties import Duty, claim, cycle, free_locks_of_the_dead, perform
+from afterlaunch.engine.duties import Duty, cycle, free_locks_of_the_dead, perform_if_due, question_of
 from afterlaunch.engine.models import DutyState
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
@@ -28,7 +28,6 @@ from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.signed import acknowledge_by_link, open_link
 from afterlaunch.notify.duties import send_pages
 from afterlaunch.simulation import faults, house
-from afterlaunch.simulation.due import next_rows
 from afterlaunch.simulation.kills import Killer
 from afterlaunch.simulation.plan import Plan
 from afterlaunch.simulation.provider import InOrder, Outside
@@ -49,6 +48,7 @@ class Product:
         Outside.ask = self._ask
         listed = [one for one in DUTIES if one.name.partition(".")[0] in ROOMS and one.name not in LEFT_OUT]
         self._duties = [replace(one, run=self._run(one)) for one in listed]
+        self._question = question_of(tuple(self._duties))
         self._systems: dict[str, System] = {}
         self._integrations: dict[str, Integration] = {}
         self._rows: dict[str, datetime] = {}
@@ -101,8 +101,7 @@ class Product:
         else:
             alone = [one for one in self._duties if one.name in self._rows and self._rows[one.name] <= clock.now()]
         for duty in alone:
-            if claim(duty, self._holder, clock.now()):
-                perform(duty, self._holder, clock.now())
+            perform_if_due(duty, self._holder, clock.now())
         failed = DutyState.objects.exclude(error="") if whole else DutyState.objects.none()
         return {"failed": [f"{row.name}: {row.error}" for row in failed]}
 
@@ -186,8 +185,8 @@ class Product:
 
     def _next(self) -> str | None:
         """When it wants a cycle: the first row that is due, no sooner than its duty's period allows."""
-        self._rows = next_rows()
-        states = dict(DutyState.objects.values_list("name", "next_due"))
+        self._rows = self._question.ask()
+        states = dict(DutyState.objects.filter(name__in=list(self._rows)).values_list("name", "next_due"))
         times = [max(at, states.get(name) or at) for name, at in self._rows.items()]
         return min(times).isoformat() if times else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.forecast import future_pages
@@ -20,11 +20,15 @@ def prediction(row: Clock, now: datetime) -> Prediction | None:
     if row.deadline < now:
         return None
     known: dict[int, timedelta] = {}
-    pages = []
+    pages: list[FuturePage] = []
+    best: datetime | None = None
     for at, person, _ in future_pages(row.topic, now):
+        if best is not None and at >= best:
+            break  # nobody who is paged later answers sooner
         if person.pk not in known:
             known[person.pk] = usual_answer(answers_of(person.pk, now))
         pages.append(FuturePage(at, str(person), known[person.pk]))
+        best = min(best or datetime.max.replace(tzinfo=UTC), at + known[person.pk])
         if at > row.deadline:
             break
     return predict(now, row.deadline, pages)

@@ -59,7 +59,7 @@ def test_the_forecast_tells_what_then_happens(crew: Crew, fixed: FixedClock) -> 
     team = put_team(ENGINE, crew.client, "both", [crew["ben"], crew["cleo"]])
     policy(crew, step(300, {"kind": "schedule", "id": row.pk}), step(600, {"kind": "team", "id": team.pk}))
     add_override(ENGINE, row, "replace", AT + 14 * MINUTE, AT + HOUR, crew["ben"], crew["ada"])
-    assert future_pages(TOPIC, AT) == []
+    assert list(future_pages(TOPIC, AT)) == []
     begin(crew, fixed)
     assert paged() == [("Ada", 0)]
     foretold = [(str(who), (at - AT) / MINUTE) for at, who, _ in future_pages(TOPIC, AT)]
@@ -68,7 +68,7 @@ def test_the_forecast_tells_what_then_happens(crew: Crew, fixed: FixedClock) -> 
     play(fixed, 60)
     assert paged()[1:] == foretold
     assert (Escalation.objects.get().state, Escalation.objects.get().reason) == ("exhausted", "nobody_acknowledged")
-    assert future_pages(TOPIC, fixed.now()) == []
+    assert list(future_pages(TOPIC, fixed.now())) == []
 
 
 def test_the_simulation_of_an_unsaved_policy_names_people_steps_and_why_some_do_not_hold(
