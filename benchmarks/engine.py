@@ -6,7 +6,9 @@ A database of its own with open incidents (each with its clock, its escalation, 
 schedules with a layer each. Then, with the real duties of paging: a cycle in which nothing is due, one in which so many
 things are due (escalations, clocks, groups, handoffs, a quarter each), and the floor: one question that counts the same
 tables. At last a breach is written as a judge writes it, and the real engine runs until a webhook on loopback has the
-page. Prints one JSON line each; exit 1 when a cycle took more than 5 s or the page more than 10 s.
+page. Prints one JSON line each, with seconds of the wall clock and of this process's CPU; `of_bar` is the share of the
+bar that the wall clock took, `cpu_of_bar` the CPU: on a machine that others use only the latter says something of the
+product. Exit 1 when a cycle took more than 5 s or the page more than 10 s.
 """
 
 from __future__ import annotations
@@ -62,6 +64,24 @@ class Provider:
         return f"http://127.0.0.1:{self.server.server_address[1]}/page"
 
 
+class Watch:
+    """Wall clock and CPU since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def wall(self) -> float:
+        return time.perf_counter() - self._wall
+
+    def told(self, what: str, bar: float, **figures: Any) -> float:
+        """The share of the bar that the wall clock took."""
+        wall, cpu = self.wall, time.process_time() - self._cpu
+        told(what, seconds=round(wall, 3), cpu=round(cpu, 3), of_bar=round(wall / bar, 3),
+             cpu_of_bar=round(cpu / bar, 3), **figures)  # fmt: skip
+        return wall / bar
+
+
 def told(what: str, **figures: Any) -> None:
     print(json.dumps({"what": what, **figures}), flush=True)
 
@@ -100,23 +120,23 @@ def measure(given: argparse.Namespace) -> int:
     fill(given.incidents, given.schedules, provider.url)
     told("filled", seconds=round(time.perf_counter() - began, 1))
     rewind()
+    watch = Watch()
     cycle(duties, "benchmark:1")  # what every first cycle does once
-    seconds = {"nothing due": 0.0, f"{given.due} due": 0.0}
-    for name in seconds:
+    watch.told("cycle, the first", CYCLE_BAR, **slowest(duties))
+    shares = []
+    for name in ("nothing due", f"{given.due} due"):
         rewind()
         if name != "nothing due":
             make_due(given.due)
-        began = time.perf_counter()
+        watch = Watch()
         cycle(duties, "benchmark:1")
-        seconds[name] = time.perf_counter() - began
-        told(f"cycle, {name}", seconds=round(seconds[name], 3), **slowest(duties))
+        shares.append(watch.told(f"cycle, {name}", CYCLE_BAR, **slowest(duties)))
+    shares.append(worked_off(duties))
     floor = counted()
     told("floor: one question that counts the tables", seconds=round(floor, 4))
-    page = breach_to_page(provider)
-    told("breach to page at the provider", seconds=round(page, 2))
-    good = max(seconds.values()) <= CYCLE_BAR and page <= PAGE_BAR
-    told("bars", cycle=CYCLE_BAR, page=PAGE_BAR, met=good)
-    return 0 if good else 1
+    shares.append(breach_to_page(provider))
+    told("bars", cycle=CYCLE_BAR, page=PAGE_BAR, met=max(shares) <= 1)
+    return 0 if max(shares) <= 1 else 1
 
 
 def fill(incidents: int, schedules: int, url: str) -> None:
@@ -263,6 +283,22 @@ def open_incidents(count: int, systems: list[Any]) -> None:
     )  # fmt: skip
 
 
+def worked_off(duties: list[Any]) -> float:
+    """Cycles until nothing is due any more. Returns the share of the bar that the longest of them took."""
+    from afterlaunch.engine.duties import cycle, question_of
+    from afterlaunch.ground import clock
+
+    whole, longest, cycles = Watch(), 0.0, 0
+    waits = question_of(tuple(one for one in duties if one.rows))
+    while min(waits.ask().values()) <= clock.now() and cycles < 200:
+        rewind()
+        watch = Watch()
+        cycle(duties, "benchmark:1")
+        longest, cycles = max(longest, watch.wall), cycles + 1
+    whole.told("the rest, until nothing is due", CYCLE_BAR * max(cycles, 1), cycles=cycles, longest=round(longest, 3))
+    return longest / CYCLE_BAR
+
+
 def rewind() -> None:
     """Every duty is due again."""
     from afterlaunch.engine.models import DutyState
@@ -315,8 +351,8 @@ def counted() -> float:
 
 
 def breach_to_page(provider: Provider) -> float:
-    """Seconds from the judge's cycle, in which the breach has held long enough, until the provider has the page. The
-    judge looks every half minute; that is not counted."""
+    """From the judge's cycle, in which the breach has held long enough, until the provider has the page; the judge
+    looks every half minute, which is not counted. Returns the share of the bar."""
     from dataclasses import replace
 
     from afterlaunch.accounts.models import User
@@ -332,11 +368,11 @@ def breach_to_page(provider: Provider) -> float:
     Page.objects.filter(state="pending").update(state="withdrawn")  # of the cycle before
     judge, scope = JUDGES[0], Scope("acme", "s7", "prod")
     finding = Finding(judge.name, Status.BREACH, "above_threshold", "31 % of calls failed.", 0.31, 0.05, "share", 100)
-    began: list[float] = []
+    began: list[Watch] = []
 
     def watch(now: Any) -> None:
         if not began:
-            began.append(time.perf_counter())
+            began.append(Watch())
             write([(scope, judge, finding)], now - timedelta(minutes=3), [])
 
     assert User.objects.exists() and not Verdict.objects.exists()
@@ -348,10 +384,10 @@ def breach_to_page(provider: Provider) -> float:
     rewind()
     engine.start()
     arrived = provider.called.wait(60)
-    seconds = time.perf_counter() - began[0] if began else 60.0
+    share = began[0].told("breach to page at the provider", PAGE_BAR, arrived=arrived) if began else 60.0
     engine.stop()
     assert clock.now() and Verdict.objects.count() == 1
-    return seconds if arrived else 60.0
+    return share if arrived else 60.0
 
 
 if __name__ == "__main__":

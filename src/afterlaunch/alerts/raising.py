@@ -15,25 +15,31 @@ from afterlaunch.alerts.occurring import ALERTS, happens
 from afterlaunch.alerts.rules import GRAVEST
 from afterlaunch.alerts.suppressing import suppress
 from afterlaunch.alerts.suppression import AllRules, Suppression, ends_first
+from afterlaunch.ground import clock
 from afterlaunch.incidents.actions import open_incident, recovered, relapsed, timeline
 from afterlaunch.incidents.models import Incident
 
 AT_ONCE = 500  # groups of one run
+SECONDS = 1.0  # real ones that one cycle may take, so that the duties behind it have their turn
 LOOK_AGAIN = timedelta(seconds=30)  # at what is suppressed by something whose end nobody knows
 AFTER_FAILURE = timedelta(minutes=1)
 NAMED = 10  # alerts that a telling names one by one
 REPEAT = timedelta(hours=4)
 
 
-def raise_due(now: datetime) -> None:
-    """One pass: what is over by itself ends, storms are taken as one, then every group that is due is looked at."""
+def raise_due(now: datetime) -> bool:
+    """One pass: what is over by itself ends, storms are taken as one, then the groups that are due are looked
+    at. True: time ran out, and the rest is for the next cycle."""
     expire(now)
     calm(now)
     rules = AllRules(now)
     storms.take(now, rules)
     due = Group.objects.filter(next_at__lte=now).order_by("next_at", "pk").values_list("pk", flat=True)
     failed: Exception | None = None
+    passed, more = clock.stopwatch(), False
     for pk in list(due[:AT_ONCE]):
+        if more := passed() > SECONDS:
+            break
         try:
             _look_at(pk, now, rules)
         except Exception as problem:  # noqa: BLE001 - the others are looked at before it is raised again
@@ -41,6 +47,7 @@ def raise_due(now: datetime) -> None:
             Group.objects.filter(pk=pk).update(next_at=now + AFTER_FAILURE)
     if failed is not None:
         raise failed
+    return more
 
 
 @transaction.atomic

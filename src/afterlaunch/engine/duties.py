@@ -28,11 +28,12 @@ class Duty:
     """`period` is in seconds of the product's clock; `run` must be safe to repeat after a crash. A duty that `follows`
     another one (listed before it) also runs in every cycle in which that one ran, without waiting for its period. One
     that is `apart` waits for strangers' answers: it has a thread of its own and holds up no cycle. One that names its
-    `rows` has nothing to do before one of them is due, and is passed over until then."""
+    `rows` has nothing to do before one of them is due, and is passed over until then. `run` returns True when its time
+    ran out before its work: then it is due again at once, in the next cycle."""
 
     name: str
     period: float
-    run: Callable[[datetime], None]
+    run: Callable[[datetime], object]
     follows: str = ""
     apart: bool = False
     rows: tuple[Rows, ...] = ()
@@ -71,7 +72,8 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
     following = now + timedelta(seconds=duty.period)
     began = time.monotonic()
     try:
-        duty.run(now)
+        if duty.run(now) is True:
+            following = now
     except Exception as problem:
         log.exception("duty %s failed", duty.name)
         mine.update(

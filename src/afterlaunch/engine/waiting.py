@@ -47,7 +47,8 @@ class Question:
 
     def _statement(self) -> tuple[str, tuple[Any, ...]]:
         if self._asked is None:
-            parts, values = [], []
+            parts: list[str] = []
+            values: list[Any] = []
             for _, one in self._parts:
                 first = one.rows.filter(**{f"{one.field}__isnull": False}).order_by(one.field)
                 sql, params = first.values_list(one.field)[:1].query.sql_with_params()

@@ -8,7 +8,7 @@ is given the same setting agrees), and a fixed one that tests move by hand.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -128,6 +128,15 @@ def lease(real: float) -> timedelta:
     """The virtual span of so many real seconds: for locks, leases and network time-outs, which must
     outlast real work however fast virtual time runs."""
     return timedelta(seconds=real * _clock.factor)
+
+
+def stopwatch() -> Callable[[], float]:
+    """Tells the real seconds since it was made. Under a fixed clock it tells that clock's: there work takes no time."""
+    if isinstance(_clock, FixedClock):
+        began = _clock.now()
+        return lambda: (_clock.now() - began).total_seconds()
+    start = time.monotonic()
+    return lambda: time.monotonic() - start
 
 
 def use(clock: Clock) -> None:

@@ -6,7 +6,6 @@ changes, then plans the next handoff anew (`plan`). At a handoff the duty does t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from afterlaunch.ground import clock
 from afterlaunch.oncall import final
 from afterlaunch.oncall.handoffs import reachable, tell_handoff
 from afterlaunch.oncall.models import RecordedShift, Schedule
@@ -22,7 +22,7 @@ from afterlaunch.oncall.schedule import loaded, of_schedule, people_by_pk
 LONG = timedelta(days=365)
 NEW = timedelta(hours=1)
 BATCH = 50
-SECONDS = 1.5  # real ones that one cycle may take; the rest waits for the next, pages are routed without it
+SECONDS = 0.8  # real ones that one cycle may take; the rest waits for the next, pages are routed without it
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ def _locked(keys: Iterable[int]) -> list[Schedule]:
     return list(rows.select_for_update(of=("self",)))
 
 
-def hand_over(now: datetime) -> None:
+def hand_over(now: datetime) -> bool:
     """Every schedule whose next handoff has come: the record is written, who comes and who goes is told, and the next
-    handoff planned. Nothing is read of schedules where nothing is due."""
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until and _some(now):
-        pass
+    handoff planned. Nothing is read of schedules where nothing is due. True: there is more."""
+    passed = clock.stopwatch()
+    while more := _some(now):
+        if passed() > SECONDS:
+            break
+    return more
 
 
 def _some(now: datetime) -> bool:

@@ -53,13 +53,13 @@ class Product:
         self._integrations: dict[str, Integration] = {}
         self._rows: dict[str, datetime] = {}
 
-    def _run(self, duty: Duty) -> Callable[[datetime], None]:
-        def run(now: datetime) -> None:
+    def _run(self, duty: Duty) -> Callable[[datetime], object]:
+        def run(now: datetime) -> object:
             faults.fails(self._broken, duty.name)
             if duty.name == "notify.send_pages":
                 send_pages(now, InOrder(self.clock))
-            else:
-                duty.run(now)
+                return None
+            return duty.run(now)
 
         return run
 

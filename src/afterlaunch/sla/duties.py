@@ -5,9 +5,9 @@ from datetime import datetime
 from afterlaunch.sla import handovers, hours, watch
 
 
-def watch_clocks(now: datetime) -> None:
-    """Warnings, predictions, breaches and pauses of running clocks."""
-    watch.look_after(now)
+def watch_clocks(now: datetime) -> bool:
+    """Warnings, predictions, breaches and pauses of running clocks. True: there is more."""
+    return watch.look_after(now)
 
 
 def take_over(now: datetime) -> None:
