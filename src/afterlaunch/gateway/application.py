@@ -15,13 +15,19 @@ import orjson
 from afterlaunch.gateway.answer import Reply
 from afterlaunch.gateway.call import Call, Stack
 from afterlaunch.gateway.configuration import Configuration, Holder
+from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.limits import Buckets
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import OPAQUE, Refusal
 from afterlaunch.gateway.request import Asked, RequestHead, assign, read_headers, read_request, split_target
 from afterlaunch.gateway.server_link import Link, Poller
+from afterlaunch.gateway.spending.budgets import Budgets
+from afterlaunch.gateway.spending.counters import Counters
+from afterlaunch.gateway.spending.prices import Prices
+from afterlaunch.gateway.spending.store import Store
 from afterlaunch.gateway.upstream import Client
+from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
 ASSIGNMENT = "/afterlaunch/v1/assignment"
@@ -36,6 +42,7 @@ class Gateway:
         self._link, self._shared = link, shared
         self._folder = folder
         self.holder = Holder(folder / "snapshots", link.key)
+        self.budgets_file = folder / "budgets.sqlite3"
         self.metrics = Metrics()
         self._tasks: list[asyncio.Task[None]] = []
         self._own: dict[bytes, Callable[[], Reply]] = {
@@ -51,8 +58,19 @@ class Gateway:
         self._exporter = Exporter(self._link, self._session, self._folder / "spool", self.metrics)
         self._poller = Poller(self._link, self.holder, self._session)
         self._buckets = Buckets(self._shared)
-        self._stack = Stack(self._client, self._exporter, self.metrics, self._buckets)
-        self._tasks = [self._guarded("poller", self._poller.run), self._guarded("exporter", self._exporter.run)]
+        self._store = Store(self.budgets_file)
+        self._prices = Prices(self._link, self._session, self._folder / "prices.json")
+        estimator = Estimator()
+        self._budgets = Budgets(self._store, self._prices, estimator, self.metrics)
+        self._stack = Stack(
+            self._client, self._exporter, self.metrics, self._buckets, self._budgets, estimator=estimator
+        )
+        counters = Counters(self._link, self._session, self._store)
+        self._tasks = [
+            self._guarded("poller", self._poller.run),
+            self._guarded("exporter", self._exporter.run),
+            self._guarded("counters", counters.run),
+        ]
 
     def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """A loop that must not die: an unforeseen error is logged, counted, and the loop goes on."""
@@ -80,11 +98,13 @@ class Gateway:
         await self._exporter.close()
         await self._client.close()
         self._buckets.close()
+        self._store.close()
         await self._session.close()
 
     def sweep(self, now: float) -> None:
         """Called about once a second."""
         self._client.sweep(now)
+        self._budgets.tend(clock.real())
 
     def admit(self, head: RequestHead) -> Call | Reply:
         """By the head alone: a request without a valid key costs no memory for its body."""

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -25,6 +25,7 @@ from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.protocols import CHAT, Refusal
 from afterlaunch.gateway.report import Attempt
 from afterlaunch.gateway.request import Asked, credential_headers
+from afterlaunch.gateway.spending.budgets import Hold
 from afterlaunch.gateway.splice import ask_for_usage, set_model
 from afterlaunch.gateway.upstream import Broken, Client, Head
 
@@ -53,6 +54,7 @@ class Prepared:
     model: str | None
     streaming: bool
     injected: bool
+    most_output: int | None = None  # tokens that the caller asks for at most, of all choices
 
 
 def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepared:
@@ -73,7 +75,14 @@ def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepa
     asks = isinstance(options, dict) and options.get("include_usage") is True
     injected = inject and streaming and not asks and asked.protocol is CHAT
     edited = ask_for_usage(body) if injected else body
-    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected)
+    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected, _most(document))
+
+
+def _most(document: dict[str, Any]) -> int | None:
+    bounds = [document.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+    whole = [one for one in bounds if type(one) is int and one >= 0]
+    choices = document.get("n")
+    return whole[0] * (choices if type(choices) is int and choices > 0 else 1) if whole else None
 
 
 class Opened(NamedTuple):
@@ -84,6 +93,14 @@ class Opened(NamedTuple):
     spent: bytes
     injected: bool
     streaming: bool
+
+
+class Budgeted(Protocol):
+    async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
+        """Raises Refusal."""
+
+    def settle(self, attempt: Attempt) -> None:
+        """Once for each attempt, however it ended."""
 
 
 class Attempts:
@@ -98,10 +115,12 @@ class Attempts:
         asked: Asked,
         route: Route,
         arm: Arm,
+        budgeted: Budgeted | None = None,
     ) -> None:
-        """Raises Refusal when the gateway holds no credential for any upstream."""
+        """`budgeted` reserves for an attempt before it is sent and settles it when another one follows. Raises Refusal
+        when the gateway holds no credential for any upstream."""
         self._client, self._health, self._without_usage = client, health, without_usage
-        self._asked, self._route = asked, route
+        self._asked, self._route, self._budgeted = asked, route, budgeted
         self._care = route.handling.resilience
         self._places = configuration.places(route, arm)
         self.made: list[Attempt] = []
@@ -183,6 +202,8 @@ class Attempts:
         asked, target = self._asked, place.target
         attempt = Attempt(len(self.made) + 1, target, since(), prepared.model, sent_bytes=len(body))
         attempt.fallback = place is not self._places[0]
+        if self._budgeted is not None:
+            attempt.hold = await self._budgeted.reserve(attempt, prepared.most_output)
         self.made.append(attempt)
         self._health.asks(target.upstream.name, asyncio.get_running_loop().time(), self._again > 0)
         headers = [
@@ -225,6 +246,8 @@ class Attempts:
             if not self._client.ended(answer.head):
                 self._client.abort(answer.head)
         self.head = None
+        if self._budgeted is not None:
+            self._budgeted.settle(attempt)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import Answers, Remembered, key_of
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
 from afterlaunch.gateway.request import Asked, assign, response_headers, tenant_of
+from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold
 from afterlaunch.gateway.sse import Withhold
 from afterlaunch.gateway.upstream import Broken, Client, Head
 from afterlaunch.gateway.usage import Tokens
@@ -45,6 +46,7 @@ class Stack:
     exporter: Exporter
     metrics: Metrics
     buckets: Buckets
+    budgets: Budgets
     health: Health = field(default_factory=Health)
     answers: Answers = field(default_factory=Answers)
     estimator: Estimator = field(default_factory=Estimator)
@@ -62,10 +64,18 @@ class Call:
         self._epoch = configuration.epoch
         self._tenant = tenant_of(key, asked)
         self._assignment = assign(route, key, asked)
-        self._attempts = Attempts(
-            stack.client, stack.health, stack.without_usage, configuration, asked, route, self._assignment.arm
-        )
         self._id = new_id(16).hex()
+        self._counted = configuration.counted(self._facts())
+        self._attempts = Attempts(
+            stack.client,
+            stack.health,
+            stack.without_usage,
+            configuration,
+            asked,
+            route,
+            self._assignment.arm,
+            self if self._counted else None,
+        )
         self._head: Head | None = None
         self._meter: Meter | None = None
         self._kept: list[bytes] | None = None  # the answer's parts, where it may be remembered
@@ -116,6 +126,36 @@ class Call:
     def _done(self) -> None:
         self._stack.metrics.in_flight -= 1
         self._stack.busy[self._key.id] -= 1
+
+    # ---- budgets
+
+    def _facts(self) -> tuple[str | None, ...]:
+        """In the order of `contracts.budgets.DIMENSIONS`."""
+        key, route, said = self._key, self._route, self._asked.said
+        agent = key.agent or said.get("agent") or route.agent
+        user = said.get("user")
+        return (route.client, route.system, route.environment, route.name, self._tenant, agent, key.id, user)
+
+    async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
+        """Raises Refusal when a budget does not allow the attempt."""
+        asking = Asking(
+            self._id,
+            self._route.name,
+            self._route.client,
+            self._tenant or "",
+            attempt.target.upstream.provider,
+            attempt.model or "",
+            attempt.sent_bytes,
+            most_output,
+        )
+        return await self._stack.budgets.reserve(asking, attempt.number, self._counted)
+
+    def settle(self, attempt: Attempt) -> None:
+        hold, attempt.hold = attempt.hold, None
+        if hold is not None:
+            free = attempt.state == "upstream-error" and attempt.error not in _MAY_BE_BILLED
+            estimate = attempt.estimate[0] if attempt.estimate else None
+            self._stack.budgets.settle(hold, attempt.tokens, estimate, charged=not free)
 
     # ---- remembered answers
 
@@ -213,7 +253,13 @@ class Call:
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         if not self._route.handling.own_headers:
             return []
-        return [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._assignment.arm.name.encode())]
+        told = [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._assignment.arm.name.encode())]
+        hold = self._attempts.made[-1].hold if self._counted and self._attempts.made else None
+        if hold is not None and hold.left is not None:
+            told.append((b"afterlaunch-budget-remaining", b"%d" % hold.left))
+            if hold.reset is not None:
+                told.append((b"afterlaunch-budget-reset", b"%d" % hold.reset.timestamp()))
+        return told
 
     def _refuse_larger(self, attempt: Attempt, headers: list[tuple[bytes, bytes]]) -> None:
         largest = self._route.handling.largest_answer
@@ -314,6 +360,7 @@ class Call:
         for attempt in attempts:
             if not attempt.ended:
                 attempt.ended, attempt.state, attempt.error = now, "upstream-cut", "gateway_stopped"
+            self.settle(attempt)
         self._count(now)
         self._stack.exporter.put(
             CallReport(
@@ -358,6 +405,7 @@ class Call:
                 self._stack.buckets.spend(self._limited, (spent.input or 0) + (spent.output or 0))
 
 
+_MAY_BE_BILLED = frozenset(("timeout", "connection_lost", "invalid_response"))  # the provider may have worked on it
 _CUT = {"timeout": "stream_timeout", "too-large": "answer_too_large"}
 
 

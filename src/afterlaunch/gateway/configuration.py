@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from afterlaunch.contracts.budgets import DIMENSIONS, Budget
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.upstream import Origin
@@ -23,6 +24,8 @@ from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
 KEEP = 10
+REMEMBERED = 10_000  # combinations of facts whose budgets are looked up once
+Facts = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Configuration:
         self._proven: dict[str, Key] = {}
         self._shared_key = shared_key
         self._places: dict[tuple[str, str], list[Place]] = {}
+        self._counted: dict[Facts, list[tuple[Budget, str]]] = {}
         self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
 
     def missing_credentials(self) -> list[str]:
@@ -80,6 +84,20 @@ class Configuration:
         ]
         held = [one for one in wanted if one.target.passthrough or one.target.secret is not None]
         return held if any(not one.larger_context for one in held) else []
+
+    def counted(self, facts: Facts) -> list[tuple[Budget, str]]:
+        """The budgets that a call with these facts is counted in, each with its counter. `facts`: values of DIMENSIONS,
+        in their order."""
+        if not self.snapshot.budgets:
+            return []
+        found = self._counted.get(facts)
+        if found is None:
+            if len(self._counted) >= REMEMBERED:
+                self._counted.clear()
+            call = dict(zip(DIMENSIONS, facts, strict=True))
+            asked = [(budget, budget.counter(call)) for budget in self.snapshot.budgets]
+            found = self._counted[facts] = [(budget, counter) for budget, counter in asked if counter is not None]
+        return found
 
     def authenticate(self, token: str) -> Key:
         """Raises Refusal 401. Compared in constant time; a token that has passed is known for as long as this

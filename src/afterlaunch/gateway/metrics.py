@@ -14,6 +14,11 @@ _HELP = {
     "attempts_failed_total": "Requests to upstreams that another one followed, by upstream and error.",
     "fallbacks_total": "Calls that another upstream than their arm's served.",
     "drains_total": "Answers that were read on after their caller had left, by how that ended.",
+    "budget_refusals_total": "Calls that a hard budget refused, by budget.",
+    "budget_would_refuse_total": "Calls that a budget in observe mode would have refused.",
+    "budget_unpriced_total": "Calls that a budget in money let pass uncounted, since nobody has priced their model.",
+    "budget_unconfirmed_total": "Reservations that nobody settled in time: charged as reserved.",
+    "budget_store_failures_total": "Times that budgets could not be counted.",
     "spans_exported_total": "Own spans that the server has taken.",
     "spans_dropped_total": "Own spans lost, by reason.",
 }

@@ -14,6 +14,7 @@ from afterlaunch.gateway.otlp import CLIENT, SERVER, Span, Value, attribute, con
 from afterlaunch.gateway.protocols import Protocol
 from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
+from afterlaunch.gateway.spending.budgets import Hold
 from afterlaunch.gateway.usage import Tokens
 
 INSTANCE = os.urandom(8).hex()
@@ -53,6 +54,7 @@ class Attempt:
     sent_bytes: int = 0
     fallback: bool = False
     estimate: tuple[Tokens, str] | None = None
+    hold: Hold | None = None
 
 
 @dataclass

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+import orjson
 import uvicorn
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from afterlaunch.contracts.budgets import PriceCard
 from afterlaunch.contracts.snapshot import Arm, Key, Route, Snapshot, Upstream, key_digest, seal
 from afterlaunch.gateway.application import Gateway
 from afterlaunch.gateway.serve import Front, loop_factory
@@ -123,6 +126,8 @@ class Server:
         self.spans: list[tuple[dict[str, str], Span]] = []
         self.trace_status = 200
         self.refusals = 0
+        self.cards: dict[str, PriceCard] = {}
+        self.counters: list[dict[str, Any]] = []
 
     def publish(self, snapshot: Snapshot) -> None:
         self.snapshot, self.sealed = snapshot, seal(snapshot, SHARED)
@@ -135,7 +140,15 @@ class Server:
             if not message.get("more_body"):
                 break
         assert dict(scope["headers"])[b"authorization"] == b"Bearer gateway-token"
-        status, answer = self._traces(body) if scope["path"] == "/v1/traces" else self._configuration(scope)
+        if scope["path"] == "/v1/traces":
+            status, answer = self._traces(body)
+        elif scope["path"].endswith("/gateway/prices"):
+            status, answer = self._price(scope["query_string"].decode())
+        elif scope["path"].endswith("/gateway/budgets"):
+            self.counters += orjson.loads(body)["counters"]
+            status, answer = 200, b"{}"
+        else:
+            status, answer = self._configuration(scope)
         headers = [(b"retry-after", b"1")] if status == 503 else []
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
@@ -145,6 +158,10 @@ class Server:
         if self.sealed is None or (self.snapshot and self.snapshot.epoch <= after):
             return 204, b""
         return 200, self.sealed
+
+    def _price(self, query: str) -> tuple[int, bytes]:
+        card = self.cards.get(parse_qs(query)["model"][0])
+        return (404, b"{}") if card is None else (200, orjson.dumps(card))
 
     def _traces(self, body: bytes) -> tuple[int, bytes]:
         if self.trace_status != 200:

@@ -1,0 +1,72 @@
+"""Tells the server what the counters of budgets hold, for its pages and alerts. Enforcement needs no server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+import aiohttp
+import orjson
+
+from afterlaunch.gateway.server_link import Link
+from afterlaunch.gateway.spending.store import KEEP_SECONDS, Store
+from afterlaunch.ground import clock
+
+log = logging.getLogger(__name__)
+PERIOD = 2.0
+FORGET_PERIOD = 3600.0
+MOST = 1_000
+
+
+class Counters:
+    """Counters that changed are told again from the last moment that the server has taken: taking one twice changes
+    nothing."""
+
+    def __init__(self, link: Link, session: aiohttp.ClientSession, store: Store) -> None:
+        self._link, self._session, self._store = link, session, store
+        self._since = 0  # milliseconds
+        self._told: dict[tuple[str, str, int], int] = {}
+        self._silent = False
+
+    async def run(self) -> None:
+        forgotten = clock.real()
+        while True:
+            await asyncio.sleep(PERIOD)
+            while await self._tell():
+                pass
+            if clock.real() - forgotten > FORGET_PERIOD:
+                self._store.forget(clock.real() - KEEP_SECONDS)
+                forgotten = clock.real()
+
+    async def _tell(self) -> bool:
+        """Whether there is more to tell."""
+        rows = self._store.changed(self._since, MOST)
+        fresh = [row for row in rows if self._told.get(_key(row)) != row["at"]]
+        if fresh and not await self._post(fresh):
+            return False
+        if rows:
+            self._since = rows[-1]["at"]
+            self._told = {_key(row): row["at"] for row in rows if row["at"] == self._since}
+        return len(rows) == MOST and bool(fresh)
+
+    async def _post(self, rows: list[dict[str, object]]) -> bool:
+        body = orjson.dumps({"gateway": socket.gethostname(), "counters": rows})
+        headers = {**self._link.headers(), "Content-Type": "application/json"}
+        url, timeout = f"{self._link.server}/api/v1/gateway/budgets", aiohttp.ClientTimeout(total=10)
+        try:
+            async with self._session.post(url, data=body, headers=headers, timeout=timeout) as answer:
+                await answer.read()
+            if answer.status >= 300:
+                raise OSError(f"status {answer.status}")
+        except (OSError, aiohttp.ClientError, TimeoutError) as problem:
+            if not self._silent:
+                log.warning("the server does not take the counters of budgets: %s", problem or type(problem).__name__)
+            self._silent = True
+            return False
+        self._silent = False
+        return True
+
+
+def _key(row: dict[str, object]) -> tuple[str, str, int]:
+    return str(row["budget"]), str(row["counter"]), int(str(row["window_start"]))

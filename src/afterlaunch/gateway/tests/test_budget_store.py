@@ -1,0 +1,151 @@
+"""Counters, reservations and the ledger: by one hand, by many, and by hands that die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afterlaunch.gateway.spending.store import UNCONFIRMED, Held, Settled, Short, Store, Wanted
+
+NOW = 1_000.0
+
+
+def want(amount: int, limit: int | None = 1_000, budget: str = "b", counter: str = "") -> Wanted:
+    return Wanted(budget, counter, 0, amount, limit)
+
+
+def used(store: Store, budget: str = "b") -> tuple[int, int]:
+    rows = [row for row in store.changed(0) if row["budget"] == budget]
+    return sum(row["used"] for row in rows), sum(row["reserved"] for row in rows)
+
+
+def exact(amount: int) -> Settled:
+    return Settled({"b": amount}, "exact", {})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "budgets.sqlite3")
+
+
+def test_what_does_not_fit_is_refused_and_says_what_is_left(store: Store) -> None:
+    assert store.reserve("c1", 1, [want(600)], NOW + 60, {}, NOW) == Held({"b": 400}, [])
+    assert store.reserve("c2", 1, [want(500)], NOW + 60, {}, NOW) == Short(want(500), 400)
+    assert store.settle("c1", 1, exact(550), NOW)
+    assert store.reserve("c3", 1, [want(450)], NOW + 60, {}, NOW) == Held({"b": 0}, [])
+    assert used(store) == (550, 450) and store.check() == []
+    assert [row["refused"] for row in store.changed(0)] == [1]
+
+
+def test_several_budgets_are_reserved_all_or_none(store: Store) -> None:
+    wide, narrow = want(10, 1_000, "wide"), want(10, 5, "narrow")
+    assert isinstance(store.reserve("c", 1, [wide, narrow], NOW + 60, {}, NOW), Short)
+    assert used(store, "wide") == (0, 0) and store.check() == []
+
+
+def test_settling_twice_changes_nothing_and_late_news_correct(store: Store) -> None:
+    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    assert store.expire(NOW + 59) == 0 and store.expire(NOW + 61) == 1 and store.expire(NOW + 61) == 0
+    assert used(store) == (600, 0) and store.changed(0)[0]["unconfirmed"] == 600
+    assert store.settle("c", 1, exact(250), NOW + 90)
+    assert not store.settle("c", 1, exact(250), NOW + 91)
+    assert used(store) == (250, 0) and store.changed(0)[0]["unconfirmed"] == 0 and store.check() == []
+
+
+def test_what_lives_is_renewed(store: Store) -> None:
+    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    store.renew([("c", 1)], NOW + 120)
+    assert store.expire(NOW + 61) == 0 and store.expire(NOW + 121) == 1
+
+
+def test_more_than_was_reserved_is_kept_not_forgiven(store: Store) -> None:
+    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    store.settle("c", 1, exact(1_200), NOW)
+    assert used(store) == (1_200, 0)
+    assert store.reserve("d", 1, [want(1)], NOW + 60, {}, NOW) == Short(want(1), 0)
+
+
+def test_a_budget_that_only_looks_counts_what_it_would_have_refused(store: Store) -> None:
+    looks = Wanted("b", "", 0, 600, None, 1_000)
+    assert store.reserve("c", 1, [looks], NOW + 60, {}, NOW) == Held({}, [])
+    assert store.reserve("d", 1, [looks], NOW + 60, {}, NOW) == Held({}, ["b"])
+    assert used(store) == (0, 1_200) and store.changed(0)[0]["refused"] == 1
+
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["reserve", "settle", "expire", "unknown"]),
+        st.integers(0, 5),
+        st.integers(1, 2),
+        st.integers(0, 700),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(DEEDS)
+def test_whatever_happens_counters_are_what_the_ledger_says(
+    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int, int]]
+) -> None:
+    store, now = Store(tmp_path_factory.mktemp("s") / "b.sqlite3"), NOW
+    for deed, call, attempt, amount in deeds:
+        now += 1
+        if deed == "reserve":
+            found = store.reserve(f"c{call}", attempt, [want(amount)], now + 3, {}, now)
+            assert not isinstance(found, Held) or sum(used(store)) <= 1_000 or not found.left
+        elif deed == "expire":
+            store.expire(now)
+        else:
+            state = "exact" if deed == "settle" else UNCONFIRMED
+            store.settle(f"c{call}", attempt, Settled({"b": min(amount, 100)}, state, {}), now)
+        assert store.check() == []
+    store.close()
+
+
+def _work(file: Path, seed: int, spent: Any, rounds: int) -> None:
+    """Reserves 150, spends 50 to 150, settles; it may be killed at any moment."""
+    store, chance = Store(file), random.Random(seed)
+    for number in range(rounds):
+        call = f"{seed}-{number}"
+        found = store.reserve(call, 1, [want(150, 200_000), want(1, None, "soft")], time.time() + 0.5, {}, time.time())
+        if isinstance(found, Short):
+            break
+        store.settle(call, 1, Settled({"b": chance.randint(50, 150), "soft": 1}, "exact", {}), time.time())
+    spent.put(True)
+
+
+@pytest.mark.process
+def test_processes_that_are_killed_neither_overspend_nor_leave_anything_behind(tmp_path: Path) -> None:
+    many, file = multiprocessing.get_context("fork"), tmp_path / "budgets.sqlite3"
+    Store(file).close()
+    chance, spent = random.Random(3), many.SimpleQueue()
+    workers = [many.Process(target=_work, args=(file, seed, spent, 10_000)) for seed in range(4)]
+    for worker in workers:
+        worker.start()
+    for seed in range(4, 24):
+        time.sleep(0.05)
+        dead = chance.randrange(4)
+        os.kill(workers[dead].pid or 0, signal.SIGKILL)
+        workers[dead].join()
+        workers[dead] = many.Process(target=_work, args=(file, seed, spent, 10_000))
+        workers[dead].start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    store = Store(file)
+    store.expire(time.time() + 1)
+    assert store.check() == [] and used(store)[1] == 0 and used(store, "soft")[1] == 0
+    assert 190_000 <= used(store)[0] <= 200_000
+    with sqlite3.connect(file) as raw:
+        assert raw.execute("select count(*) from reservation").fetchone() == (0,)
