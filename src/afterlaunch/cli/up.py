@@ -106,6 +106,7 @@ def serve(
     data: str | None = DATA,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int | None = typer.Option(None, help="Port to listen on. Default: the setting of that process."),
+    workers: int | None = typer.Option(None, min=1, max=64, help="Processes of the gateway. Default: its setting, 1."),
 ) -> None:
     """Start one kind of process, beside others on the same PostgreSQL and ClickHouse: web (pages and API), ingest (OTLP
     and remote write), engine (duties), or the gateway, which needs neither store."""
@@ -117,7 +118,7 @@ def serve(
     if kind is Kind.GATEWAY:
         from afterlaunch.gateway.serve import main
 
-        main(host, port or int(chosen["GATEWAY_PORT"]))
+        main(host, port or int(chosen["GATEWAY_PORT"]), workers or max(int(chosen["GATEWAY_WORKERS"]), 1))
         return
     gc.disable()  # until all is loaded: `Server.run` turns it on
     from afterlaunch.app.roles import Role, need_shared_stores

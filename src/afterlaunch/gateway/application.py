@@ -27,6 +27,7 @@ from afterlaunch.gateway.spending.counters import Counters
 from afterlaunch.gateway.spending.prices import Prices
 from afterlaunch.gateway.spending.store import Store
 from afterlaunch.gateway.upstream import Client
+from afterlaunch.gateway.workers import spool_of
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ JSON = b"application/json"
 class Gateway:
     """One worker. `start` and `stop` are called by whoever serves it, in the loop that serves it."""
 
-    def __init__(self, link: Link, folder: Path, shared: Path | None = None) -> None:
-        """`shared`: the file of the buckets that several workers share."""
-        self._link, self._shared = link, shared
+    def __init__(self, link: Link, folder: Path, index: int | None = None) -> None:
+        """`index`: of this worker among several, which share what lies in the folder; None: it is the only one."""
+        self._link, self._index = link, index
         self._folder = folder
         self.holder = Holder(folder / "snapshots", link.key)
         self.budgets_file = folder / "budgets.sqlite3"
-        self.metrics = Metrics()
+        self.metrics = Metrics(None if index is None else folder / "workers" / f"{index}.json")
         self._tasks: list[asyncio.Task[None]] = []
         self._own: dict[bytes, Callable[[], Reply]] = {
             b"/healthz": self._health,
@@ -55,9 +56,10 @@ class Gateway:
         self.holder.start()
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         self._client = Client()
-        self._exporter = Exporter(self._link, self._session, self._folder / "spool", self.metrics)
+        spool = spool_of(self._folder, self._index or 0)
+        self._exporter = Exporter(self._link, self._session, spool, self.metrics)
         self._poller = Poller(self._link, self.holder, self._session)
-        self._buckets = Buckets(self._shared)
+        self._buckets = Buckets(None if self._index is None else self._folder / "workers" / "buckets")
         self._store = Store(self.budgets_file)
         self._prices = Prices(self._link, self._session, self._folder / "prices.json")
         estimator = Estimator()
@@ -69,8 +71,9 @@ class Gateway:
         self._tasks = [
             self._guarded("poller", self._poller.run),
             self._guarded("exporter", self._exporter.run),
-            self._guarded("counters", counters.run),
         ]
+        if not self._index:
+            self._tasks.append(self._guarded("counters", counters.run))
 
     def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """A loop that must not die: an unforeseen error is logged, counted, and the loop goes on."""
@@ -105,6 +108,7 @@ class Gateway:
         """Called about once a second."""
         self._client.sweep(now)
         self._budgets.tend(clock.real())
+        self.metrics.share()
 
     def admit(self, head: RequestHead) -> Call | Reply:
         """By the head alone: a request without a valid key costs no memory for its body."""

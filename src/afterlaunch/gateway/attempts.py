@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ COMPLAINT = 64 << 10
 _IDENTITY = (b"accept-encoding", b"identity")
 _WORDED = frozenset((400, 413, 422, 429))  # what they mean stands in the body
 _RANDOM = random.Random()  # noqa: S311 - draws pauses
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_RANDOM.seed)  # or all workers would pause alike
 # By kind of Broken: status and reason of our answer, error type of the attempt.
 _BROKEN = {
     "unreachable": (502, "upstream-unreachable", "connection_error"),

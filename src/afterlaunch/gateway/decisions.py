@@ -52,7 +52,7 @@ def decide(failure: Failure, at: Standing, chance: float) -> Step:
     cure: a connection that could not be made, a server error, an overload, a rate limit whose end is near. 3. Else the
     next one. 4. What only the caller can mend is given to the caller.
     """
-    if at.left <= 0:
+    if at.left <= 0 or at.seconds <= 0:
         return GIVE
     if failure.kind == failures.CONTEXT:
         return NEXT if at.larger else GIVE

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+
+import orjson
 
 _HELP = {
     "calls_total": "Calls by how they ended and whether their usage is known.",
@@ -26,10 +29,37 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    def __init__(self) -> None:
+    """`file`: where this worker's counts lie for the others; they go on from there when it is replaced."""
+
+    def __init__(self, file: Path | None = None) -> None:
         self._counts: Counter[tuple[str, Labels]] = Counter()
         self._seconds: dict[Labels, float] = {}
+        self._file = file
         self.in_flight = 0
+        if file is not None and file.exists():
+            self._counts, self._seconds, _ = _load(file)
+
+    def share(self) -> None:
+        """Called about once a second."""
+        if self._file is not None:
+            counts = [[name, labels, count] for (name, labels), count in self._counts.items()]
+            document = {"counts": counts, "seconds": list(self._seconds.items()), "in_flight": self.in_flight}
+            temporary = self._file.with_suffix(".tmp")
+            temporary.write_bytes(orjson.dumps(document))
+            temporary.replace(self._file)
+
+    def _of_all(self) -> tuple[Counter[tuple[str, Labels]], dict[Labels, float], int]:
+        """With those of the other workers, as they were up to a second ago."""
+        counts, seconds, in_flight = Counter(self._counts), dict(self._seconds), self.in_flight
+        others = self._file.parent.glob("*.json") if self._file is not None else ()
+        for file in others:
+            if file != self._file:
+                more, longer, flying = _load(file)
+                counts.update(more)
+                in_flight += flying
+                for labels, took in longer.items():
+                    seconds[labels] = seconds.get(labels, 0.0) + took
+        return counts, seconds, in_flight
 
     def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
         self._counts[name, tuple(labels.items())] += amount
@@ -46,13 +76,27 @@ class Metrics:
     def text(self, gauges: dict[str, float]) -> bytes:
         """`gauges` are read at this moment by the caller."""
         lines: list[str] = []
-        for name in dict.fromkeys(name for name, _ in self._counts):
-            lines += _family(name, "counter", [(lb, v) for (n, lb), v in self._counts.items() if n == name])
-        if self._seconds:
-            lines += _family("call_seconds_total", "counter", list(self._seconds.items()))
-        for name, value in {"in_flight": self.in_flight, **gauges}.items():
+        counts, seconds, in_flight = self._of_all()
+        for name in dict.fromkeys(name for name, _ in counts):
+            lines += _family(name, "counter", [(lb, v) for (n, lb), v in counts.items() if n == name])
+        if seconds:
+            lines += _family("call_seconds_total", "counter", list(seconds.items()))
+        for name, value in {"in_flight": in_flight, **gauges}.items():
             lines += _family(name, "gauge", [((), value)])
         return ("\n".join(lines) + "\n").encode()
+
+
+def _load(file: Path) -> tuple[Counter[tuple[str, Labels]], dict[Labels, float], int]:
+    try:
+        found = orjson.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return Counter(), {}, 0
+    counts = Counter({(name, _labels_of(labels)): count for name, labels, count in found["counts"]})
+    return counts, {_labels_of(labels): took for labels, took in found["seconds"]}, found["in_flight"]
+
+
+def _labels_of(raw: list[list[str]]) -> Labels:
+    return tuple((name, value) for name, value in raw)
 
 
 def _family(name: str, kind: str, rows: list[tuple[Labels, float]]) -> list[str]:

@@ -19,6 +19,17 @@ from afterlaunch.gateway.usage import Tokens
 
 INSTANCE = os.urandom(8).hex()
 _RANDOM = random.Random()  # noqa: S311 - seeded by the system; see new_id
+
+
+def _anew() -> None:
+    """A worker that was forked off is an instance of its own and draws ids of its own."""
+    global INSTANCE
+    INSTANCE = os.urandom(8).hex()
+    _RANDOM.seed()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_anew)
 _SAID = (("session.id", "session"), ("user.id", "user"), ("afterlaunch.transaction", "transaction"))
 # In the order of the fields of Tokens.
 _TOKENS = (

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from afterlaunch.gateway.application import Gateway
 from afterlaunch.gateway.callers import Caller
 from afterlaunch.gateway.server_link import link_from
+from afterlaunch.gateway.workers import Workers, gather_spools, listen
 from afterlaunch.ground import clock
 from afterlaunch.ground.redaction import Masking
 from afterlaunch.ground.settings import settings
@@ -94,7 +97,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _run(gateway: Gateway, host: str, port: int, drain: float) -> None:
+async def _run(gateway: Gateway, host: str, port: int, drain: float, listening: socket.socket | None = None) -> None:
     front, stop = Front(gateway), asyncio.Event()
 
     def on(name: int) -> None:
@@ -108,20 +111,32 @@ async def _run(gateway: Gateway, host: str, port: int, drain: float) -> None:
             loop.add_signal_handler(name, on, name)
         except NotImplementedError:  # Windows
             signal.signal(name, lambda number, _: loop.call_soon_threadsafe(on, number))
-    await front.start(host, port)
+    await front.start(host, port, listening)
     gc.freeze()  # what stands now stays: the collector need not look at it again
     gc.set_threshold(COLLECT_AFTER, 20, 50)
     await stop.wait()
     await front.stop(drain)
 
 
-def main(host: str, port: int) -> None:
+def main(host: str, port: int, workers: int = 1) -> None:
     """Serve until SIGINT or SIGTERM."""
     chosen = settings()
     lines = logging.StreamHandler()
     lines.setFormatter(Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=chosen.text("LOG_LEVEL"), handlers=[lines])
     clock.use(clock.from_setting(chosen.text("CLOCK")))
-    gateway = Gateway(link_from(chosen), chosen.data / "gateway")
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_run(gateway, host, port, float(chosen["GATEWAY_DRAIN_SECONDS"])))
+    link, folder, drain = link_from(chosen), chosen.data / "gateway", float(chosen["GATEWAY_DRAIN_SECONDS"])
+    gather_spools(folder, workers)
+
+    def serve(index: int | None, listening: socket.socket | None) -> None:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_run(Gateway(link, folder, index), host, port, drain, listening))
+
+    if workers == 1:
+        serve(None, None)
+        return
+    if not hasattr(os, "fork"):
+        raise SystemExit("Several workers need a system that can fork; on this one run a single worker.")
+    shutil.rmtree(folder / "workers", ignore_errors=True)
+    (folder / "workers").mkdir(parents=True, mode=0o700)
+    Workers(workers, listen(host, port), serve).run()

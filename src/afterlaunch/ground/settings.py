@@ -105,6 +105,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How long a gateway that is told to stop lets calls under way finish before it cuts them.",
     ),
     Setting(
+        "AFTERLAUNCH_GATEWAY_WORKERS",
+        "number",
+        "1",
+        "Worker processes of a gateway, behind one port. They share limits, budgets and counts.",
+    ),
+    Setting(
         "AFTERLAUNCH_PUBLIC_URL",
         "text",
         "",
