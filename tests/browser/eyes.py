@@ -55,6 +55,14 @@ class Eyes:
         self._page.goto(self._address + "/calls")
         return str(self._page.locator('a[href^="/traces/"]').first.get_attribute("href"))
 
+    def picture(self, path: str, width: int, height: int, file: Path) -> None:
+        """For the docs: what fits in a window of that size."""
+        self._page.set_viewport_size({"width": width, "height": height})
+        self._page.emulate_media(color_scheme="light")
+        self._page.goto(self._address + path, wait_until="load")
+        self._page.locator(".htmx-request").first.wait_for(state="detached")
+        self._page.screenshot(path=str(file))
+
     def look(self, path: str, shot: Callable[[int, str], Path] | None = None) -> list[str]:
         """What is wrong at each (width, colour scheme), as sentences; empty when nothing is."""
         page, self._wrong = self._page, []

@@ -1,7 +1,7 @@
 """The pictures of the docs, from a demo whose story is over: `python tests/browser/pictures.py SIGN-IN-LINK`.
 
 `SIGN-IN-LINK` is what `make demo` prints as Pages. Optional second word: the mail catcher's address. Writes
-docs/pictures/NAME.png, one for every page that docs/tour.md shows.
+docs/pictures/NAME.png, for the pages of docs/tour.md that the demo fills; `shots.py --docs` takes the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ VIEWS = ("usage", "latency", "errors", "agents", "retrieval", "sessions", "compa
 PAGES: dict[str, str | tuple[str, str]] = {
     "overview": "/",
     "incidents": "/incidents",
-    "incident": "/incidents/1",
     "silences": "/silences",
     "changes": "/changes",
     "change": ("/changes", "a:text-is('A more thorough prompt')"),

@@ -226,7 +226,6 @@ PAGES = (
     do("/incidents/{incident}/severity", "responder", "Change an incident's severity", severity="P2", text="smaller"),
     do("/incidents/{incident}/diagnosis", "responder", "Freeze another diagnosis of an incident"),
     look("/incidents/{incident}/diagnosis/1.json", "viewer", "A frozen diagnosis, the bytes that were hashed"),
-    do("/incidents/{incident}/contain", "responder", "Roll back what rolls out where an incident is"),
     do("/incidents/{incident}/kind", "responder", "Change an incident's kind", kind="drift"),
     do("/incidents/{incident}/move", "responder", "Move an incident to a phase", to="resolution"),
     do("/incidents/{quiet}/close", "responder", "Close an incident"),

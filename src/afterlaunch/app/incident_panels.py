@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from afterlaunch.alerts.pages import panel as alerts
-from afterlaunch.changes.pages import containment
+from afterlaunch.changes.pages import rollbacks
 from afterlaunch.diagnosis.pages import panel as diagnosis
 from afterlaunch.incidents.package import panel as handover
 from afterlaunch.incidents.panels import Panel
 
 PANELS: tuple[Panel, ...] = (
     Panel("handover", "Handover to the tier", "incidents/_handover.html", handover),
-    Panel("containment", "Contain", "changes/_containment.html", containment),
+    Panel("rollbacks", "Rollbacks", "changes/_rollbacks.html", rollbacks, within="containment"),
     Panel("alerts", "Alerts", "alerts/_panel.html", alerts),
     Panel("diagnosis", "What changed, and what explains it", "diagnosis/_panel.html", diagnosis),
 )

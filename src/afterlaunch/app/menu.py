@@ -11,23 +11,25 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Overview", "/", "overview"),
     ("Incidents", "/incidents", "incident"),
     ("Alerts", "/alerts", "alert"),
-    ("Changes", "/changes", "change"),
-    ("SLOs", "/slos", "slo"),
-    ("Systems", "/systems", "system"),
-    ("Calls", "/calls", "call"),
-    ("Infrastructure", "/infrastructure", "infrastructure"),
-    ("Metrics", "/explorer", "metric"),
-    ("Logs", "/logs", "log"),
-    ("Targets", "/targets", "target"),
-    ("Probes", "/probes", "probe"),
-    ("Status pages", "/status-pages", "status"),
-    ("Spend", "/spend", "spend"),
-    ("Reports", "/reports", "report"),
     ("On-call", "/oncall", "oncall"),
     ("Promised times", "/sla", "promise"),
+    ("Status pages", "/status-pages", "status"),
+    ("Systems", "/systems", "system"),
+    ("Changes", "/changes", "change"),
+    ("SLOs", "/slos", "slo"),
+    ("Probes", "/probes", "probe"),
+    ("Calls", "/calls", "call"),
+    ("Logs", "/logs", "log"),
+    ("Metrics", "/explorer", "metric"),
+    ("Infrastructure", "/infrastructure", "infrastructure"),
+    ("Targets", "/targets", "target"),
+    ("Spend", "/spend", "spend"),
+    ("Reports", "/reports", "report"),
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),
 )
+# a line above these: what to answer, what to look after, what to look into, what to account for
+BEGINS = ("/incidents", "/systems", "/calls", "/spend")
 # addresses that are shown under an entry of another beginning
 SHOWN_UNDER = {
     "/traces/": "/calls",
@@ -55,7 +57,13 @@ def menu(request: HttpRequest) -> dict[str, Any]:
     current = max(begins, key=len, default="")
     return {
         "menu": [
-            {"label": label, "address": address, "icon": icon, "current": address == current}
+            {
+                "label": label,
+                "address": address,
+                "icon": icon,
+                "current": address == current,
+                "begins": address in BEGINS,
+            }
             for label, address, icon in MENU
         ],
         "settings_tabs": SETTINGS,

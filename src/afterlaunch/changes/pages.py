@@ -110,27 +110,18 @@ def deed(request: Request, pk: int, name: str) -> HttpResponse:
     return redirect(f"/changes/{pk}")
 
 
-def containment(actor: Actor, incident: Incident) -> dict[str, Any] | None:
-    """The panel on an incident's page: what can be taken back with one click, and what was taken back already."""
+def rollbacks(actor: Actor, incident: Incident) -> dict[str, Any] | None:
+    """For an incident's page: what rolls out where it is, and what was taken back there already, with its proof."""
     since = incident.occurred_at or incident.detected_at
     place = {"system": incident.system, "environment": incident.environment}
     done = Change.objects.filter(**place, kind="rollback", proposed_at__gte=since).select_related("route", "parent")
     if incident.resolved_at:
         done = done.filter(proposed_at__lte=incident.resolved_at)
     change = actions.containable(incident) if incident.status == "open" else None
-    rollbacks = list(done.order_by("-proposed_at")[:5])
-    if change is None and not rollbacks and incident.status != "open":
+    rows = list(done.order_by("-proposed_at")[:5])
+    if change is None and not rows and incident.status != "open":
         return None
-    may = actor.may(Role.RESPONDER, incident.system.client.slug)
-    return {"incident": incident, "change": change, "rollbacks": rollbacks, "may": may}
-
-
-@require_POST
-def contain(request: Request, pk: int) -> HttpResponse:
-    """The panel's button; leads back to the incident, where the rollback and its verification appear."""
-    incident = incident_by_id(request.actor, pk)
-    actions.contain(request.actor, incident, request.POST.get("reason", "").strip())
-    return redirect(f"/incidents/{pk}#panel-containment")
+    return {"incident": incident, "change": change, "rollbacks": rows}
 
 
 @require_POST

@@ -9,6 +9,5 @@ urlpatterns = [
     path("changes/propose", pages.propose),
     path("changes/<int:pk>", pages.change),
     path("changes/<int:pk>/rollback", pages.rollback),
-    path("incidents/<int:pk>/contain", pages.contain),
     path("changes/<int:pk>/<str:name>", pages.deed),
 ]

@@ -165,7 +165,8 @@ def acknowledge(actor: Actor, incident: Incident, how: str = "") -> Incident:
     now = clock.now()
     if fresh.acknowledged_at is not None:  # it may page again, or wait for others, all the same
         if escalation.stop(fresh.topic, "acknowledged", "acknowledged", now, actor.user_id):
-            append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}, too.")
+            word = "again" if actor.user_id is not None and actor.user_id == fresh.responder_id else "too"
+            append(actor, fresh, "acknowledged", f"{actor.name} acknowledged{how}, {word}.")
         return fresh
     require_open(fresh)
     fresh.acknowledged_at, fresh.acknowledged_by, fresh.responder_id = now, actor.name, actor.user_id

@@ -22,7 +22,7 @@ class Next:
 @dataclass(frozen=True)
 class Around:
     """What else decides: `rollback` says what a rollback would do (empty: there is none); `step` the first open step of
-    the runbook; `stable_at` when it has been healthy for long enough."""
+    the runbook; `stable_at` when it has been healthy for long enough; `again` why it pages once more."""
 
     here: str
     now: datetime
@@ -31,6 +31,7 @@ class Around:
     step_text: str = ""
     stable_at: datetime | None = None
     review_state: str = ""
+    again: str = ""
 
 
 def next_step(facts: Facts, around: Around) -> Next | None:
@@ -39,7 +40,10 @@ def next_step(facts: Facts, around: Around) -> Next | None:
     if facts.status != "open":
         return _after(facts, around)
     if not facts.acknowledged:
-        return Next("take", "Nobody has it yet.", "I take it", f"{here}/acknowledge", post=True)
+        why = f"{around.again} Nobody has it now." if around.again else "Nobody has it yet."
+        return Next("take", why, "I take it", f"{here}/acknowledge", post=True)
+    if around.again:
+        return Next("take_again", around.again, "I am on it", f"{here}/acknowledge", post=True)
     if facts.updates_overdue:
         return Next("update", "The promised update is overdue.", "Write it now", f"{here}#updates")
     if facts.recovered and facts.stable:

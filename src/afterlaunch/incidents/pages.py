@@ -29,7 +29,6 @@ from afterlaunch.incidents.signed import acknowledge_by_link, open_link
 from afterlaunch.incidents.timeline import first_broken
 from afterlaunch.look.requests import Request
 from afterlaunch.notify.outbox import pages_about
-from afterlaunch.oncall.models import Escalation
 from afterlaunch.sla.shown import Shown, outlook, shown, steps_of
 
 PER_PAGE = 50
@@ -102,7 +101,6 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         "timeline": _timeline(found),
         "broken_at": first_broken(found),
         "pages": pages_about(found.topic),
-        "escalation": Escalation.objects.filter(topic=found.topic).first(),
         "panels": filled(request.actor, found),
         "severities": [name for name, _ in SEVERITIES],
         "now": clock.now(),

@@ -17,12 +17,14 @@ from afterlaunch.incidents.models import Incident
 @dataclass(frozen=True)
 class Panel:
     """`context(actor, incident)` returns what `template` needs, or None when it has nothing to show. The template is
-    included in the page, inside a section with the id `panel-NAME` and the heading `title`."""
+    included in the page, inside a section with the id `panel-NAME` and the heading `title`; with `within` it is a part
+    of the section of that id instead."""
 
     name: str
     title: str
     template: str
     context: Callable[[Actor, Incident], dict[str, Any] | None]
+    within: str = ""
 
 
 @lru_cache(maxsize=1)

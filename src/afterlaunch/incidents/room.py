@@ -15,13 +15,16 @@ from afterlaunch.incidents.kinds import CHOICES
 from afterlaunch.incidents.lifecycle import EARLY, Facts, blockers, may_go, needs, needs_review
 from afterlaunch.incidents.models import ROLES, Incident
 from afterlaunch.incidents.nextstep import Around, Next, next_step
+from afterlaunch.incidents.paging import Paging, why_again, words
 from afterlaunch.incidents.reviews.models import Review
 from afterlaunch.incidents.roles import people_of
 from afterlaunch.incidents.rules import STABILITY
 from afterlaunch.incidents.runbooks.pages import panel as runbook
 from afterlaunch.incidents.updates.pages import panel as updates
+from afterlaunch.oncall.models import Escalation
 
 OTHERS, REPEATS = 50, 10
+CAME_BACK = ("paged again", "reopened", "acknowledged")
 
 
 def shown(actor: Actor, incident: Incident) -> dict[str, Any]:
@@ -29,6 +32,8 @@ def shown(actor: Actor, incident: Incident) -> dict[str, Any]:
     client = incident.system.client.slug
     may, facts = actor.may(Role.RESPONDER, client), facts_of(incident)
     review = Review.objects.filter(incident=incident).first()
+    escalation = Escalation.objects.filter(topic=incident.topic).first()
+    again = why_again(_paging(incident, escalation), clock.now()) if incident.status == "open" else ""
     context = {
         "may_respond": may,
         "may_operate": actor.may(Role.OPERATOR, client),
@@ -52,7 +57,18 @@ def shown(actor: Actor, incident: Incident) -> dict[str, Any]:
         "causes": moves.known_causes(actor, incident) if may else (),
         "others": _others(actor, incident) if incident.phase in EARLY else (),
     }
-    return {**context, "next": _next(incident, facts, context, review)}
+    context |= {"escalation": escalation, "escalation_words": words(escalation.reason) if escalation else ""}
+    return {**context, "again": again, "next": _next(incident, facts, context, review, again)}
+
+
+def _paging(incident: Incident, row: Escalation | None) -> Paging:
+    """The newest entry that says why it came back counts only while nobody has taken it since."""
+    entry = None
+    if incident.acknowledged_at is None:
+        entry = incident.timeline.filter(kind__in=CAME_BACK).order_by("-pk").first()
+    again = entry.text if entry is not None and entry.kind != "acknowledged" else ""
+    live, reason = (row.state == "live", row.reason) if row else (False, "")
+    return Paging(live, reason, incident.acknowledged_at, incident.acknowledged_by, again)
 
 
 def _roles(actor: Actor, incident: Incident) -> list[dict[str, Any]]:
@@ -69,7 +85,7 @@ def _others(actor: Actor, incident: Incident) -> list[Incident]:
     return list(rows.exclude(pk=incident.pk)[:OTHERS])
 
 
-def _next(incident: Incident, facts: Facts, context: dict[str, Any], review: Review | None) -> Next | None:
+def _next(incident: Incident, facts: Facts, context: dict[str, Any], review: Review | None, again: str) -> Next | None:
     rollback = next((look.plan.text for look in context["containment"]["menu"] if look.item.run == "contain"), "")
     possible = any(look.plan.possible and look.item.run == "contain" for look in context["containment"]["menu"])
     step = next((row for row in context["room"]["steps"] if not row["done"]), None)
@@ -81,5 +97,6 @@ def _next(incident: Incident, facts: Facts, context: dict[str, Any], review: Rev
         step_text="".join(part.text for part in step["parts"]) if step else "",
         stable_at=incident.recovered_at + STABILITY if incident.recovered_at else None,
         review_state=review.state if review else "",
+        again=again,
     )
     return next_step(facts, around)

@@ -8,6 +8,7 @@ from decimal import Decimal
 NANO = Decimal(1_000_000_000)
 STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 UNKNOWN = "—"
+ABBREVIATIONS = ("cpu", "gpu", "slo")
 
 
 def money(nano: int | None) -> str:
@@ -88,8 +89,12 @@ def relative(at: datetime, now: datetime) -> str:
 
 
 def plain(name: str) -> str:
-    """A name of ours for people: `slo.latency_p95` as Latency p95, `rolled_back` as Rolled back."""
-    said = name.rpartition(".")[2].replace("_", " ")
+    """A name of ours for people: `slo.latency_p95` as Latency p95, `rolled_back` as Rolled back,
+    `objective.answers.ticket` as SLO answers, ticket."""
+    if name.startswith("objective."):
+        return f"SLO {name.removeprefix('objective.').replace('.', ', ')}"
+    words = name.rpartition(".")[2].replace("_", " ").split(" ")
+    said = " ".join(word.upper() if word in ABBREVIATIONS else word for word in words)
     return said[:1].upper() + said[1:]
 
 

@@ -41,7 +41,8 @@ def judge_status(status: int, body: str = "", retry_after: str | None = None) ->
     """Anything but 2xx is a failure; 3xx is not followed; 408, 425, 429 and 5xx may pass by themselves."""
     if 200 <= status < 300:
         return Outcome("accepted", f"answered {status}", receipt=f"HTTP {status}")
-    why = f"answered {status}: {body[:200]}".rstrip(": ")
+    said = "a page for people, not an answer; is the address right?" if body.lstrip().startswith("<") else body[:200]
+    why = f"answered {status}: {said}".rstrip(": ")
     if status in TEMPORARY_STATUS or status >= 500:
         return Outcome("temporary", why, seconds_to_wait(retry_after))
     return Outcome("permanent", why, gone=status == 410)

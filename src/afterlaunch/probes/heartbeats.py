@@ -17,6 +17,7 @@ from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.ground.redaction import masked
 from afterlaunch.ground.settings import settings
+from afterlaunch.look.formats import duration_seconds
 from afterlaunch.probes import presence, telling
 from afterlaunch.probes.beats import Absence, Beat, State, judge, pinged, resumed
 from afterlaunch.probes.models import Heartbeat, Ping
@@ -287,8 +288,8 @@ def trouble_of(row: Heartbeat, said: str = "") -> Trouble:
     heard = f"Last heard of {row.last_ping_at:%Y-%m-%d %H:%M} UTC." if row.last_ping_at else "Never heard of before."
     why = {
         "failed": f"Its run failed: {said or 'it told so itself'}.",
-        "no_end": f"A run began and did not end within {row.longest:,} s.",
-        "silent": f"It was due at {due} and did not tell of itself within its grace of {row.grace:,} s.",
+        "no_end": f"A run began and did not end within {duration_seconds(row.longest)}.",
+        "silent": f"It was due at {due} and did not tell of itself within its grace of {duration_seconds(row.grace)}.",
     }.get(row.reason, "It is down.")
     return Trouble(
         row.system,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,17 +66,20 @@ def test_an_incident_is_contained_from_its_page(browser: Browser, change: Change
     incident = _incident(change)
     page = browser.get(f"/incidents/{incident.pk}").content.decode()
     assert "Put the last good version back" in page and "Friendlier" in page
-    after = browser.post(f"/incidents/{incident.pk}/contain", {"reason": "now"}, follow=True).content.decode()
-    assert f'action="/incidents/{incident.pk}/contain"' not in after and "Not verified yet" in after
+    assert page.count('id="containment"') == 1 and page.count("Do it now") == 1, "one place to stop the harm"
+    door = f"/incidents/{incident.pk}/containment/rollback"
+    form = {"reason": "now", "plan": re.search(r'name="plan" value="([^"]+)"', page)[1]}  # type: ignore[index]
+    after = browser.post(door, form, follow=True).content.decode()
+    assert "Do it now" not in after and "Not verified yet" in after
     change.refresh_from_db()
     assert change.state == "rolled_back" and change.rollbacks.get().description == "now"
-    assert browser.post(f"/incidents/{incident.pk}/contain").status_code == 409
+    assert browser.post(door, form).status_code == 409
 
 
 def test_an_incident_without_a_rollout_says_so(browser: Browser, change: Change) -> None:
     browser.post(f"/changes/{change.pk}/rollback", {"reason": "x"})
     later = _incident(change)
-    assert "there is no candidate to take back" in browser.get(f"/incidents/{later.pk}").content.decode()
+    assert "so there is no version to put back" in browser.get(f"/incidents/{later.pk}").content.decode()
 
 
 def test_a_viewer_cannot_contain(browser: Browser, change: Change) -> None:
@@ -84,8 +88,8 @@ def test_a_viewer_cannot_contain(browser: Browser, change: Change) -> None:
     Grant.objects.create(user=viewer, client=change.system.client, role="viewer")
     browser.force_login(viewer)
     page = browser.get(f"/incidents/{incident.pk}").content.decode()
-    assert f'action="/incidents/{incident.pk}/contain"' not in page and 'value="run"' not in page
-    assert browser.post(f"/incidents/{incident.pk}/contain").status_code == 403
+    assert "Do it now" not in page and 'value="run"' not in page and "A responder can do it" in page
+    assert browser.post(f"/incidents/{incident.pk}/containment/rollback", {"plan": "x"}).status_code == 403
     change.refresh_from_db()
     assert change.state == "rolling_out"
 

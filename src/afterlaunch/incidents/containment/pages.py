@@ -34,13 +34,10 @@ def dry_run(request: Request, pk: int, key: str) -> HttpResponse:
     if request.method == "POST":
         form = request.POST
         if item.run:
-            done = actions.act(request.actor, found, key, form.get("plan", ""), form.get("reason", ""))
-            return redirect(
-                f"/incidents/{pk}#containment" if not done.address else f"/incidents/{pk}#panel-containment"
-            )
-        actions.by_hand(
-            request.actor, found, key, form.get("text", ""), percent(form.get("reach", "")), form.get("undo", "")
-        )
+            actions.act(request.actor, found, key, form.get("plan", ""), form.get("reason", ""))
+        else:
+            reach = percent(form.get("reach", ""))
+            actions.by_hand(request.actor, found, key, form.get("text", ""), reach, form.get("undo", ""))
         return redirect(f"/incidents/{pk}#containment")
     look = actions.dry_run(request.actor, found, key)
     context = {

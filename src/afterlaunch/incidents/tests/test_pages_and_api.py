@@ -8,9 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from afterlaunch.accounts.actions import create_token
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.ground.actors import Role, automation
+from afterlaunch.ground.clock import FixedClock
+from afterlaunch.incidents.actions import page_once_more
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.notify.models import ContactMethod, Page
+from afterlaunch.oncall.duties import escalate
 
 
 def signed_in(name: str) -> Browser:
@@ -98,3 +101,19 @@ def test_a_contact_method_is_verified_by_its_code(people: World) -> None:
     contact.refresh_from_db()
     assert contact.verified_at is not None
     assert mate.post("/settings/contacts/add", {"kind": "slack", "address": "https://10.0.0.1/x"}).status_code == 400
+
+
+def test_a_page_that_comes_again_says_why_and_is_answered_on_the_page(people: World, fixed: FixedClock) -> None:
+    incident, mate = people.incident(), signed_in("mate")
+    mate.post(f"/incidents/{incident.pk}/acknowledge")
+    escalate(fixed.advance(31 * 60))
+    page = mate.get(f"/incidents/{incident.pk}").content.decode()
+    assert "It pages again: mate took it 31 min ago, and it is neither contained nor healthy." in page
+    assert "I am on it" in page
+    mate.post(f"/incidents/{incident.pk}/acknowledge")
+    page = mate.get(f"/incidents/{incident.pk}").content.decode()
+    assert "It pages again" not in page and "mate acknowledged, again." in page
+    assert "unless contained or recovered by then" in page, "and when it would come again"
+    page_once_more(automation("engine"), incident, "It has not shown recovery within 15 min.")
+    page = mate.get(f"/incidents/{incident.pk}").content.decode()
+    assert "It was paged again: It has not shown recovery within 15 min. Nobody has it now." in page

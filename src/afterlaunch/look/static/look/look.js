@@ -22,6 +22,19 @@
       button.setAttribute("aria-expanded", String(open));
     }
   });
+  // A stacked list names each value by the head of its column; the first and the wide ones speak for themselves.
+  const name = (within) => {
+    for (const table of within.querySelectorAll("table.stack")) {
+      const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+      for (const row of table.querySelectorAll("tbody tr:not(.under)")) {
+        [...row.cells].forEach((cell, at) => {
+          if (at && heads[at] && cell.textContent.trim() && !cell.matches(".wide")) cell.dataset.label = heads[at];
+        });
+      }
+    }
+  };
+  document.addEventListener("DOMContentLoaded", () => name(document));
+  document.addEventListener("htmx:afterSettle", () => name(document));
   // Keys: an element's own (`data-key`), and j, k, Enter in the rows of a table (`data-rows`).
   const rows = () => [...document.querySelectorAll("table[data-rows] tbody tr:not(.snippet)")];
   document.addEventListener("keydown", (event) => {
