@@ -114,16 +114,14 @@ class House:
     def fill(self) -> None:
         from afterlaunch.estate.models import System
         from afterlaunch.ground import clock
+        from afterlaunch.telemetry.duties import notice_systems
 
         for system in ("support-assistant", "contract-reader"):
             headers = {"content-type": "application/json"}
             request = urllib.request.Request(f"{self.address}/v1/traces", body(clock.now(), system), headers)
             urllib.request.urlopen(request, timeout=20).read()
-        deadline = time.monotonic() + 40
-        while System.objects.count() < 2:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the engine noticed no system")
-            time.sleep(0.2)
+        notice_systems(clock.now())  # the engine does so every 15 seconds
+        assert System.objects.count() == 2
 
     def story(self) -> None:
         """A change that rolls out, the incident it makes, the page for it, and the containment of an older one."""
@@ -206,7 +204,6 @@ class House:
         from afterlaunch.accounts.models import Client
         from afterlaunch.ground.actors import automation
         from afterlaunch.scraping.actions import Values, put_target
-        from afterlaunch.scraping.models import Target
 
         someone, client = automation("Ada Nguyen"), Client.objects.get(slug="house")
         for name, url, more in (
@@ -216,11 +213,6 @@ class House:
             ("node-2", "https://node-2.example.org:9100/metrics", {"paused": True}),
         ):
             put_target(someone, client, name, Values("support-assistant", url, **more))  # type: ignore[arg-type]
-        deadline = time.monotonic() + 40
-        while Target.objects.filter(last_at=None, paused=False).exists():
-            if time.monotonic() > deadline:
-                raise TimeoutError("a target was not scraped")
-            time.sleep(0.2)
 
     def slos(self) -> None:
         """One that is kept, one that burns, one that is overspent, one of labels that nobody gave, one paused."""
@@ -228,7 +220,6 @@ class House:
         from afterlaunch.ground.actors import automation
         from afterlaunch.slo import asked
         from afterlaunch.slo.actions import pause, put_slo
-        from afterlaunch.slo.models import Standing
 
         someone, client = automation("Ada Nguyen"), Client.objects.get(slug="house")
         here = {"system": "support-assistant"}
@@ -251,10 +242,18 @@ class House:
             made = put_slo(someone, client, name, wanted.about, wanted.definition)
         put_slo(someone, client, "answers", asked.About(critical=True), wanted_again(wishes["answers"]))
         pause(someone, made, True)
+
+    def settled(self) -> None:
+        """Wait until the engine has scraped every target and judged every SLO."""
+        from afterlaunch.scraping.models import Target
+        from afterlaunch.slo.models import Slo, Standing
+
         deadline = time.monotonic() + 60
-        while Standing.objects.count() < len(wishes) - 1:
+        while Target.objects.filter(last_at=None, paused=False).exists() or (
+            Standing.objects.count() < Slo.objects.filter(paused=False).count()
+        ):
             if time.monotonic() > deadline:
-                raise TimeoutError("an SLO was not judged")
+                raise TimeoutError("a target was not scraped, or an SLO was not judged")
             time.sleep(0.2)
 
     def channels(self) -> None:

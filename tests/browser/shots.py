@@ -59,6 +59,7 @@ def main(folder: str, wanted: list[str]) -> int:
         probing.probes(house.address)
         probing.heartbeats()
         probing.status_page()
+        house.settled()
         if folder and folder != "--docs":
             Path(folder).mkdir(parents=True, exist_ok=True)
         with Eyes(house.address, house.session()) as eyes:
