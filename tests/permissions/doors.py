@@ -662,6 +662,13 @@ REST = (
     look(f"{API}/evidence/entries", "viewer", "Evidence entries", "subject=incident/{incident}"),
     look(f"{API}/evidence/proof?index={{entry}}", "viewer", "An entry's inclusion proof"),
     look(f"{API}/gateway/snapshot", "house ingest", "The gateway's sealed configuration"),
+    look(
+        f"{API}/gateway/prices?provider=openai&model=gpt-4o&client={{client}}", "house ingest",
+        "What a model's tokens cost",
+    ),
+    do(
+        f"{API}/gateway/budgets", "house ingest", "What gateways counted of budgets", (200,), gateway="g", counters=[],
+    ),
     look(f"{API}/telemetry/counts", "house viewer", "How many spans are stored (on loopback: anybody)"),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ninja import Router, Schema
@@ -15,7 +16,11 @@ from afterlaunch.budgets.actions import (
     put_budget,
     values_of,
 )
+from afterlaunch.budgets.cards import card
+from afterlaunch.budgets.counting import take
 from afterlaunch.budgets.units import counted, price, price_written, written
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Role
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.models import Budget
 
@@ -117,3 +122,27 @@ def make_budget(request: Request, body: BudgetIn) -> dict[str, Any]:
 def end(request: Request, budget_id: int, body: End) -> dict[str, Any]:
     """It limits nothing from now on; what was counted stays."""
     return as_document(end_budget(request.actor, budget_by_id(request.actor, budget_id), body.reason))
+
+
+class Counters(Schema):
+    """`counters`: objects with budget, counter, window_start, used, reserved, refused, overdraft, unconfirmed, at."""
+
+    gateway: str
+    counters: list[Any]
+
+
+@router.get("/gateway/prices", tags=["gateway"])
+def price_card(request: Request, provider: str, model: str, client: str) -> dict[str, Any]:
+    """What tokens of a model cost a client now, in pico-USD, and until when; 404 `price_missing` where nobody has
+    priced it. For gateways: role ingest for all clients."""
+    request.actor.require(Role.INGEST, None)
+    return asdict(card(provider, model, client, clock.now()))
+
+
+@router.post("/gateway/budgets", tags=["gateway"])
+def take_counters(request: Request, body: Counters) -> dict[str, Any]:
+    """What a gateway counted. The later telling of a counter and window wins: telling again changes nothing. Good
+    counters are kept, bad ones named by their place. For gateways: role ingest for all clients."""
+    taken = take(request.actor, body.gateway, body.counters)
+    refused = [{"place": place, "reason": reason} for place, reason in taken.refused]
+    return {"taken": taken.taken, "older": taken.older, "refused": refused}
