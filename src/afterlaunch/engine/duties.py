@@ -20,6 +20,7 @@ from afterlaunch.engine.waiting import Question, Rows
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
+MORE_AFTER = 0.1  # real seconds between two cycles when work was left: other processes have their turn at the database
 LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
 
 
@@ -66,14 +67,16 @@ def _due(now: datetime) -> Q:
     return Q(next_due__isnull=True) | Q(next_due__lte=now)
 
 
-def perform(duty: Duty, holder: str, now: datetime) -> bool:
-    """Run one claimed duty; a failure is recorded on its row, logged, and stops nobody else."""
+def perform(duty: Duty, holder: str, now: datetime, unfinished: list[str] | None = None) -> bool:
+    """Run one claimed duty; a failure is recorded on its row, logged, and stops nobody else. Whose time ran out is
+    added to `unfinished`."""
     mine = DutyState.objects.filter(name=duty.name, holder=holder)
     following = now + timedelta(seconds=duty.period)
     began = time.monotonic()
     try:
         if duty.run(now) is True:
             following = now
+            (unfinished if unfinished is not None else []).append(duty.name)
     except Exception as problem:
         log.exception("duty %s failed", duty.name)
         mine.update(
@@ -103,7 +106,7 @@ def perform(duty: Duty, holder: str, now: datetime) -> bool:
     return True
 
 
-def cycle(duties: Sequence[Duty], holder: str) -> int:
+def cycle(duties: Sequence[Duty], holder: str, unfinished: list[str] | None = None) -> int:
     """Run all that is due and not apart, once, in order; then prove it. Returns how many ran. What waits for rows is
     asked of all duties together, and again when one of them ran, which may have made rows for those behind it."""
     near = tuple(one for one in duties if not one.apart)
@@ -121,7 +124,7 @@ def cycle(duties: Sequence[Duty], holder: str) -> int:
                 idle.append(duty)
                 continue
         if claim(duty, holder, now, at_once):
-            perform(duty, holder, now)
+            perform(duty, holder, now, unfinished)
             ran.add(duty.name)
             first = None
     _pass_over(idle, clock.now())
@@ -214,22 +217,25 @@ class Engine:
         for thread in self._threads:
             thread.join(timeout=30)
 
-    def _cycle(self) -> None:
-        cycle(self._duties, self._holder)
+    def _cycle(self) -> bool:
+        """True: the time of a duty ran out, and there is more to do at once."""
+        unfinished: list[str] = []
+        cycle(self._duties, self._holder, unfinished)
+        return bool(unfinished)
 
     def _alone(self, duty: Duty) -> None:
         perform_if_due(duty, self._holder, clock.now())
 
-    def _loop(self, run: Callable[[], None], period: float) -> None:
+    def _loop(self, run: Callable[[], object], period: float) -> None:
         while not self._stop.is_set():
-            began = time.monotonic()
+            began, more = time.monotonic(), False
             try:
                 close_old_connections()
-                run()
+                more = run() is True
             except Exception:
                 log.exception("the engine's cycle failed; trying again")
             rest = max(clock.real_seconds(period), 0.2) - (time.monotonic() - began)
-            self._stop.wait(max(rest, 0.02))
+            self._stop.wait(MORE_AFTER if more else max(rest, 0.02))
 
 
 def newest_cycle() -> Cycle | None:

@@ -1,11 +1,12 @@
 import os
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from afterlaunch.engine.duties import Duty, Engine, claim, cycle, free_locks_of_the_dead
 from afterlaunch.engine.models import Cycle, DutyState
+from afterlaunch.engine.waiting import Rows
 from afterlaunch.ground import clock
 
 AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
@@ -37,6 +38,30 @@ def test_duties_held_by_a_killed_process_of_this_host_are_free_at_the_next_start
             assert claim(duty, holder, clock.now())
         assert free_locks_of_the_dead("here:1") == 1
         assert [claim(duty, "here:1", clock.now()) for duty in duties] == [True, False, False]
+
+
+def test_a_duty_that_names_its_rows_is_passed_over_until_one_of_them_is_due() -> None:
+    ran: list[datetime] = []
+    rows = Rows(DutyState.objects.filter(name="a row"), "next_due")
+    duty = Duty("waits", 5, ran.append, rows=(rows,))
+    with clock.frozen(AT) as fixed:
+        assert cycle([duty], "engine-1") == 0
+        DutyState.objects.create(name="a row", next_due=fixed.now() + timedelta(minutes=1))
+        fixed.advance(30)
+        assert cycle([duty], "engine-1") == 0
+        assert DutyState.objects.get(name="waits").succeeded_at == fixed.now()  # it is seen to be looked after
+        fixed.advance(30)
+        assert cycle([duty], "engine-1") == 1
+    assert ran == [AT + timedelta(minutes=1)]
+
+
+def test_a_duty_whose_time_ran_out_goes_on_in_the_next_cycle() -> None:
+    left = [True, False]
+    duty = Duty("much", 60, lambda now: left.pop(0))
+    unfinished: list[str] = []
+    with clock.frozen(AT):
+        assert [cycle([duty], "engine-1", unfinished) for _ in range(3)] == [1, 1, 0]
+    assert unfinished == ["much"]
 
 
 def test_a_duty_runs_once_a_period() -> None:
