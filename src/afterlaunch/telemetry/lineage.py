@@ -39,7 +39,7 @@ OF_CALLS = ("session", "user", "transaction", "tenant", "agent", "route")
 LONGEST_NS, TRACES = 6 * 3_600 * 10**9, 5_000
 _NAMES = [name for names in GROUPS for name in names]
 _READ = ("client", "trace_id", "span_id", "parent_span_id", *_NAMES)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_STEPS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 def inherited(spans: Any) -> Any:
@@ -69,7 +69,8 @@ def _with(spans: Any, name: str, values: Any) -> Any:
 
 def _parents(spans: Any) -> Ints:
     """The row of each span's parent; -1 where it has none here."""
-    traces = of_ids(spans["trace_id"]) * _MIX
+    trace = of_ids(spans["trace_id"])
+    traces = _mixed(trace)
     own = of_ids(spans["span_id"]) ^ traces
     above = spans["parent_span_id"].combine_chunks()
     has = valid(above)
@@ -79,8 +80,15 @@ def _parents(spans: Any) -> Ints:
     order = np.argsort(own)
     found = order[np.minimum(np.searchsorted(own[order], meant), len(own) - 1)]
     client = spans["client"].combine_chunks().dictionary_encode().indices.to_numpy()
-    here = has & (own[found] == meant) & (client[found] == client) & (found != np.arange(len(own)))
-    return np.where(here, found, -1)
+    here = has & (own[found] == meant) & (trace[found] == trace) & (client[found] == client)
+    return np.where(here & (found != np.arange(len(own))), found, -1)
+
+
+def _mixed(keys: Any) -> Any:
+    """Every bit of a key changes every bit, so that ids which count upwards meet no others (splitmix64's last step)."""
+    for shift, factor in _STEPS:
+        keys = (keys ^ (keys >> np.uint64(shift))) * np.uint64(factor)
+    return keys ^ (keys >> np.uint64(31))
 
 
 def _nearest(parent: Ints, told: Bools) -> Ints:

@@ -78,6 +78,18 @@ def test_other_traces_and_loops_tell_nothing() -> None:
     assert table["session"].to_pylist() == ["s-1", None, None, None, None]
 
 
+def test_ids_that_count_upwards_meet_no_others() -> None:
+    """Some senders, and most tests, number their traces and spans."""
+    spans = []
+    for trace in range(1, 2_001):
+        named = AGENT | {"gen_ai.agent.name": f"agent {trace}"}
+        spans.append(span(named, number=trace * 10 + 1, trace=trace, kind=1, lasts_ms=4000))
+        spans += [span(CHAT, number=trace * 10 + one, parent=trace * 10 + 1, trace=trace) for one in (2, 3)]
+    rows = lineage.inherited(mapped(*spans)).to_pylist()
+    wrong = [row for row in rows if row["agent"] != f"agent {int.from_bytes(row['trace_id'], 'big')}"]
+    assert len(wrong) == 0
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_ancestors_that_come_in_another_commit_correct_calls_and_sums(kept: store.Store, turned: bool) -> None:
     first, then = [mapped(chat(), chat(4))], [mapped(root(), agent())]
