@@ -1,8 +1,8 @@
 """Whether what an agent's run or a workflow tells in sum is what its calls tell: flag `rollup_mismatch` (telemetry
 conventions §6.3). The calls win; the flag says that one of both is wrong, or that spans are missing.
 
-A duty looks at the sums of the last hour. What it finds is a row of `sum_checks`, and counted among the flags that
-senders' spans have (`tally`); calls that come late correct both by the difference.
+A duty looks at the sums of spans that ended within the last minutes. What it finds is a row of `sum_checks`, and
+counted among the flags that senders' spans have (`tally`); calls that come late correct both by the difference.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from afterlaunch.telemetry.tally import FLAG
 
 FLAGGED = "rollup_mismatch"
 APART = 0.01
+LATELY_NS = 600_000_000_000  # calls that come later change the flag no more
 _PLACE = ("client", "system", "environment", "service", "scope", "scope_version")
 _KEYS = ("client", "start_ns", "trace_id", "span_id")
 Key = tuple[str, Any, Any]  # client, trace, span
@@ -61,12 +62,12 @@ def mismatched(sums: Iterable[Row], leaves: Iterable[Row], parents: Mapping[Key,
 
 
 def look(engine: Engine, now_ns: int) -> Changes | None:
-    """What must be added so that the sums of the last hour are flagged as they are."""
+    """What must be added so that the sums of the last minutes are flagged as they are."""
     columns = ", ".join(dict.fromkeys((*_KEYS, *_PLACE, *BUCKETS)))
     sums = engine.query(
         f"select {columns} from spans where op_kind in {KINDS} and in_uncached is not null and cost_confidence is null"
-        " and start_ns >= ? and start_ns + coalesce(duration_ns, 0) < ?",
-        [now_ns - LOOK_BACK_NS, now_ns - SETTLE_NS],
+        " and start_ns >= ? and start_ns + coalesce(duration_ns, 0) >= ? and start_ns + coalesce(duration_ns, 0) < ?",
+        [now_ns - LOOK_BACK_NS, now_ns - LATELY_NS, now_ns - SETTLE_NS],
     )
     if not sums:
         return None
