@@ -133,6 +133,11 @@ PAGES = (
     ),
     look("/explorer", "viewer", "Metrics", "name=hush_depth", "name=queue_depth&by=queue", "client=north&part=list"),
     look("/logs", "viewer", "Logs", "client=north", "text=line", "trace=" + "a" * 32, "part=rows&system=north-desk"),
+    look("/budgets", "viewer", "Budgets"),
+    do("/budgets", "operator", "Make a budget", **BUDGETED | {"name": "third"}),
+    look("/budgets/{budget}", "viewer", "A budget"),
+    do("/budgets/{budget}", "operator", "Alter a budget", (302, 409), limit="7"),
+    do("/budgets/{budget}/end", "operator", "End a budget", (302, 409)),
     look("/targets", "viewer", "Targets that are scraped", "edit={target}"),
     do(
         "/targets", "operator", "Declare or alter a target",

@@ -10,6 +10,7 @@ from afterlaunch.alerts.raising import raise_due
 from afterlaunch.alerts.silences import announce_ends
 from afterlaunch.app import waiting
 from afterlaunch.app.judges import JUDGES, TITLES
+from afterlaunch.budgets import duties as budgets
 from afterlaunch.changes.duties import contain_by_policy, note_told_changes, note_versions, verify_rollbacks
 from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
@@ -51,6 +52,9 @@ DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.weigh", 600, weigh),
     Duty("verdicts.watch", 30, run_judges),
     Duty("slo.judge", 30, slo.judge),
+    Duty("budgets.observe", 60, budgets.observe),
+    Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
+    Duty("budgets.tidy", 3_600, budgets.tidy),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),
     Duty("alerts.announce_ends", 60, announce_ends),

@@ -24,6 +24,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Infrastructure", "/infrastructure", "infrastructure"),
     ("Targets", "/targets", "target"),
     ("Spend", "/spend", "spend"),
+    ("Budgets", "/budgets", "budget"),
     ("Reports", "/reports", "report"),
     ("Evidence", "/evidence", "evidence"),
     ("Settings", "/settings", "settings"),

@@ -27,6 +27,7 @@ AMOUNTS = ("used", "reserved", "refused", "overdraft", "unconfirmed")
 MOST = 5_000  # counters in one body
 LONGEST = 500
 CHUNK = 400
+MILLISECONDS = 1e11  # a time that is more is in milliseconds
 AHEAD = 600.0  # seconds that a gateway's clock may be before ours: a later one would silence what follows
 SLOTS = {"hour": 300, "day": 1_800, "week": 10_800, "month": 21_600, "quarter": 86_400, "once": 86_400}
 """Seconds of a stretch of the picture, by window."""
@@ -35,7 +36,7 @@ Key = tuple[int, str, int]  # budget, counter, window_start
 
 @dataclass(frozen=True)
 class Telling:
-    """One counter as a gateway tells it. `window_start`, `at`: seconds since 1970."""
+    """One counter as a gateway tells it. `window_start`, `at` (by the gateway's own clock): seconds since 1970."""
 
     budget: int
     counter: str
@@ -74,7 +75,7 @@ def take(actor: Actor, gateway: str, counters: Sequence[object]) -> Taken:
     budgets = {str(row.pk): row for some in _chunks(sorted(ids)) for row in Budget.objects.filter(pk__in=some)}
     good: dict[Key, Telling] = {}
     bad: list[tuple[int, str]] = []
-    latest = clock.now().timestamp() + AHEAD
+    latest = clock.now().timestamp() + AHEAD, clock.real() + AHEAD
     for place, one in enumerate(counters):
         read = _read(one, budgets, latest)
         if isinstance(read, str):
@@ -85,8 +86,8 @@ def take(actor: Actor, gateway: str, counters: Sequence[object]) -> Taken:
     return Taken(taken, len(good) - taken, tuple(bad))
 
 
-def _read(one: object, budgets: Mapping[str, Budget], latest: float) -> Telling | str:
-    """What it says, or what is wrong with it."""
+def _read(one: object, budgets: Mapping[str, Budget], latest: tuple[float, float]) -> Telling | str:
+    """What it says, or what is wrong with it. `latest`: a window's beginning, and a gateway's clock."""
     if not isinstance(one, dict):
         return "a counter is an object"
     budget = budgets.get(one["budget"]) if isinstance(one.get("budget"), str) else None
@@ -95,8 +96,11 @@ def _read(one: object, budgets: Mapping[str, Budget], latest: float) -> Telling 
     counter, at = one.get("counter"), one.get("at")
     if not isinstance(counter, str) or len(counter) > LONGEST or "\0" in counter:
         return f"counter is text of at most {LONGEST} characters"
-    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at <= latest:
-        return "at is in seconds since 1970, not in the future"
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < 2**53:
+        return "at is in seconds or milliseconds since 1970"
+    told = at / 1000 if at > MILLISECONDS else float(at)
+    if told > max(latest):
+        return "at lies in the future"
     amounts: dict[str, int] = {}
     for name in ("window_start", *AMOUNTS):
         value = one.get(name, 0)
@@ -104,9 +108,9 @@ def _read(one: object, budgets: Mapping[str, Budget], latest: float) -> Telling 
             return f"{name} is a whole number, not negative"
         amounts[name] = value
     start = amounts.pop("window_start")
-    if start > latest or begin_of(budget, datetime.fromtimestamp(start, UTC)) != start:
+    if start > latest[0] or begin_of(budget, datetime.fromtimestamp(start, UTC)) != start:
         return f"no {budget.window} of {budget.zone} begins at window_start"
-    return Telling(budget.pk, counter, start, float(at), **amounts)
+    return Telling(budget.pk, counter, start, told, **amounts)
 
 
 def begin_of(budget: Budget, at: datetime) -> int:
@@ -117,11 +121,15 @@ def begin_of(budget: Budget, at: datetime) -> int:
 @transaction.atomic
 def store(source: str, tellings: Sequence[Telling], budgets: Mapping[int, Budget]) -> int:
     """How many were news. Rows are made and altered in the order of their keys."""
+    now = clock.now()
     ordered = sorted(tellings, key=lambda one: one.key)
     known = _rows(source, ordered)
     fresh = [one for one in ordered if one.key not in known]
     Count.objects.bulk_create(
-        [Count(gateway=source, budget_id=b, counter=c, window_start=w) for b, c, w in (one.key for one in fresh)],
+        [
+            Count(gateway=source, budget_id=b, counter=c, window_start=w, told_at=now)
+            for b, c, w in (one.key for one in fresh)
+        ],
         batch_size=CHUNK,
         ignore_conflicts=True,  # another process of the same gateway may have told of it just now
     )
@@ -130,7 +138,11 @@ def store(source: str, tellings: Sequence[Telling], budgets: Mapping[int, Budget
     for one in ordered:
         row = known[one.key]
         values = {name: getattr(one, name) for name in (*AMOUNTS, "unpriced")}
-        if row.at < one.at and Count.objects.filter(pk=row.pk, at__lt=one.at).update(at=one.at, **values):
+        if all(getattr(row, name) == value for name, value in values.items()) and row.at:
+            continue
+        # of one instant the later telling: two changes may have the same
+        rows = Count.objects.filter(pk=row.pk, at__lte=one.at)
+        if row.at <= one.at and rows.update(at=one.at, told_at=now, **values):
             news.append(one)
     _mark([one.key for one in news], budgets)
     return len(news)

@@ -6,11 +6,11 @@ from afterlaunch.routes.models import Budget
 
 
 class Count(models.Model):
-    """What one gateway (or `telemetry`) counted in one counter of a budget in one window, as it told at `at`.
+    """What one gateway (or `telemetry`) counted in one counter of a budget in one window.
 
-    `window_start`, `at`: seconds since 1970. Amounts are of the budget's unit; `refused` counts calls (of a budget that
-    observes, those that it would have refused). `overdraft`: settled above the limit; `unconfirmed`: charged by their
-    estimate."""
+    `window_start`, `at` (by the gateway's clock): seconds since 1970; `told_at`: when it came here. Amounts are of the
+    budget's unit; `refused` counts calls (of a budget that observes, those that it would have refused). `overdraft`:
+    settled above the limit; `unconfirmed`: charged by their estimate."""
 
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="counts")
     gateway = models.CharField(max_length=100)
@@ -23,6 +23,7 @@ class Count(models.Model):
     unconfirmed = models.BigIntegerField(default=0)
     unpriced = models.BigIntegerField(default=0)  # calls without a known cost; told by telemetry
     at = models.FloatField(default=0)
+    told_at = models.DateTimeField()
 
     class Meta:
         constraints = [

@@ -41,7 +41,7 @@ def told(budget: Budget, **more: Any) -> dict[str, Any]:
 
 
 def test_the_later_telling_wins_and_a_repeated_one_changes_nothing(budget: Budget) -> None:
-    later = told(budget, used=20, at=NOON.timestamp() + 5)
+    later = told(budget, used=20, at=int(NOON.timestamp() + 5) * 1000)  # in milliseconds
     assert take(GATEWAY, "g1", [later]).taken == 1
     for old in (told(budget), later):
         answer = take(GATEWAY, "g1", [old])
@@ -61,7 +61,7 @@ def test_gateways_add_up_and_the_burn_is_marked(budget: Budget) -> None:
     [
         {"budget": "999"}, {"budget": 1}, {"counter": 5}, {"counter": "x" * 501}, {"used": -1}, {"used": 1.5},
         {"used": True}, {"window_start": MIDNIGHT + 60}, {"at": "now"}, {"at": float("nan")}, {"used": 1 << 70},
-        {"at": NOON.timestamp() + 86_400}, {"window_start": 1 << 61}, {"at": 10**400},
+        {"at": 9e10}, {"at": 9e15}, {"at": 0}, {"window_start": 1 << 61}, {"at": 10**400},
     ],
 )  # fmt: skip
 def test_a_bad_counter_is_named_and_the_good_are_kept(budget: Budget, wrong: dict[str, Any]) -> None:

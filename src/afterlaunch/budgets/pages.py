@@ -1,0 +1,232 @@
+"""Budgets as pages: how near each is to its limit, and one with its burn, counters, deeds and what it would refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_http_methods, require_POST
+
+from afterlaunch.accounts.actions import client_by_slug
+from afterlaunch.accounts.models import Client
+from afterlaunch.budgets import forms, words
+from afterlaunch.budgets.actions import (
+    Values,
+    budget_by_id,
+    budgets_seen_by,
+    end_budget,
+    put_budget,
+    values_of,
+)
+from afterlaunch.budgets.models import Mark
+from afterlaunch.budgets.preview import DAYS, Preview, preview
+from afterlaunch.budgets.standing import Standing, standings, window_now
+from afterlaunch.budgets.units import shown
+from afterlaunch.contracts.budgets import MODES, NO_PRICE, UNITS, WINDOWS
+from afterlaunch.contracts.budgets import Budget as Contract
+from afterlaunch.estate.actions import systems_seen_by
+from afterlaunch.evidence.models import Entry
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.look import charts
+from afterlaunch.look.requests import Request
+from afterlaunch.routes.models import Budget
+
+PER_PAGE = 100
+NEAR = 0.8
+NANO = 1e9
+
+
+@dataclass(frozen=True)
+class Row:
+    """One counter as a page shows it."""
+
+    standing: Standing
+    used: str
+    reserved: str
+    limit: str
+    bar: float  # percent of the width
+    held: float
+    tone: str
+    forecast: str
+
+
+def _row(budget: Budget, one: Standing) -> Row:
+    at = one.forecast.at
+    local = f"{timezone.localtime(at):%a %-d %b %H:%M}" if at else ""
+    bar = min(100.0, one.share * 100)
+    return Row(
+        one,
+        shown(budget.unit, one.used),
+        shown(budget.unit, one.reserved),
+        shown(budget.unit, one.limit),
+        bar,
+        min(100.0, one.held * 100) - bar,
+        "breach" if one.share >= 1 else "warning" if one.held >= NEAR or one.forecast.kind == "reaches" else "",
+        words.expected(one.forecast, budget.unit, one.limit, local),
+    )
+
+
+def _may(actor: Actor, client: Client | None) -> bool:
+    return actor.may(Role.OPERATOR, client.slug if client else None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def budgets(request: Request) -> HttpResponse:
+    """The nearest to its limit first. `limit`: what a budget of these values would have refused."""
+    if request.method == "POST":
+        slug = request.POST.get("client", "")
+        client = client_by_slug(request.actor, slug) if slug else None
+        made = put_budget(request.actor, client, request.POST.get("name", ""), forms.read(request.POST.dict()))
+        messages.success(request, f"The budget {made.name} is in force.")
+        return redirect(made)
+    now = clock.now()
+    rows = []
+    for one in budgets_seen_by(request.actor).filter(ended_at=None):
+        found = standings(one, now)
+        rows.append(_line(one, found, now))
+    rows.sort(key=lambda row: (-row["share"], row["budget"].name))
+    clients = [one for one in _clients(request.actor) if _may(request.actor, one)]
+    asked = forms.read(request.GET.dict()) if request.GET.get("limit") else None
+    context: dict[str, Any] = {
+        "rows": rows,
+        "near": sum(row["share"] >= NEAR for row in rows),
+        "reached": sum(row["share"] >= 1 for row in rows),
+        "refused": sum(row["refused"] for row in rows if row["budget"].mode == "hard"),
+        "ended": budgets_seen_by(request.actor).exclude(ended_at=None).order_by("-ended_at")[:20],
+        "clients": clients,
+        "house": _may(request.actor, None),
+        "form": forms.filled(asked),
+        "asked": request.GET,
+        "preview": _preview(request.actor, request.GET.get("client", ""), asked, now) if asked else None,
+        **_choices(request.actor),
+    }
+    return render(request, "budgets/budgets.html", context)
+
+
+def _line(budget: Budget, found: list[Standing], now: datetime) -> dict[str, Any]:
+    return {
+        "budget": budget,
+        "scope": words.scope_of(budget.scope),
+        "limit": shown(budget.unit, budget.limit),
+        "nearest": _row(budget, found[0]) if found else None,
+        "counters": len(found),
+        "share": found[0].held if found else 0.0,
+        "refused": sum(one.refused for one in found),
+        "renews": window_now(budget, now).end,
+    }
+
+
+def _clients(actor: Actor) -> list[Client]:
+    seen = actor.sees()
+    return list(Client.objects.all() if seen is None else Client.objects.filter(slug__in=seen))
+
+
+def _choices(actor: Actor) -> dict[str, Any]:
+    return {
+        "units": UNITS,
+        "windows": WINDOWS,
+        "modes": MODES,
+        "no_prices": NO_PRICE,
+        "systems": sorted({row.key for row in systems_seen_by(actor)}),
+        "days": DAYS,
+    }
+
+
+def _preview(actor: Actor, slug: str, values: Values, now: datetime) -> dict[str, Any]:
+    """Of values that were not saved. Whoever may make it may see it."""
+    client = client_by_slug(actor, slug) if slug else None
+    actor.require(Role.OPERATOR, client.slug if client else None)
+    scope = {**values.scope, "client": client.slug} if client else dict(values.scope)
+    budget = Contract("", "", scope, values.unit, values.limit, values.window, values.zone)
+    return _shown(preview(budget, now), values) if budget.check() is None else {"why": budget.check()}
+
+
+def _shown(found: Preview, values: Values) -> dict[str, Any]:
+    over = [(one.counter or "all", one.windows, one.calls, shown(values.unit, one.most)) for one in found.over]
+    return {"found": found, "why": found.why, "over": over, "limit": shown(values.unit, values.limit)}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def budget(request: Request, pk: int) -> HttpResponse:
+    """`counter`: whose burn is drawn; `q`: counters that hold this text; `limit`: preview of other values."""
+    row = budget_by_id(request.actor, pk)
+    if request.method == "POST":
+        put_budget(request.actor, row.client, row.name, forms.read(request.POST.dict(), values_of(row)))
+        messages.success(request, f"{row.name} is altered; gateways hold to it within a second.")
+        return redirect(row)
+    now, window = clock.now(), window_now(row, clock.now())
+    found = standings(row, now)
+    asked = forms.read(request.GET.dict(), values_of(row)) if request.GET.get("limit") else None
+    q = request.GET.get("q", "").strip()
+    counters = [_row(row, one) for one in found if q.lower() in one.counter.lower()]
+    wanted = request.GET.get("counter")
+    chosen = next((one for one in found if one.counter == wanted), found[0] if found else None)
+    slug = row.client.slug if row.client else ""
+    context: dict[str, Any] = {
+        "budget": row,
+        "scope": words.scope_of(row.scope),
+        "limit": shown(row.unit, row.limit),
+        "window": window,
+        "chosen": _row(row, chosen) if chosen else None,
+        "picture": _burn(row, chosen, now) if chosen else None,
+        "page": Paginator(counters, PER_PAGE).get_page(request.GET.get("page")),
+        "counters": len(found),
+        "q": q,
+        "refused": sum(one.refused for one in found),
+        "unconfirmed": shown(row.unit, sum(one.unconfirmed for one in found)),
+        "overdraft": shown(row.unit, sum(one.overdraft for one in found)),
+        "unpriced": sum(one.unpriced for one in found),
+        "deeds": _deeds(row),
+        "may": _may(request.actor, row.client) and row.ended_at is None,
+        "form": forms.filled(asked or values_of(row)),
+        "preview": _preview(request.actor, slug, asked, now) if asked else None,
+        **_choices(request.actor),
+    }
+    return render(request, "budgets/budget.html", context)
+
+
+def _burn(budget: Budget, chosen: Standing, now: datetime) -> SafeString:
+    window = window_now(budget, now)
+    start = int(window.start.timestamp())
+    scale = NANO if budget.unit == "usd" else 1
+    marks = Mark.objects.filter(budget=budget, window_start=start, counter=chosen.counter).order_by("slot")
+    points: list[tuple[datetime, dict[str, float | None]]] = []
+    if window.end is not None:
+        points.append((window.start, {"used": 0.0}))
+    points += [(max(datetime.fromtimestamp(one.slot, UTC), window.start), {"used": one.used / scale}) for one in marks]
+    points.append((now, {"used": chosen.used / scale}))
+    seen = chosen.forecast
+    if window.end is not None and seen.ends_at is not None and seen.kind in ("reaches", "holds"):
+        points[-1][1]["at this rate"] = chosen.used / scale
+        points.append((window.end, {"at this rate": seen.ends_at / scale}))
+    unit = "US dollars" if budget.unit == "usd" else budget.unit
+    return charts.lines(points, unit, width=900, height=180, limits=[budget.limit / scale])
+
+
+def _deeds(budget: Budget) -> list[dict[str, Any]]:
+    """Who did what, the newest first."""
+    found = []
+    for one in Entry.objects.filter(subject=f"budget/{budget.pk}").order_by("-index")[:50]:
+        details = orjson.loads(bytes(one.body))["details"]
+        before, after = details.get("before", {}), details.get("after", {})
+        changed = [(name, before[name], after[name]) for name in after if before and before.get(name) != after[name]]
+        found.append(
+            {"at": one.at, "who": one.actor, "deed": one.deed, "changed": changed, "why": details.get("reason")}
+        )
+    return found
+
+
+@require_POST
+def end(request: Request, pk: int) -> HttpResponse:
+    row = end_budget(request.actor, budget_by_id(request.actor, pk), request.POST.get("reason", ""))
+    messages.success(request, f"The budget {row.name} has ended: it limits nothing from now on.")
+    return redirect("/budgets")
