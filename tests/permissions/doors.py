@@ -56,6 +56,9 @@ API = "/api/v1"
 GONE = {"client": "{client}", "kind": "user", "value": "gone", "confirm": "gone"}
 POLICY = {"step-0-target": "schedule:", "step-0-minutes": "5", "catch-all": "owner:"}
 SCHEDULE = "/oncall/{client}/schedules/{schedule}"
+PRICE = {"name": "more", "provider": "openai", "percent": "5", "owner": "Finance", "reason": "x", "model": "gpt-4o"}
+TABLE = {"table": "vendor", "text": "name,provider,percent\nmore,x-ai,5\n", "owner": "Finance", "reason": "x"}
+PAST = {"since": "{yesterday}", "until": "{soon}", "reason": "x"}
 SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
 LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
 PING = ("", "/start", "/fail", "/log", "/0")
@@ -351,6 +354,15 @@ PAGES = (
     look("/oncall/{client}/policies/{policy}", "viewer", "An escalation policy"),
     do("/oncall/{client}/policies/{policy}", "operator", "Change an escalation policy", do="save", name="x", **POLICY),
     do("/oncall/{client}/policies/{spare}/remove", "operator", "Remove an escalation policy"),
+    look("/spend/prices", "viewer", "Whose prices one may see", good=(200, 302)),
+    look("/spend/prices/{client}", "viewer", "Prices of a client"),
+    do("/spend/prices/{client}/save", "operator", "Set an override or a discount", **PRICE),
+    do("/spend/prices/{client}/withdraw", "operator", "Withdraw a price", name="{client}-contract", reason="x"),
+    do("/spend/prices/{client}/import", "operator", "Preview or take a price table", (200,), **TABLE),
+    do("/spend/prices/{client}/reprice", "operator", "Propose to price the past anew", (302, 409), **PAST),
+    look("/spend/repricings/{repricing}", "viewer", "A repricing"),
+    do("/spend/repricings/{repricing}/approve", "admin", "Approve a repricing"),
+    do("/spend/repricings/{repricing}/refuse", "admin", "Refuse a repricing"),
     look("/sla", "viewer", "Running clocks", "late=0"),
     look("/sla/clocks/{clock}", "viewer", "A clock, explained"),
     do("/sla/clocks/{resolution}/pause", "responder", "Pause a clock", reason="vendor"),
@@ -641,6 +653,21 @@ REST = (
     do(f"{API}/routes/{{client}}-first/handling", "operator", "How calls of a route are handled", cache_seconds=5),
     do(f"{API}/keys/{{key}}/limits", "admin", "Limit a caller key", requests=100),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
+    look(f"{API}/clients/{{client}}/prices", "viewer", "Prices of a client", "version=1"),
+    do(f"{API}/clients/{{client}}/prices", "operator", "Set an override or a discount", **PRICE),
+    do(
+        f"{API}/clients/{{client}}/prices/withdraw", "operator", "Withdraw a price",
+        name="{client}-contract", reason="x",
+    ),
+    do(f"{API}/clients/{{client}}/prices/import", "operator", "Preview or take a price table", **TABLE),
+    look(f"{API}/repricings", "viewer", "Repricings", "client={client}"),
+    look(f"{API}/repricings/{{repricing}}", "viewer", "A repricing"),
+    do(
+        f"{API}/clients/{{client}}/repricings", "operator", "Propose to price the past anew", (200, 409),
+        **{"from": "{yesterday}", "to": "{soon}", "reason": "x"},
+    ),
+    do(f"{API}/repricings/{{repricing}}/approve", "admin", "Approve a repricing"),
+    do(f"{API}/repricings/{{repricing}}/refuse", "admin", "Refuse a repricing"),
     look(f"{API}/sla/clocks", "viewer", "Clocks", "topic=incident/{incident}", "status=all"),
     look(f"{API}/sla/clocks/{{clock}}", "viewer", "A clock, explained"),
     do(

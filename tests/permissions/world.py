@@ -41,6 +41,7 @@ from afterlaunch.oncall.actions import add_temporary, edit_schedule, make_schedu
 from afterlaunch.oncall.feeds import add_calendar, make_feed
 from afterlaunch.oncall.overrides import add_override, ask_swap
 from afterlaunch.oncall.policy_actions import save_policy
+from afterlaunch.pricing.actions import put_entry
 from afterlaunch.probes.actions import Values as ProbeValues
 from afterlaunch.probes.actions import put_probe
 from afterlaunch.probes.heartbeats import Told, ping, put_heartbeat
@@ -60,6 +61,7 @@ from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.sla.models import Clock, Handover
 from afterlaunch.slo import asked
 from afterlaunch.slo.actions import put_slo
+from afterlaunch.spend.models import Repricing
 from afterlaunch.status_pages.actions import Part, plan_work, put_page
 from afterlaunch.status_pages.actions import write as write_publication
 from afterlaunch.status_pages.models import Subscriber
@@ -222,8 +224,19 @@ class World:
         things["heartbeat"], things["ping"] = beat.pk, beat.secret
         things["alert"] = alert.pk
         self._receiving(system, things)
+        things |= self._prices(client)
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
+
+    def _prices(self, client: Client) -> dict[str, object]:
+        said, now = word(client.slug), clock.now()
+        discount = {"name": f"{client.slug}-contract", "provider": "openai", "percent": "10"}
+        version = put_entry(ENGINE, client, {**discount, "owner": f"{said} owner", "reason": f"{said} reason"})
+        run = Repricing.objects.create(
+            client=client, version=version, since=now, until=now, reason=f"{said} run", proposed_at=now,
+            proposed_by=f"{said} proposer", totals=[],
+        )  # fmt: skip
+        return {"repricing": run.pk, "yesterday": (now - timedelta(days=1)).isoformat()}
 
     def _status_page(self, client: Client, system: System) -> dict[str, object]:
         """One that strangers must not find: what is on it belongs to the client alone."""

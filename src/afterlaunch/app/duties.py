@@ -28,6 +28,7 @@ from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
+from afterlaunch.spend.repricing import work as reprice
 from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
 from afterlaunch.telemetry.keeping.duties import erase_asked, forget_old, weigh
@@ -55,6 +56,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),
+    Duty("spend.reprice", 5, reprice, apart=True),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),
     Duty("alerts.announce_ends", 60, announce_ends),

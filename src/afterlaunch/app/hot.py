@@ -11,6 +11,8 @@ from afterlaunch.app.asgi import Application, Elsewhere
 from afterlaunch.app.metrics import metrics_of
 from afterlaunch.app.roles import Role
 from afterlaunch.ground.settings import settings
+from afterlaunch.prices.book import Book
+from afterlaunch.pricing.in_force import watch as watch_prices
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.exposition import Exposition
 from afterlaunch.telemetry.ingest import Ingest, NotTaken
@@ -66,8 +68,20 @@ def rules_now() -> Rules:
         close_old_connections()
 
 
+def books_now() -> dict[str, Book]:
+    """Every client's prices, read on a thread that serves no page."""
+    from afterlaunch.pricing.actions import books
+
+    close_old_connections()
+    try:
+        return books()
+    finally:
+        close_old_connections()
+
+
 def open_stores(host: str, role: Role = Role.ALL) -> Stores:
     """Open what `host` will serve. On loopback, telemetry needs no token; elsewhere it does."""
+    watch_prices(books_now)
     store = open_store(place())
     tables.prepare(store)
     if role.ingests:

@@ -27,6 +27,7 @@ urlpatterns = [
     path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.slo.urls")),
+    path("", include("afterlaunch.spend.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.budgets.urls")),
     path("", include("afterlaunch.diagnosis.urls")),

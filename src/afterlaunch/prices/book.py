@@ -110,7 +110,7 @@ class Book:
         return Resolved(
             (found.id,),
             found.prices,
-            f"{self.version} {found.source.table}".strip(),
+            f"{found.source.table} {self.version}".strip(),
             bool(bundled and bundled.life_apart),
             conditions=found.when,
             open_facts=tuple(sorted(open_facts)),
@@ -129,7 +129,7 @@ class Book:
             factor *= 1 - one.percent / 100
         prices = {unit: amount.times(factor) for unit, amount in found.prices.items()}
         names = (*found.names, *(f"{one.id} -{one.percent.normalize():f}%" for one in fitting))
-        source = f"{self.version} {found.source}".strip()
+        source = f"{found.source} {self.version}".strip()
         return replace(found, names=names, prices=prices, factor=factor, source=source)
 
 

@@ -309,6 +309,11 @@ class Store:
             self.engine.write(change)
             return max(int(rows.num_rows) for rows in change.added.values())
 
+    def replace_calls(self, name: str, look: Callable[[], merging.Merged]) -> int:
+        """Rows of `calls` come and go as `look` tells, with what that adds to the rollups; how many came."""
+        with self._writing():
+            return self._write_when_agreed(_Change(name, look)) // 2
+
     def adopt(self, calls: Any) -> None:
         """Add rows of `calls` (schema CALLS) as they are, with what they add to the rollups."""
         with self._write:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.errors import Invalid, Unavailable
 from afterlaunch.telemetry.anyvalues import Bools
 from afterlaunch.telemetry.apart import apart, halves_of_message, why
 from afterlaunch.telemetry.columns import SPANS
@@ -55,7 +55,7 @@ def _of_protobuf(body: bytes, client: str | None, received_ns: int) -> Normalise
         return Normalised(SPANS.empty_table())
     try:
         return _normalised([columns(decoded, client, received_ns)])
-    except Invalid:
+    except (Invalid, Unavailable):
         raise
     except Exception as problem:  # noqa: BLE001 - its own words may hold what the sender wrote
         log.error("a body could not be mapped: %s", why(problem))

@@ -29,7 +29,8 @@ PRICED_BY = (*WORDS_PRICED_BY, "batch", "start_ns", "client")
 MOST_SLOTS = 1_000
 MOST_NANO = 10.0**14
 """Of one call: 100,000 USD. What is more is another unit, and sums of it would be no numbers any more."""
-_WORDS = pa.array(["unknown", "exact", "assumed", "sender"], pa.string())
+SENDER = "sender"
+_WORDS = pa.array(["unknown", "exact", "assumed", SENDER], pa.string())
 _UNKNOWN, _EXACT, _ASSUMED, _SENDER = range(4)
 APART, APART_NANO = 0.01, 100_000  # a sender's cost may differ by this share, or by 0.0001 USD
 

@@ -1,0 +1,1 @@
+"""Each client's own prices: overrides, contract discounts, imported tables, and the table in force."""

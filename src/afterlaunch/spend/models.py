@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from afterlaunch.accounts.models import Client
+
+
+class Repricing(models.Model):
+    """A run that prices a client's past calls by a version of its table. Proposed with what it would change, approved
+    by a person, then done hour by hour: `done_hour` is the last one that is (hours since 1970)."""
+
+    PROPOSED, RUNNING, DONE, REFUSED = "proposed", "running", "done", "refused"
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="repricings")
+    version = models.PositiveIntegerField()  # of the client's price table
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=20, default=PROPOSED)
+    totals = models.JSONField(default=list)  # per month and model: calls, changed, old and new nano-USD and unknown
+    calls = models.BigIntegerField(default=0)
+    changed = models.BigIntegerField(default=0)
+    old_nano = models.BigIntegerField(default=0)
+    new_nano = models.BigIntegerField(default=0)
+    done_hour = models.IntegerField(null=True)
+    done_calls = models.BigIntegerField(default=0)
+    proposed_at = models.DateTimeField()
+    proposed_by = models.CharField(max_length=200)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"Repricing {self.pk} of {self.client}"
+
+    def get_absolute_url(self) -> str:
+        return f"/spend/repricings/{self.pk}"
+
+    @property
+    def difference_nano(self) -> int:
+        return self.new_nano - self.old_nano
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The totals with what each month and model differs by, dearest difference first."""
+        told = [{**one, "difference_nano": one["new_nano"] - one["old_nano"]} for one in self.totals]
+        return sorted(told, key=lambda one: (-abs(one["difference_nano"]), one["month"], one["model"]))

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from afterlaunch.spend import prices_pages
+
+urlpatterns = [
+    path("spend/prices", prices_pages.clients),
+    path("spend/prices/<slug:slug>", prices_pages.prices),
+    path("spend/prices/<slug:slug>/save", prices_pages.save),
+    path("spend/prices/<slug:slug>/withdraw", prices_pages.withdraw),
+    path("spend/prices/<slug:slug>/import", prices_pages.import_table),
+    path("spend/prices/<slug:slug>/reprice", prices_pages.propose),
+    path("spend/repricings/<int:pk>", prices_pages.run),
+    re_path(r"^spend/repricings/(?P<pk>\d+)/(?P<deed>approve|refuse)$", prices_pages.decide),
+]
