@@ -13,6 +13,7 @@ from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry import served as service
+from afterlaunch.telemetry.attribution import Share, breakdown
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.intake import FORWARDED, LOOPBACK
 from afterlaunch.telemetry.views import exports
@@ -157,6 +158,43 @@ def spend_row(row: Window) -> dict[str, Any]:
         **{name: row.buckets.get(name, 0) for name in BUCKETS},
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
+        "cost_usd": usd(row.cost_nano),
+        "calls_with_unknown_cost": row.calls_unknown_cost,
+    }
+
+
+@router.get("/spend/attribution")
+def spend_attribution(
+    request: Request,
+    filters: Narrow,
+    by: str = "model",
+    start: From = None,
+    end: To = None,
+    limit: int = 1_000,
+) -> dict[str, Any]:
+    """Tokens and cost by one dimension: client, system, environment, tenant, agent, route, model, provider, version,
+    user, session, transaction, arm or purpose. Whatever the dimension, the rows sum to `total`: what nobody told is a
+    row whose value is null, and what comes after the dearest `limit` is one row with `other` true."""
+    since, until = period(start, end)
+    found = breakdown(since, until, by, request.actor.sees(), max(1, min(limit, 10_000)), **filters.equals())
+    total, untold = found.total, found.unattributed
+    return {
+        "from": since,
+        "to": until,
+        "by": by,
+        "rows": [{by: row.value, "other": row.other, **_share(row)} for row in found.rows],
+        "total": _share(total),
+        "unattributed": {
+            **_share(untold),
+            "share_of_cost": untold.cost_nano / total.cost_nano if total.cost_nano else None,
+        },
+    }
+
+
+def _share(row: Share) -> dict[str, Any]:
+    return {
+        "calls": row.calls,
+        **row.buckets,
         "cost_usd": usd(row.cost_nano),
         "calls_with_unknown_cost": row.calls_unknown_cost,
     }

@@ -18,12 +18,13 @@ from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
 from afterlaunch.prices import in_force as lookup
 from afterlaunch.prices.book import BUNDLED
 from afterlaunch.pricing import in_force
-from afterlaunch.pricing.actions import books, put_entry, rows_in_force, version_of
+from afterlaunch.pricing.actions import book_of, books, put_entry, rows_in_force, version_of
 from afterlaunch.spend import repricing
 from afterlaunch.spend.models import Repricing
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.queries import windows
+from afterlaunch.telemetry.repricing import reprice
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, span
 
 pytestmark = pytest.mark.django_db
@@ -96,7 +97,7 @@ def test_the_past_moves_only_when_a_person_approves_and_goes_on_where_it_stopped
     repricing.work(now)
     assert Repricing.objects.get().state == Repricing.RUNNING and cost("acme") == 3 * NANO
     first = int(clock.to_ns(now - timedelta(hours=30)) // (3600 * NANO))
-    repricing.repricing.reprice(store, str(run.pk), "acme", first, repricing.book_of(acme, run.version))
+    reprice(store, str(run.pk), "acme", first, book_of(acme, run.version))
     assert cost("acme") == 2_800_000_000, "killed between the change and its note"
     monkeypatch.setattr(repricing, "SECONDS_A_CYCLE", 60.0)
     repricing.work(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.prices.book import BUNDLED, Book, Discount
@@ -19,7 +20,7 @@ DAY = clock.from_ns(AT).astimezone(UTC)
 WHOLE = (DAY - timedelta(days=2), DAY + timedelta(days=2))
 
 
-def told(number: int, hours: int, **more: str | bool) -> object:
+def told(number: int, hours: int, **more: str | bool) -> Any:
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-5"}
     counts = {"gen_ai.usage.input_tokens": 1_000_000, "gen_ai.usage.output_tokens": 0}
     made = span({**attributes, **counts, **more}, number=number, trace=number)

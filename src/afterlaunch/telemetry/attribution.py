@@ -1,0 +1,128 @@
+"""Tokens and cost by one dimension, so that every breakdown of one window sums to the same total (spend rules §4).
+
+What rollups hold is asked of them; users, sessions and transactions, of the calls themselves. What nobody told is a row
+of its own, and what comes after the dearest is one row `other`: nothing is spread silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from afterlaunch.contracts.labels import PROBE_AGENT
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.queries import CALL_KINDS, Clients, minute_of, narrowed, stretches
+from afterlaunch.telemetry.store import current
+from afterlaunch.telemetry.tables import ORPHAN
+
+PEOPLE = ("user", "session", "transaction")
+PURPOSE = "purpose"
+BY = (
+    *("client", "system", "environment", "tenant", "agent", "route", "model", "provider", "version"),
+    *(*PEOPLE, "arm", PURPOSE),
+)
+_TOLD_BY = ("agent", "arm", "environment")
+
+
+@dataclass
+class Share:
+    """`value` None: not told by anybody (unattributed). `other`: all that come after the dearest. `cost_nano` sums the
+    known costs; `calls_unknown_cost` counts the rest."""
+
+    value: str | None
+    calls: int = 0
+    cost_nano: int = 0
+    calls_unknown_cost: int = 0
+    buckets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
+    other: bool = False
+
+    def add(self, more: Share) -> None:
+        self.calls += more.calls
+        self.cost_nano += more.cost_nano
+        self.calls_unknown_cost += more.calls_unknown_cost
+        for name, count in more.buckets.items():
+            self.buckets[name] += count
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    dimension: str
+    rows: list[Share]
+
+    @property
+    def total(self) -> Share:
+        return _sum(None, self.rows)
+
+    @property
+    def unattributed(self) -> Share:
+        return _sum(None, [row for row in self.rows if row.value is None and not row.other])
+
+
+def purpose_of(agent: str | None, arm: str | None, environment: str | None) -> str:
+    """What a call was for: our own probes, a mirrored candidate, a test; else production."""
+    if agent == PROBE_AGENT:
+        return "probe"
+    if arm == "shadow":
+        return "shadow"
+    return "test" if environment == "test" else "production"
+
+
+def breakdown(
+    start: datetime, end: datetime, dimension: str, clients: Clients = None, most: int = 1_000, **equals: str | None
+) -> Breakdown:
+    """The whole minutes of [start, end) by one dimension, the dearest first. Raises Invalid."""
+    if dimension not in (*DIMENSIONS, *PEOPLE, PURPOSE):
+        raise Invalid(f"{dimension!r} is no dimension of spend.", "Dimensions: " + ", ".join(BY))
+    if dimension in PEOPLE:
+        rows = _of_calls(start, end, dimension, clients, equals)
+    else:
+        rows = _of_rollups(start, end, dimension, clients, equals)
+    rows.sort(key=lambda row: (-row.cost_nano, -row.calls, row.value or ""))
+    if len(rows) > most:
+        told = [row for row in rows if row.value is not None]
+        kept = [row for row in rows if row.value is None] + told[: most - 1]
+        rest = _sum(None, told[most - 1 :])
+        rest.other = True
+        rows = [*sorted(kept, key=lambda row: -row.cost_nano), rest]
+    return Breakdown(dimension, rows)
+
+
+def _sum(value: str | None, rows: Iterable[Share]) -> Share:
+    out = Share(value)
+    for row in rows:
+        out.add(row)
+    return out
+
+
+def _of_rollups(
+    start: datetime, end: datetime, dimension: str, clients: Clients, equals: dict[str, str | None]
+) -> list[Share]:
+    groups: Sequence[str] = _TOLD_BY if dimension == PURPOSE else [dimension]
+    by: dict[str | None, Share] = {}
+    for row in stretches([start, end], groups, clients, **equals):
+        value = purpose_of(*(row.key[name] for name in _TOLD_BY)) if dimension == PURPOSE else row.key[dimension]
+        mine = Share(value, row.calls, row.cost_nano, row.calls_unknown_cost, dict(row.buckets))
+        by.setdefault(value, Share(value)).add(mine)
+    return list(by.values())
+
+
+def _of_calls(
+    start: datetime, end: datetime, dimension: str, clients: Clients, equals: dict[str, str | None]
+) -> list[Share]:
+    """Counted as the rollups count them: the usage of a stream whose request is not known is no call."""
+    where, parameters = narrowed(clients, equals)
+    call = f"part is distinct from '{ORPHAN}'"
+    sums = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in BUCKETS)
+    found = current().query(
+        f'select "{dimension}" as value, sum(case when {call} then 1 else 0 end)::bigint as calls,'
+        " coalesce(sum(cost_nano), 0)::bigint as cost_nano,"
+        f" sum(case when cost_nano is null and {call} then 1 else 0 end)::bigint as unknown, {sums}"
+        f' from calls where minute >= ? and minute < ? and op_kind in {CALL_KINDS} and {where} group by "{dimension}"',
+        [minute_of(start), minute_of(end), *parameters],
+    )
+    return [
+        Share(row["value"], row["calls"], row["cost_nano"], row["unknown"], {name: row[name] for name in BUCKETS})
+        for row in found
+    ]
