@@ -58,6 +58,7 @@ POLICY = {"step-0-target": "schedule:", "step-0-minutes": "5", "catch-all": "own
 SCHEDULE = "/oncall/{client}/schedules/{schedule}"
 PRICE = {"name": "more", "provider": "openai", "percent": "5", "owner": "Finance", "reason": "x", "model": "gpt-4o"}
 TABLE = {"table": "vendor", "text": "name,provider,percent\nmore,x-ai,5\n", "owner": "Finance", "reason": "x"}
+BILL = {"provider": "openai", "form": "csv", "text": "day,amount,model\n2026-10-01,1,hush\n"}
 PAST = {"since": "{yesterday}", "until": "{soon}", "reason": "x"}
 SPAN = {"starts_at": "2035-01-01T00:00", "ends_at": "2035-01-02T00:00"}
 LAYER = {"layer-0-name": "weekly", "layer-0-start": "2035-01-01T09:00", "layer-0-turn-0": "p{person}"}
@@ -360,6 +361,8 @@ PAGES = (
     do("/spend/prices/{client}/withdraw", "operator", "Withdraw a price", name="{client}-contract", reason="x"),
     do("/spend/prices/{client}/import", "operator", "Preview or take a price table", (200,), **TABLE),
     do("/spend/prices/{client}/reprice", "operator", "Propose to price the past anew", (302, 409), **PAST),
+    look("/spend/reconciliation/{client}", "viewer", "Bills against telemetry", "month={month}"),
+    do("/spend/reconciliation/{client}/bills", "operator", "Import a bill", **BILL),
     look("/spend/repricings/{repricing}", "viewer", "A repricing"),
     do("/spend/repricings/{repricing}/approve", "admin", "Approve a repricing"),
     do("/spend/repricings/{repricing}/refuse", "admin", "Refuse a repricing"),
@@ -661,6 +664,8 @@ REST = (
         name="{client}-contract", reason="x",
     ),
     do(f"{API}/clients/{{client}}/prices/import", "operator", "Preview or take a price table", **TABLE),
+    do(f"{API}/clients/{{client}}/bills", "operator", "Import a bill", **BILL),
+    look(f"{API}/clients/{{client}}/reconciliation", "viewer", "Bills against telemetry", "month={month}"),
     look(f"{API}/repricings", "viewer", "Repricings", "client={client}"),
     look(f"{API}/repricings/{{repricing}}", "viewer", "A repricing"),
     do(

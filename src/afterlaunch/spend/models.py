@@ -50,3 +50,24 @@ class Repricing(models.Model):
         """The totals with what each month and model differs by, dearest difference first."""
         told = [{**one, "difference_nano": one["new_nano"] - one["old_nano"]} for one in self.totals]
         return sorted(told, key=lambda one: (-abs(one["difference_nano"]), one["month"], one["model"]))
+
+
+class Bill(models.Model):
+    """What a provider said of a time: lines as they were imported, per UTC day. Append-only: a later bill of the same
+    client, provider, form and account supersedes the days it has."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="bills")
+    provider = models.CharField(max_length=120)
+    form = models.CharField(max_length=40)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    lines = models.JSONField(default=list)
+    digest = models.CharField(max_length=64)  # of the file as it came
+    imported_at = models.DateTimeField()
+    imported_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"Bill of {self.provider} for {self.client}, {self.first_day} to {self.last_day}"

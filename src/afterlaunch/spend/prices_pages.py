@@ -76,8 +76,8 @@ def save(request: Request, slug: str) -> HttpResponse:
     names = ("name", "provider", "model", "percent", "from", "until", "daily", "owner", "reason")
     told: dict[str, Any] = {name: given[name].strip() for name in names if given.get(name, "").strip()}
     told["pattern"] = given.get("pattern") == "1"
-    told["prices"] = _lines(given.get("prices", ""))
-    told["conditions"] = _lines(given.get("conditions", ""))
+    told["prices"] = pairs(given.get("prices", ""))
+    told["conditions"] = pairs(given.get("conditions", ""))
     try:
         version = put_entry(request.actor, client, told)
     except Invalid as problem:
@@ -87,7 +87,7 @@ def save(request: Request, slug: str) -> HttpResponse:
     return redirect(f"/spend/prices/{client.slug}")
 
 
-def _lines(text: str) -> dict[str, str]:
+def pairs(text: str) -> dict[str, str]:
     """`input 2.5`, a line each."""
     out: dict[str, str] = {}
     for line in text.replace(",", "\n").splitlines():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from afterlaunch.spend import prices_pages
+from afterlaunch.spend import bills_pages, prices_pages
 
 urlpatterns = [
     path("spend/prices", prices_pages.clients),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("spend/prices/<slug:slug>/withdraw", prices_pages.withdraw),
     path("spend/prices/<slug:slug>/import", prices_pages.import_table),
     path("spend/prices/<slug:slug>/reprice", prices_pages.propose),
+    path("spend/reconciliation/<slug:slug>", bills_pages.reconciliation),
+    path("spend/reconciliation/<slug:slug>/bills", bills_pages.add),
     path("spend/repricings/<int:pk>", prices_pages.run),
     re_path(r"^spend/repricings/(?P<pk>\d+)/(?P<deed>approve|refuse)$", prices_pages.decide),
 ]
