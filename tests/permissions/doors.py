@@ -654,7 +654,7 @@ REST = (
     do(f"{API}/changes/{{approved}}/advance", "operator", "Advance a change"),
     do(f"{API}/changes/{{rolling}}/rollback", "responder", "Roll a change back"),
     look(f"{API}/routes", "viewer", "Routes"),
-    do(f"{API}/routes/{{client}}-first/handling", "operator", "How calls of a route are handled", cache_seconds=5),
+    do(f"{API}/routes/{{route}}/handling", "operator", "How calls of a route are handled", cache_seconds=5),
     do(f"{API}/keys/{{key}}/limits", "admin", "Limit a caller key", requests=100),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
     look(f"{API}/clients/{{client}}/prices", "viewer", "Prices of a client", "version=1"),

@@ -328,6 +328,7 @@ class World:
 
     def _changes(self, system: System, things: dict[str, object]) -> None:
         slug = system.client.slug
+        things["route"] = f"{slug}-first"
         for thing, route_name in (("proposed", "first"), ("approved", "second"), ("rolling", "third")):
             route = put_route(ENGINE, f"{slug}-{route_name}", system, ArmValues("provider", "", "v1"))
             change = propose(ENGINE, route, f"{word(slug)} {thing}", ArmValues("provider", "", "v2"), word(slug))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from afterlaunch.accounts.models import Client
@@ -101,7 +101,11 @@ def put_budget(actor: Actor, client: Client | None, name: str, values: Values) -
     after = _told(row)
     if known is not None and before == after:
         return row
-    row.save()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as problem:
+        raise Conflict(f"Somebody made a budget {name} at the same moment.", "Look at it, then alter it.") from problem
     slug = client.slug if client else None
     deed = "budget.altered" if known else "budget.made"
     record(actor, deed, f"budget/{row.pk}", slug, {"name": name, "before": before, "after": after})

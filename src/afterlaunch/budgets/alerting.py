@@ -10,7 +10,7 @@ from afterlaunch.alerts.intake import Incoming, take
 from afterlaunch.budgets import rules
 from afterlaunch.budgets.models import Count, Mark, Told
 from afterlaunch.budgets.standing import Standing, standings, window_now
-from afterlaunch.budgets.units import shown
+from afterlaunch.budgets.units import bare, shown
 from afterlaunch.budgets.words import when
 from afterlaunch.contracts.budgets import EACH
 from afterlaunch.estate.models import System
@@ -25,11 +25,17 @@ KEPT_MARKS = timedelta(days=100)
 
 
 def judge(now: datetime) -> None:
-    """Every budget by itself: one that cannot be told holds up no other."""
+    """Every budget by itself: one that cannot be told holds up no other. Raises the first failure, after all."""
     told = set(Told.objects.values_list("budget", flat=True).distinct())
+    failures: list[Exception] = []
     for row in Budget.objects.select_related("client", "system__client").order_by("pk"):
         if row.ended_at is None or row.pk in told:
-            _judge(row, now)
+            try:
+                _judge(row, now)
+            except Exception as problem:  # noqa: BLE001 - raised below, when the others are judged
+                failures.append(problem)
+    if failures:
+        raise failures[0]
 
 
 def _judge(row: Budget, now: datetime) -> None:
@@ -99,7 +105,7 @@ def _incoming(
 def said(row: Budget, standing: Standing, level: rules.Level, now: datetime) -> str:
     """The alert in words."""
     whose = f"{standing.counter}: " if standing.counter else ""
-    amount = f"{shown(row.unit, standing.used)} of {shown(row.unit, row.limit)}"
+    amount = f"{bare(row.unit, standing.used)} of {shown(row.unit, row.limit)}"
     window = window_now(row, now)
     renews = f" It renews {when(window.end, row.zone)}." if window.end else " It does not renew."
     if level.what == "forecast" and standing.forecast.at is not None:

@@ -29,7 +29,7 @@ from afterlaunch.budgets.actions import (
 from afterlaunch.budgets.models import Mark
 from afterlaunch.budgets.preview import DAYS, Preview, preview
 from afterlaunch.budgets.standing import Standing, standings, window_now
-from afterlaunch.budgets.units import shown
+from afterlaunch.budgets.units import bare, shown
 from afterlaunch.contracts.budgets import MODES, NO_PRICE, UNITS, WINDOWS
 from afterlaunch.contracts.budgets import Budget as Contract
 from afterlaunch.estate.actions import systems_seen_by
@@ -40,7 +40,7 @@ from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.models import Budget
 
-PER_PAGE = 100
+PER_PAGE = 25
 NEAR = 0.8
 NANO = 1e9
 
@@ -65,8 +65,8 @@ def _row(budget: Budget, one: Standing) -> Row:
     bar = min(100.0, one.share * 100)
     return Row(
         one,
-        shown(budget.unit, one.used),
-        shown(budget.unit, one.reserved),
+        bare(budget.unit, one.used),
+        bare(budget.unit, one.reserved),
         shown(budget.unit, one.limit),
         bar,
         min(100.0, one.held * 100) - bar,

@@ -67,6 +67,7 @@ def standings(budget: Budget, now: datetime, of: str | None = None) -> list[Stan
         # A gateway's counter began at nothing; telemetry's may be older than what was marked down of it.
         base = since if counter in then or budget.fed == "gateway" else begun(budget, window)
         used = amounts["used"]
+        amounts["overdraft"] = max(amounts["overdraft"], used - budget.limit)
         seen = rules.forecast(used, then.get(counter, 0), base, budget.limit, window, budget.window, now)
         out.append(Standing(counter, **amounts, at=row["told"], limit=budget.limit, forecast=seen))
     return sorted(out, key=lambda one: (-one.held, one.counter))

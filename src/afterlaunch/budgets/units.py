@@ -38,6 +38,11 @@ def price_written(pico: int) -> str:
     return f"{(Decimal(pico) / PICO_PER_TOKEN).normalize():f}"
 
 
+def bare(unit: str, amount: int) -> str:
+    """Where the unit stands beside it."""
+    return formats.money(amount) if unit == "usd" else formats.compact(amount)
+
+
 def shown(unit: str, amount: int | None) -> str:
     """For pages and alerts."""
     if unit == "usd":

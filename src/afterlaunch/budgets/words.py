@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from afterlaunch.budgets.rules import Forecast
-from afterlaunch.budgets.units import shown
+from afterlaunch.budgets.units import bare, shown
 from afterlaunch.contracts.budgets import EACH
 
 
@@ -29,7 +29,7 @@ def expected(forecast: Forecast, unit: str, limit: int, local: str) -> str:
     if forecast.kind == "reaches":
         return f"Spent by {local} at this rate."
     if forecast.kind == "holds" and forecast.ends_at is not None:
-        return f"Holds: {shown(unit, forecast.ends_at)} of {shown(unit, limit)} by the end at this rate."
+        return f"Holds: {bare(unit, forecast.ends_at)} of {shown(unit, limit)} by the end at this rate."
     if forecast.kind == "holds":
         return "Holds for years at this rate."
     if forecast.kind == "idle":

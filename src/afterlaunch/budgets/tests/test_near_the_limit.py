@@ -200,3 +200,27 @@ def test_forms_make_alter_and_end(desk: System, time: Clock) -> None:
     assert "250 → 99.5" in page
     browser.post(f"/budgets/{row.pk}/end", {"reason": "over"})
     assert "Ended budgets" in browser.get("/budgets").content.decode()
+
+
+def test_what_telemetry_does_not_tell_is_not_shown_as_zero(desk: System, time: Clock, telemetry: stores.Store) -> None:
+    raw = spans_of({"t1": 900}, time.at - timedelta(minutes=30))
+    telemetry.commit([normalise(raw, PROTOBUF, "acme", clock.to_ns(time.at)).table])
+    row = put_budget(HOUSE, desk.client, "seen", replace(DAILY, fed="telemetry", mode="observe"))
+    duties.observe(time.at)
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    page = browser.get(f"/budgets/{row.pk}").content.decode()
+    assert "Observed from telemetry" in page and "Reserved" not in page and "ould be refused" not in page
+
+
+def test_one_budget_that_cannot_be_judged_holds_up_no_other(
+    desk: System, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put_budget(HOUSE, desk.client, "broken", replace(DAILY, forecast=False))
+    second = put_budget(HOUSE, desk.client, "well", replace(DAILY, forecast=False))
+    for row in (first, second):
+        tell(row, 1_000)
+    Budget.objects.filter(pk=first.pk).update(zone="Mars/Base")
+    with pytest.raises(Exception, match="Mars"):
+        duties.judge(time.go(minutes=1))
+    assert len(open_alerts()) == 1
