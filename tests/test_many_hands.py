@@ -10,6 +10,9 @@ import pytest
 from django.db import connection, transaction
 
 from afterlaunch.accounts.models import Client, Grant, User
+from afterlaunch.budgets.actions import Values, put_budget
+from afterlaunch.budgets.counting import take
+from afterlaunch.budgets.models import Count
 from afterlaunch.engine.duties import Duty, claim
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.checkpoints import verifier_key
@@ -18,10 +21,12 @@ from afterlaunch.evidence.models import Entry, Head
 from afterlaunch.evidence.verify import check
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
+from afterlaunch.ground.errors import Conflict
 from afterlaunch.incidents.actions import open_incident
 from afterlaunch.incidents.models import Incident
 from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.notify.sending import claim as claim_pages
+from afterlaunch.routes.models import Budget
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -85,3 +90,31 @@ def test_a_page_and_a_duty_have_one_holder(system: System) -> None:
     assert sum(held) == 1
     duty = Duty("test.duty", 5, lambda _: None)
     assert sum(at_once(lambda number: claim(duty, f"hand {number}", clock.now()))) == 1
+
+
+def test_a_gateways_tellings_may_arrive_in_any_order_and_at_once(system: System) -> None:
+    budget = put_budget(automation("ops"), system.client, "tenants", Values("tokens", 1_000, "once", {"tenant": "*"}))
+    at = clock.real()
+
+    def tell(number: int) -> None:
+        for turn in range(4):
+            one = {"budget": str(budget.pk), "window_start": 0, "at": at + number + turn, "used": number + turn}
+            counters = [one | {"counter": f"tenant={name}"} for name in range(20)]
+            take(automation("gateway"), f"g{number % 2}", counters if number % 3 else counters[::-1])
+
+    at_once(tell)
+    found = {(one.gateway, one.used) for one in Count.objects.all()}
+    assert found == {("g0", HANDS + 1), ("g1", HANDS + 2)}
+    assert Count.objects.count() == 40
+
+
+def test_of_many_who_make_a_budget_of_one_name_there_is_one(system: System) -> None:
+    def make(number: int) -> str:
+        try:
+            put_budget(automation(f"hand {number}"), system.client, "one", Values("tokens", 1_000 + number, "day"))
+        except Conflict:
+            return "told"
+        return "made"
+
+    assert "made" in at_once(make)
+    assert Budget.objects.filter(ended_at=None).count() == 1

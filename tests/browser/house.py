@@ -199,6 +199,27 @@ class House:
             request = urllib.request.Request(self.address + path, data, {"content-type": "application/json"})
             urllib.request.urlopen(request, timeout=30).read()
 
+    def budgets(self) -> None:
+        """One that gateways count, near its limit for one tenant, and one that telemetry feeds."""
+        from afterlaunch.accounts.models import Client
+        from afterlaunch.budgets.actions import Values, put_budget
+        from afterlaunch.budgets.counting import Telling, begin_of, store
+        from afterlaunch.budgets.duties import judge, observe
+        from afterlaunch.ground import clock
+        from afterlaunch.ground.actors import automation
+
+        someone, client, now = automation("Ada Nguyen"), Client.objects.get(slug="house"), clock.now()
+        values = Values("usd", 250 * 10**9, "month", {"tenant": "*"}, "Europe/Berlin", system="support-assistant")
+        hard = put_budget(someone, client, "Every tenant", values)
+        seen = Values("tokens", 2_000_000, "week", {"tenant": "*"}, mode="soft", fed="telemetry", system=values.system)
+        put_budget(someone, client, "Around the gateway", seen)
+        used = [(f"tenant=customer-{number:02d}", 240 * 10**9 // number) for number in range(1, 31)]
+        start, at = begin_of(hard, now), clock.real()
+        tellings = [Telling(hard.pk, name, start, at, sum_, reserved=10**9) for name, sum_ in used]
+        store("gw-1", tellings, {hard.pk: hard})
+        observe(now)
+        judge(now)
+
     def targets(self) -> None:
         """One that answers (the server's own metrics), two that do not, one that is paused."""
         from afterlaunch.accounts.models import Client
@@ -475,6 +496,9 @@ PAGES = {
     "compare": "/calls/compare",
     "session": "/calls/session?id=none",
     "spend": "/spend",
+    "budgets": "/budgets?limit=0.05&unit=usd&window=day&scope=tenant%3D*&client=house",
+    "budget": "/budgets/1",
+    "budget-observed": "/budgets/2",
     "reports": "/reports",
     "report": f"/reports/monthly/{time.strftime('%Y-%m', time.gmtime())}",
     "settings": "/settings",

@@ -50,6 +50,7 @@ def main(folder: str, wanted: list[str]) -> int:
         house.story()
         house.targets()
         house.slos()
+        house.budgets()
         house.keeping()
         house.channels()
         house.signals()

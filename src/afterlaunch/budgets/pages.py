@@ -207,7 +207,8 @@ def _burn(budget: Budget, chosen: Standing, now: datetime) -> SafeString:
     seen = chosen.forecast
     if window.end is not None and seen.ends_at is not None and seen.kind in ("reaches", "holds"):
         points[-1][1]["at this rate"] = chosen.used / scale
-        points.append((window.end, {"at this rate": seen.ends_at / scale}))
+        reached = seen.at is not None  # no further than the limit: what comes after it is another question
+        points.append((seen.at or window.end, {"at this rate": (budget.limit if reached else seen.ends_at) / scale}))
     unit = "US dollars" if budget.unit == "usd" else budget.unit
     return charts.lines(points, unit, width=900, height=180, limits=[budget.limit / scale])
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from ninja import Router
+from ninja import Body, Router
 
 from afterlaunch.ground.actors import Role
 from afterlaunch.look.requests import Request
@@ -58,14 +58,14 @@ def list_routes(request: Request, limit: int = 100, cursor: str = "") -> dict[st
 
 
 @router.post("/routes/{name}/handling")
-def handle(request: Request, name: str, handling: dict[str, Any]) -> dict[str, Any]:
+def handle(request: Request, name: str, handling: Body[dict[str, Any]]) -> dict[str, Any]:
     """How calls of the route are handled: `resilience`, `leaving`, `limits`, `tenant_limits`, sizes, `cache_seconds`;
     what is not named is as by default. In force within a second. For operators of the route's client."""
     return _out(set_handling(request.actor, route_by_name(request.actor, name), handling))
 
 
 @router.post("/keys/{key_id}/limits")
-def limit(request: Request, key_id: str, limits: dict[str, Any]) -> dict[str, Any]:
+def limit(request: Request, key_id: str, limits: Body[dict[str, Any]]) -> dict[str, Any]:
     """Requests and tokens that a caller key may use in a minute; 0 or absent: no limit. For administrators."""
     key = set_limits(request.actor, key_by_id(request.actor, key_id), limits)
     return {"key": key.key_id, "name": key.name, "limits": key.limits}

@@ -171,3 +171,13 @@ def test_a_key_is_limited_by_its_own_administrators_only(route: Route) -> None:
         set_limits(Actor("person", "o", (Held(Role.OPERATOR, "acme"),)), key, {})
     with pytest.raises(Invalid):
         set_limits(ENGINE, key, {"requests": -1})
+
+
+def test_the_api_takes_handling_and_limits_as_its_body(route: Route) -> None:
+    _, secret = create_token(ENGINE, "ops", "admin", None)
+    key, _ = create_key(ENGINE, "desk", route)
+    api = Browser(headers={"Authorization": f"Bearer {secret}"})
+    handled = api.post(f"/api/v1/routes/{route.name}/handling", {"cache_seconds": 5}, "application/json")
+    assert handled.json()["handling"] == {"cache_seconds": 5}
+    limited = api.post(f"/api/v1/keys/{key.key_id}/limits", {"requests": 100}, "application/json")
+    assert limited.json()["limits"] == {"requests": 100}
