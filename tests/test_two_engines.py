@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -190,6 +191,7 @@ def test_killing_either_of_two_engines_loses_no_page_and_doubles_none(house: Hou
     house.start("one")
     until(lambda: len(set(provider.taken)) >= INCIDENTS * 3 // 2, "pages go on")
     house.await_start("one")
+    lived = {f"{socket.gethostname()}:{engine.pid}" for engine in house.engines.values()}
     house.kill("two")
     until(lambda: house.ask(LEFT) == [(0,)], "all pages arrive, and no step is left")
     pages, taken = house.ask(PAGES), Counter(provider.taken)
@@ -199,6 +201,5 @@ def test_killing_either_of_two_engines_loses_no_page_and_doubles_none(house: Hou
     assert {key for _, _, key, _ in pages} == set(taken), "pages lost"
     again = {key: times for key, times in taken.items() if times > 1}
     assert len(again) <= 2 * 16, "more than what was under way at the two kills"
-    cycles = dict(house.ask(CYCLES))
-    assert len(cycles) == 3 and all(cycles.values()), "each of them worked"
+    assert lived <= {name for name, number in house.ask(CYCLES) if number}, "each of them worked"
     print(f"pages lost: 0 of {len(pages)}; sent again with the same key: {len(again)}")

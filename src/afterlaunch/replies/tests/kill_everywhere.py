@@ -57,6 +57,12 @@ def prepare() -> None:
     )  # fmt: skip
 
 
+def warm_up() -> None:
+    """What every child would load anew: the pages' addresses take seconds."""
+    Browser(SERVER_NAME="127.0.0.1").get("/healthz")
+    clock.use(clock.FixedClock(AT))
+
+
 def trouble(number: int, severity: str, at: datetime) -> Incident:
     return open_incident(
         automation("engine"), system=System.objects.get(key="helpdesk"), environment="prod",
@@ -130,6 +136,7 @@ def in_child(number: int, at: datetime, kill_at: int | None) -> bool:
 
 def main() -> None:
     prepare()
+    warm_up()
     step = int(os.environ.get("KILL_STEP", "1"))
     number, lived = 0, False
     while not lived:
