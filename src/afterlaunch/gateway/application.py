@@ -101,6 +101,7 @@ class Gateway:
         await self._exporter.close()
         await self._client.close()
         self._buckets.close()
+        self._budgets.flush()
         self._store.close()
         await self._session.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections import deque
@@ -13,7 +14,7 @@ from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.prices import Prices, kinds_of
-from afterlaunch.gateway.spending.store import Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Settled, Short, Store, Wanted
 from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
 
@@ -59,6 +60,7 @@ class Budgets:
         self._outputs: dict[str, deque[int]] = {}
         self._windows: dict[tuple[str, str], Window] = {}
         self._live: dict[tuple[str, int], Hold] = {}
+        self._flushing: asyncio.TimerHandle | None = None
 
     async def reserve(self, asking: Asking, attempt: int, counted: Counted) -> Hold:
         """Raises Refusal when a hard budget has too little left, or cannot tell."""
@@ -121,17 +123,25 @@ class Budgets:
             "tokens": told._asdict() if told else None,
             "price": hold.card.version if hold.card else None,
         }
+        self._store.settle_soon(hold.asking.call, hold.attempt, Settled(amounts, state, facts))
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Settle what waits; what cannot be written waits on, and its reservations expire if it never can."""
+        self._flushing = None
         try:
-            self._store.settle(hold.asking.call, hold.attempt, Settled(amounts, state, facts), clock.real())
-        except sqlite3.Error as problem:  # its reservation expires, and is charged then
-            log.error("an attempt could not be settled: %s", problem)
+            self._store.flush(clock.real())
+        except sqlite3.Error as problem:
+            log.error("attempts could not be settled: %s", problem)
             self._metrics.add("budget_store_failures_total")
 
     def tend(self, now: float) -> None:
         """About once a second: renew what lives, charge what nobody settles."""
         old = [key for key, hold in self._live.items() if now - hold.renewed > RENEW]
         try:
-            self._store.renew(old, now + LEASE)
+            self._store.flush(now)
+            self._store.renew(old, now + LEASE, now)
             late = self._store.expire(now)
         except sqlite3.Error as problem:
             log.error("reservations cannot be tended: %s", problem)

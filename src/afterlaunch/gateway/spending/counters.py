@@ -36,7 +36,8 @@ class Counters:
             while await self._tell():
                 pass
             if clock.real() - forgotten > FORGET_PERIOD:
-                self._store.forget(clock.real() - KEEP_SECONDS)
+                now = clock.real()
+                self._store.forget(now - KEEP_SECONDS, now)
                 forgotten = clock.real()
 
     async def _tell(self) -> bool:

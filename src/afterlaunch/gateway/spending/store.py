@@ -4,6 +4,10 @@ Invariants: of a counter with a limit, `used + reserved` never passes it by a re
 ledger charges; a reservation ends as exactly one row of the ledger. An attempt is known by (call, attempt): settling it
 twice changes nothing, settling it late corrects what was charged for want of news. Amounts are whole numbers: nano-USD,
 tokens or requests. WAL with synchronous=NORMAL: a killed process loses nothing, a power cut the last moments.
+
+What a transaction costs is the pages that it writes: rows are small, pages too, what grows is only appended to, and
+settlements wait for the next reservation or FLUSH_SECONDS, so that several share a transaction. A process that is
+killed in between leaves reservations, which expire.
 """
 
 from __future__ import annotations
@@ -17,32 +21,46 @@ from typing import Any, NamedTuple
 import orjson
 
 UNCONFIRMED = "unconfirmed"
+FLUSH_SECONDS = 0.05
 KEEP_SECONDS = 400 * 86_400  # how long rows of the ledger and counters stay
 _TABLES = """
 create table if not exists counter(
     budget text, counter text, start integer, used integer not null, reserved integer not null,
     refused integer not null, unconfirmed integer not null, changed integer not null,
     primary key(budget, counter, start)) without rowid, strict;
-create index if not exists counter_changed on counter(changed);
 create table if not exists reservation(
     call text, attempt integer, holds blob not null, expires real not null, facts blob not null,
     primary key(call, attempt)) without rowid, strict;
-create index if not exists reservation_expires on reservation(expires);
 create table if not exists ledger(
-    call text, attempt integer, at real not null, state text not null, holds blob not null, facts blob not null,
-    primary key(call, attempt)) without rowid, strict;
-create index if not exists ledger_at on ledger(at);
+    id integer primary key, call text not null, attempt integer not null, at real not null, state text not null,
+    holds blob not null, facts blob not null) strict;
+create unique index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
 """
+MOST = (1 << 63) - 1
 _TAKE = (
     "insert into counter values(?1, ?2, ?3, 0, ?4, 0, 0, ?5) on conflict do update"
-    " set reserved = reserved + ?4, changed = ?5"
+    " set reserved = reserved + ?4, changed = ?5 where used + reserved <= ?6 - ?4 returning used + reserved"
 )
-_WITHIN = " where used + reserved + ?4 <= ?6"
-_LEFT = " returning used + reserved"
-_SETTLE = (
-    "update counter set reserved = reserved - ?1, used = used + ?2, unconfirmed = unconfirmed + ?3, changed = ?4"
+_CHANGE = (
+    "update counter set reserved = reserved + ?1, used = used + ?2, unconfirmed = unconfirmed + ?3, changed = ?4"
     " where budget = ?5 and counter = ?6 and start = ?7"
 )
+_SETTLE_AND_TAKE = _CHANGE + " and used + reserved <= ?8 - ?1 - ?2 returning used + reserved"
+_END = "delete from reservation where call = ? and attempt = ? returning holds"
+_LEDGER = "insert into ledger values(null, ?, ?, ?, ?, ?, ?)"
+Key = tuple[str, str, int]
+
+
+class _Changes:
+    """Of one transaction. `counters`: what is added to reserved, used and unconfirmed; `ledger`: rows."""
+
+    def __init__(self) -> None:
+        self.counters: dict[Key, tuple[int, int, int]] = {}
+        self.ledger: list[tuple[str, int, float, str, bytes, bytes]] = []
+
+    def add(self, key: Key, reserved: int, used: int, unconfirmed: int) -> None:
+        before = self.counters.get(key, (0, 0, 0))
+        self.counters[key] = (before[0] + reserved, before[1] + used, before[2] + unconfirmed)
 
 
 class Wanted(NamedTuple):
@@ -86,23 +104,39 @@ class Store:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = sqlite3.connect(file, isolation_level=None, timeout=10, cached_statements=64)
-        for pragma in ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000", "wal_autocheckpoint=4000"):
+        for pragma in (
+            "page_size=1024",
+            "journal_mode=wal",
+            "synchronous=normal",
+            "busy_timeout=10000",
+            "wal_autocheckpoint=4000",
+        ):
             self._db.execute(f"pragma {pragma}")
         self._db.executescript(_TABLES)
+        self._pending: list[tuple[str, int, Settled]] = []
         file.chmod(0o600)
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, now: float) -> Iterator[_Changes]:
+        """A transaction. What waits to be settled is settled in it; what changes in a counter is written once."""
+        pending, changes = self._pending, _Changes()
         self._db.execute("begin immediate")
         try:
-            yield self._db
+            for call, attempt, settled in pending:
+                self._settle(call, attempt, settled, changes, now)
+            yield changes
+            at = int(now * 1000)
+            for key, change in changes.counters.items():
+                self._db.execute(_CHANGE, (*change, at, *key))
+            self._db.executemany(_LEDGER, changes.ledger)
+            self._db.execute("commit")
         except BaseException:
             self._db.execute("rollback")
             raise
-        self._db.execute("commit")
+        self._pending = self._pending[len(pending) :]
 
     def reserve(
         self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: dict[str, Any], now: float
@@ -110,118 +144,132 @@ class Store:
         """All or none, in the order of the counters' names. Twice for one attempt: the first one stands."""
         at = int(now * 1000)
         short: Short | None = None
-        left: dict[str, int] = {}
-        over: list[str] = []
-        with self._writing() as db:
-            if db.execute("select 1 from reservation where call = ? and attempt = ?", (call, attempt)).fetchone():
-                return Held({}, [])
+        held = Held({}, [])
+        taken: list[Wanted] = []
+        with self._writing(now) as changes:
             for one in sorted(wanted):
-                taken = self._take(db, one, at)
-                if taken is None:
-                    short = Short(one, max(self._left(db, one), 0))
+                filled = self._take(one, changes, at)
+                if filled is None:
+                    short = Short(one, max(self._left(one, changes), 0))
                     break
+                taken.append(one)
                 if one.limit is not None:
-                    left[one.budget] = one.limit - taken
-                if one.observed is not None and taken > one.observed:
-                    over.append(one.budget)
-            if short is None:
-                holds = [[one.budget, one.counter, one.start, one.amount] for one in wanted]
-                values = (call, attempt, orjson.dumps(holds), expires, orjson.dumps(facts))
-                db.execute("insert into reservation values(?, ?, ?, ?, ?)", values)
-            else:
-                self._db.execute("rollback")
-                self._db.execute("begin immediate")
-            refused = [short.wanted] if short else [one for one in wanted if one.budget in over]
-            for one in refused:
-                self._refuse(db, one, at)
-        return short or Held(left, over)
+                    held.left[one.budget] = one.limit - filled
+                if one.observed is not None and filled > one.observed:
+                    held.over.append(one.budget)
+            if short is not None or not self._keep(call, attempt, wanted, expires, facts):
+                for one in taken:
+                    changes.add((one.budget, one.counter, one.start), -one.amount, 0, 0)
+                held = Held({}, [])
+            for one in [short.wanted] if short else [one for one in wanted if one.budget in held.over]:
+                self._refuse(one, at)
+        return short or held
 
-    @staticmethod
-    def _take(db: sqlite3.Connection, one: Wanted, at: int) -> int | None:
-        """Used and reserved after it; None when the limit does not allow it."""
-        values: tuple[Any, ...] = (one.budget, one.counter, one.start, one.amount, at)
-        if one.limit is None:
-            return int(db.execute(_TAKE + _LEFT, values).fetchone()[0])
-        if one.amount > one.limit:
+    def _keep(self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: dict[str, Any]) -> bool:
+        """False when the attempt has a reservation already."""
+        holds = [[one.budget, one.counter, one.start, one.amount] for one in wanted]
+        values = (call, attempt, orjson.dumps(holds), expires, orjson.dumps(facts))
+        return self._db.execute("insert or ignore into reservation values(?, ?, ?, ?, ?)", values).rowcount == 1
+
+    def _take(self, one: Wanted, changes: _Changes, at: int) -> int | None:
+        """Used and reserved after it; None when the limit does not allow it. What is to change in the same counter
+        goes along."""
+        if one.limit is not None and one.amount > one.limit:
             return None
-        row = db.execute(_TAKE + _WITHIN + _LEFT, (*values, one.limit)).fetchone()
+        key = (one.budget, one.counter, one.start)
+        limit = MOST if one.limit is None else one.limit
+        if (change := changes.counters.get(key)) is not None:
+            reserved, used, unconfirmed = change
+            values = (reserved + one.amount, used, unconfirmed, at, *key, limit)
+            row = self._db.execute(_SETTLE_AND_TAKE, values).fetchone()
+            if row is not None:
+                del changes.counters[key]
+        else:
+            row = self._db.execute(_TAKE, (*key, one.amount, at, limit)).fetchone()
         return None if row is None else int(row[0])
 
-    @staticmethod
-    def _left(db: sqlite3.Connection, one: Wanted) -> int:
+    def _left(self, one: Wanted, changes: _Changes) -> int:
+        key = (one.budget, one.counter, one.start)
         where = "select used + reserved from counter where budget = ? and counter = ? and start = ?"
-        row = db.execute(where, (one.budget, one.counter, one.start)).fetchone()
-        return (one.limit or 0) - (row[0] if row else 0)
+        row = self._db.execute(where, key).fetchone()
+        return (one.limit or 0) - (row[0] if row else 0) - sum(changes.counters.get(key, (0, 0, 0))[:2])
 
-    @staticmethod
-    def _refuse(db: sqlite3.Connection, one: Wanted, at: int) -> None:
+    def _refuse(self, one: Wanted, at: int) -> None:
         statement = "insert into counter values(?1, ?2, ?3, 0, 0, 1, 0, ?4) on conflict do update"
-        db.execute(statement + " set refused = refused + 1, changed = ?4", (one.budget, one.counter, one.start, at))
+        self._db.execute(
+            statement + " set refused = refused + 1, changed = ?4", (one.budget, one.counter, one.start, at)
+        )
+
+    def settle_soon(self, call: str, attempt: int, settled: Settled) -> None:
+        """With the next reservation, or by `flush`."""
+        self._pending.append((call, attempt, settled))
+
+    def flush(self, now: float) -> None:
+        """What waits to be settled."""
+        if self._pending:
+            with self._writing(now):
+                pass
 
     def settle(self, call: str, attempt: int, settled: Settled, now: float) -> bool:
         """Whether anything changed by it."""
-        with self._writing() as db:
-            return self._settle(db, call, attempt, settled, now)
+        with self._writing(now) as changes:
+            return self._settle(call, attempt, settled, changes, now)
 
-    def _settle(self, db: sqlite3.Connection, call: str, attempt: int, settled: Settled, now: float) -> bool:
-        gone = db.execute(
-            "delete from reservation where call = ? and attempt = ? returning holds", (call, attempt)
-        ).fetchone()
+    def _settle(self, call: str, attempt: int, settled: Settled, changes: _Changes, now: float) -> bool:
+        gone = self._db.execute(_END, (call, attempt)).fetchone()
         if gone is None:
-            return self._correct(db, call, attempt, settled, now)
-        at, holds = int(now * 1000), []
+            return self._correct(call, attempt, settled, changes)
+        holds = []
         unknown = settled.state in (UNCONFIRMED, "unknown")
         for budget, counter, start, reserved in orjson.loads(gone[0]):
             charged = reserved if unknown else settled.amounts.get(budget, 0)
-            values = (reserved, charged, charged if unknown else 0, at, budget, counter, start)
-            db.execute(_SETTLE, values)
+            changes.add((budget, counter, start), -reserved, charged, charged if unknown else 0)
             holds.append([budget, counter, start, reserved, charged])
         row = (call, attempt, now, settled.state, orjson.dumps(holds), orjson.dumps(settled.facts))
-        db.execute("insert into ledger values(?, ?, ?, ?, ?, ?)", row)
+        changes.ledger.append(row)
         return True
 
-    @staticmethod
-    def _correct(db: sqlite3.Connection, call: str, attempt: int, settled: Settled, now: float) -> bool:
+    def _correct(self, call: str, attempt: int, settled: Settled, changes: _Changes) -> bool:
         """News of what was charged for want of it."""
-        where = "select state, holds from ledger where call = ? and attempt = ?"
-        row = db.execute(where, (call, attempt)).fetchone()
-        if row is None or row[0] != UNCONFIRMED or settled.state in (UNCONFIRMED, "unknown"):
+        where = "select id, holds from ledger where call = ? and attempt = ? and state = 'unconfirmed'"
+        row = self._db.execute(where, (call, attempt)).fetchone()
+        if row is None or settled.state in (UNCONFIRMED, "unknown"):
             return False
-        holds, at = [], int(now * 1000)
+        holds = []
         for budget, counter, start, reserved, charged in orjson.loads(row[1]):
             real = settled.amounts.get(budget, 0)
-            db.execute(_SETTLE, (0, real - charged, -charged, at, budget, counter, start))
+            changes.add((budget, counter, start), 0, real - charged, -charged)
             holds.append([budget, counter, start, reserved, real])
-        values = (settled.state, orjson.dumps(holds), orjson.dumps(settled.facts), call, attempt)
-        db.execute("update ledger set state = ?, holds = ?, facts = ? where call = ? and attempt = ?", values)
+        values = (settled.state, orjson.dumps(holds), orjson.dumps(settled.facts), row[0])
+        self._db.execute("update ledger set state = ?, holds = ?, facts = ? where id = ?", values)
         return True
 
-    def renew(self, calls: Sequence[tuple[str, int]], expires: float) -> None:
+    def renew(self, calls: Sequence[tuple[str, int]], expires: float, now: float) -> None:
         """Of calls that live."""
         if calls:
-            with self._writing() as db:
+            with self._writing(now):
                 statement = "update reservation set expires = ? where call = ? and attempt = ?"
-                db.executemany(statement, [(expires, call, attempt) for call, attempt in calls])
+                self._db.executemany(statement, [(expires, call, attempt) for call, attempt in calls])
 
     def expire(self, now: float) -> int:
         """Charges what nobody has settled in time at what was reserved; how many."""
         late = self._db.execute("select call, attempt, facts from reservation where expires < ?", (now,)).fetchall()
         done = 0
         for call, attempt, facts in late:
-            with self._writing() as db:
-                still = db.execute(
+            with self._writing(now) as changes:
+                still = self._db.execute(
                     "select 1 from reservation where call = ? and attempt = ? and expires < ?", (call, attempt, now)
                 ).fetchone()
                 if still:
                     settled = Settled({}, UNCONFIRMED, orjson.loads(facts))
-                    done += self._settle(db, call, attempt, settled, now)
+                    done += self._settle(call, attempt, settled, changes, now)
         return done
 
-    def forget(self, before: float) -> None:
+    def forget(self, before: float, now: float) -> None:
         """Rows of the ledger and counters that are older."""
-        with self._writing() as db:
-            db.execute("delete from ledger where at < ?", (before,))
-            db.execute("delete from counter where changed < ? and reserved = 0", (int(before * 1000),))
+        with self._writing(now):
+            self._db.execute("delete from ledger where at < ?", (before,))
+            self._db.execute("delete from counter where changed < ? and reserved = 0", (int(before * 1000),))
 
     def changed(self, since: int, most: int = 1_000) -> list[dict[str, Any]]:
         """Counters that changed at or after `since` (milliseconds), oldest first."""
