@@ -455,7 +455,7 @@ REST = (
         f"{API}/calls", "viewer", "Calls",
         "q=tenant:hush-tenant", "system=north-desk", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z",
     ),
-    look(f"{API}/spend/attribution", "viewer", "Spend by one dimension", "by=session&tenant=hush"),
+    look(f"{API}/spend/attribution", "viewer", "Spend by one dimension", "by=tenant", "by=session&tenant=hush"),
     look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
     look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
     look(f"{API}/quality", "viewer", "Flags, sums and metrics beside spans", "q=client:north", "client=north"),

@@ -34,7 +34,7 @@ create table if not exists reservation(
 create table if not exists ledger(
     id integer primary key, call text not null, attempt integer not null, at real not null, state text not null,
     holds blob not null, facts blob not null) strict;
-create unique index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
+create index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
 """
 MOST = (1 << 63) - 1
 _TAKE = (
@@ -231,7 +231,7 @@ class Store:
 
     def _correct(self, call: str, attempt: int, settled: Settled, changes: _Changes) -> bool:
         """News of what was charged for want of it."""
-        where = "select id, holds from ledger where call = ? and attempt = ? and state = 'unconfirmed'"
+        where = "select id, holds from ledger where call = ? and attempt = ? and state = 'unconfirmed' limit 1"
         row = self._db.execute(where, (call, attempt)).fetchone()
         if row is None or settled.state in (UNCONFIRMED, "unknown"):
             return False
