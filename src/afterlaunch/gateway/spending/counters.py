@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 
 import aiohttp
 import orjson
@@ -33,8 +34,12 @@ class Counters:
         forgotten = clock.real()
         while True:
             await asyncio.sleep(PERIOD)
-            while await self._tell():
-                pass
+            try:
+                while await self._tell():
+                    pass
+            except sqlite3.Error as problem:
+                log.error("counters of budgets cannot be read: %s", problem)
+                continue
             if clock.real() - forgotten > FORGET_PERIOD:
                 now = clock.real()
                 self._store.forget(now - KEEP_SECONDS, now)

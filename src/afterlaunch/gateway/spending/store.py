@@ -99,25 +99,44 @@ class Settled(NamedTuple):
 
 
 class Store:
-    """One connection, for one thread."""
+    """One connection, for one thread. It is opened when first used, and again after it could not be: a gateway starts
+    without its disk, and what needs a budget says so. Methods raise sqlite3.Error."""
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._db = sqlite3.connect(file, isolation_level=None, timeout=10, cached_statements=64)
-        for pragma in (
-            "page_size=1024",
-            "journal_mode=wal",
-            "synchronous=normal",
-            "busy_timeout=10000",
-            "wal_autocheckpoint=4000",
-        ):
-            self._db.execute(f"pragma {pragma}")
-        self._db.executescript(_TABLES)
+        self._file = file
+        self._open: sqlite3.Connection | None = None
         self._pending: list[tuple[str, int, Settled]] = []
-        file.chmod(0o600)
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._open is None:
+            self._open = self._connect()
+        return self._open
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as problem:
+            raise sqlite3.OperationalError(str(problem)) from problem
+        db = sqlite3.connect(self._file, isolation_level=None, timeout=10, cached_statements=64)
+        try:
+            pragmas = "page_size=1024 journal_mode=wal synchronous=normal busy_timeout=10000 wal_autocheckpoint=4000"
+            for pragma in pragmas.split():
+                db.execute(f"pragma {pragma}")
+            db.executescript(_TABLES)
+            self._file.chmod(0o600)
+        except OSError as problem:
+            db.close()
+            raise sqlite3.OperationalError(str(problem)) from problem
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def close(self) -> None:
-        self._db.close()
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     @contextmanager
     def _writing(self, now: float) -> Iterator[_Changes]:
@@ -134,7 +153,8 @@ class Store:
             self._db.executemany(_LEDGER, changes.ledger)
             self._db.execute("commit")
         except BaseException:
-            self._db.execute("rollback")
+            if self._db.in_transaction:  # a full disk has rolled it back already
+                self._db.execute("rollback")
             raise
         self._pending = self._pending[len(pending) :]
 

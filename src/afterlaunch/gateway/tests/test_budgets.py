@@ -6,10 +6,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from afterlaunch.contracts.budgets import Budget, PriceCard, Step
 from afterlaunch.gateway.spending.store import Store
-from afterlaunch.gateway.tests.house import Canned, House, snapshot_of, until
+from afterlaunch.gateway.tests.house import Canned, House, house, snapshot_of, until
 from afterlaunch.gateway.tests.test_callers_who_leave import leave_early
 from afterlaunch.gateway.tests.test_forwarding import STREAM, call
 
@@ -21,10 +24,10 @@ BODY = b'{"model":"gpt-4o","max_tokens":50,"messages":[{"role":"user","content":
 )  # > 100 tokens
 
 
-def budgeted(house: House, *budgets: Budget) -> None:
-    epoch = house.gateway.holder.epoch + 1
-    house.server.publish(replace(snapshot_of(house.provider_url, epoch=epoch), budgets=budgets))
-    until(lambda: house.gateway.holder.epoch == epoch)
+def budgeted(of: House, *budgets: Budget) -> None:
+    epoch = of.gateway.holder.epoch + 1
+    of.server.publish(replace(snapshot_of(of.provider_url, epoch=epoch), budgets=budgets))
+    until(lambda: of.gateway.holder.epoch == epoch)
 
 
 def money(limit: int, **values: object) -> Budget:
@@ -32,8 +35,8 @@ def money(limit: int, **values: object) -> Budget:
     return replace(made, **values)  # type: ignore[arg-type]
 
 
-def counter(house: House, budget: str = "b1") -> dict[str, int]:
-    with closing(Store(house.gateway.budgets_file)) as store:
+def counter(of: House, budget: str = "b1") -> dict[str, int]:
+    with closing(Store(of.gateway.budgets_file)) as store:
         assert store.check() == []
         return next(row for row in store.changed(0) if row["budget"] == budget)
 
@@ -112,3 +115,22 @@ def test_the_server_may_be_away(gateway_house: House) -> None:
     gateway_house.server.trace_status = 503
     assert call(gateway_house, BODY)[0] == 200
     assert call(gateway_house, BODY.replace(b"gpt-4o", b"gpt-9"))[0] == 402
+
+
+def test_without_its_file_only_hard_budgets_refuse_and_it_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVIDER_SECRET", "sk-of-the-house")
+    (tmp_path / "budgets.sqlite3").mkdir()  # no database can be here
+    with house(tmp_path) as made:
+        made.server.cards["gpt-4o"] = CARD
+        made.provider.answer = lambda _: Canned([ANSWER])
+        assert call(made, BODY)[0] == 200
+        budgeted(made, money(10**9, mode="soft"))
+        assert call(made, BODY)[0] == 200
+        budgeted(made, money(10**9))
+        status, said, _ = call(made, BODY)
+        assert (status, said["afterlaunch-reason"], said["retry-after"]) == (503, "budget-store", "5")
+        (tmp_path / "budgets.sqlite3").rmdir()
+        assert call(made, BODY)[0] == 200
+        until(lambda: counter(made)["used"] == COST)
