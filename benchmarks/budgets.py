@@ -21,22 +21,28 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
-from afterlaunch.gateway.spending.store import Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.store import Asked, Settled, Short, Store, Wanted
 
 BAR = 20_000  # pairs a second with 4 processes
 LIMIT = 1 << 50
 EXPECTED, REAL = 150, 100
+CALLERS = 16  # calls of a worker that come at the same time
 
 
 def product(file: Path, index: int, until: float) -> int:
+    """As a gateway's worker does with CALLERS calls under way."""
     store, pairs = Store(file), 0
+    wanted = [Wanted("hard", "tenant=t1", 0, EXPECTED, LIMIT), Wanted("soft", "", 0, EXPECTED, None)]
     while time.perf_counter() < until:
-        call, now = f"{index}-{pairs}", time.time()
-        wanted = [Wanted("hard", "tenant=t1", 0, EXPECTED, LIMIT), Wanted("soft", "", 0, EXPECTED, None)]
-        if isinstance(store.reserve(call, 1, wanted, now + 120, {"route": "r"}, now), Short):
+        now = time.time()
+        calls = [f"{index}-{pairs + number}" for number in range(CALLERS)]
+        found = store.reserve_all([Asked(call, 1, wanted, now + 120, {"route": "r"}) for call in calls], now)
+        if any(isinstance(one, Short) for one in found):
             break
-        store.settle_soon(call, 1, Settled({"hard": REAL, "soft": REAL}, "exact", {"route": "r"}))
-        pairs += 1
+        for call in calls:
+            settled = Settled({"hard": REAL, "soft": REAL}, "exact", {"route": "r"})
+            store.settle_soon(call, 1, settled, wanted)
+        pairs += CALLERS
     store.flush(time.time())
     store.close()
     return pairs
@@ -82,11 +88,14 @@ def measure(work: Any, file: Path, processes: int, seconds: float) -> tuple[floa
 
 
 def main() -> int:
+    global CALLERS
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--processes", type=int, default=4)
     given.add_argument("--seconds", type=float, default=3.0)
+    given.add_argument("--callers", type=int, default=CALLERS, help="calls that come to a process at the same time")
     given.add_argument("--check", action="store_true")
     asked = given.parse_args()
+    CALLERS = asked.callers
     with tempfile.TemporaryDirectory() as folder:
         bare, ours = Path(folder) / "bare.sqlite3", Path(folder) / "budgets.sqlite3"
         with sqlite3.connect(bare) as db:
@@ -99,7 +108,7 @@ def main() -> int:
         store = Store(ours)
         wrong = store.check()
         store.close()
-    print(f"{asked.processes} processes, {asked.seconds:g} s each, one hot counter")
+    print(f"{asked.processes} processes, {asked.seconds:g} s each, one hot counter, {CALLERS} callers at once")
     print(f"  bare update         {least:>9,.0f} pairs/s  {base:6.1f} us CPU a pair")
     print(
         f"  reserve and settle  {rate:>9,.0f} pairs/s  {cost:6.1f} us CPU a pair  {cost / base:.1f} times the bare one"

@@ -14,7 +14,7 @@ from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.prices import Prices, kinds_of
-from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Asked, Held, Settled, Short, Store, Wanted
 from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
 
@@ -44,10 +44,19 @@ class Asking(NamedTuple):
 class Hold:
     """A reservation of one attempt."""
 
-    __slots__ = ("asking", "attempt", "card", "counted", "left", "renewed", "reset")
+    __slots__ = ("asking", "attempt", "card", "counted", "left", "renewed", "reset", "wanted")
 
-    def __init__(self, asking: Asking, attempt: int, counted: Counted, card: PriceCard | None, now: float) -> None:
-        self.asking, self.attempt, self.counted, self.card, self.renewed = asking, attempt, counted, card, now
+    def __init__(
+        self,
+        asking: Asking,
+        attempt: int,
+        counted: Counted,
+        wanted: list[Wanted],
+        card: PriceCard | None,
+        now: float,
+    ) -> None:
+        self.asking, self.attempt, self.counted, self.wanted = asking, attempt, counted, wanted
+        self.card, self.renewed = card, now
         self.left: int | None = None  # of the nearest hard budget, in its unit
         self.reset: datetime | None = None
 
@@ -61,6 +70,7 @@ class Budgets:
         self._windows: dict[tuple[str, str], Window] = {}
         self._live: dict[tuple[str, int], Hold] = {}
         self._flushing: asyncio.TimerHandle | None = None
+        self._waiting: list[tuple[Asked, asyncio.Future[Held | Short]]] = []
 
     async def reserve(self, asking: Asking, attempt: int, counted: Counted) -> Hold:
         """Raises Refusal when a hard budget has too little left, or cannot tell."""
@@ -75,21 +85,48 @@ class Budgets:
         facts = {"route": asking.route, "client": asking.client, "provider": asking.provider, "model": asking.model}
         real = clock.real()
         by_id = {budget.id: budget for budget, _ in counted}
+        answer = self._reserved(Asked(asking.call, attempt, wanted, real + LEASE, facts))
         try:
-            found = self._store.reserve(asking.call, attempt, wanted, real + LEASE, facts, real)
+            found = await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and isinstance(answer.result(), Held):
+                self._settle_soon(asking.call, attempt, Settled({}, "exact", facts), wanted)  # nothing was sent
+            raise
         except sqlite3.Error as problem:
-            return self._without_store(problem, Hold(asking, attempt, [], card, real), counted)
+            return self._without_store(problem, Hold(asking, attempt, [], [], card, real), counted)
         if isinstance(found, Short):
             self._metrics.add("budget_refusals_total", budget=found.wanted.budget)
             raise self._refusal(by_id[found.wanted.budget], found, now)
         for budget in found.over:
             self._metrics.add("budget_would_refuse_total", budget=budget)
-        hold = Hold(asking, attempt, counted, card, real)
+        hold = Hold(asking, attempt, counted, wanted, card, real)
         if found.left:
             nearest = min(found.left, key=lambda one: found.left[one] / by_id[one].limit)
             hold.left, hold.reset = found.left[nearest], self._window(by_id[nearest], now).end
         self._live[asking.call, attempt] = hold
         return hold
+
+    def _reserved(self, asked: Asked) -> asyncio.Future[Held | Short]:
+        """Calls that come at the same time share a transaction."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._reserve_waiting)
+        answer: asyncio.Future[Held | Short] = loop.create_future()
+        self._waiting.append((asked, answer))
+        return answer
+
+    def _reserve_waiting(self) -> None:
+        """Nobody waits any more for the answer of a caller who has left: its reservation is let go."""
+        waiting, self._waiting = self._waiting, []
+        live = [(asked, answer) for asked, answer in waiting if not answer.done()]
+        try:
+            found = self._store.reserve_all([asked for asked, _ in live], clock.real())
+        except sqlite3.Error as problem:
+            for _, answer in live:
+                answer.set_exception(problem)
+            return
+        for (_, answer), one in zip(live, found, strict=True):
+            answer.set_result(one)
 
     def _without_store(self, problem: sqlite3.Error, hold: Hold, counted: Counted) -> Hold:
         """What a hard budget forbids cannot be known: it refuses. Others let pass, and it is counted."""
@@ -123,7 +160,10 @@ class Budgets:
             "tokens": told._asdict() if told else None,
             "price": hold.card.version if hold.card else None,
         }
-        self._store.settle_soon(hold.asking.call, hold.attempt, Settled(amounts, state, facts))
+        self._settle_soon(hold.asking.call, hold.attempt, Settled(amounts, state, facts), hold.wanted)
+
+    def _settle_soon(self, call: str, attempt: int, settled: Settled, wanted: list[Wanted]) -> None:
+        self._store.settle_soon(call, attempt, settled, wanted)
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 

@@ -6,8 +6,8 @@ twice changes nothing, settling it late corrects what was charged for want of ne
 tokens or requests. WAL with synchronous=NORMAL: a killed process loses nothing, a power cut the last moments.
 
 What a transaction costs is the pages that it writes: rows are small, pages too, what grows is only appended to, and
-settlements wait for the next reservation or FLUSH_SECONDS, so that several share a transaction. A process that is
-killed in between leaves reservations, which expire.
+settlements wait for the next reservation or FLUSH_SECONDS, so that several share a transaction, in which each counter
+is read once and written once. A process that is killed in between leaves reservations, which expire.
 """
 
 from __future__ import annotations
@@ -36,31 +36,49 @@ create table if not exists ledger(
     holds blob not null, facts blob not null) strict;
 create index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
 """
-MOST = (1 << 63) - 1
-_TAKE = (
-    "insert into counter values(?1, ?2, ?3, 0, ?4, 0, 0, ?5) on conflict do update"
-    " set reserved = reserved + ?4, changed = ?5 where used + reserved <= ?6 - ?4 returning used + reserved"
-)
+_READ = "select used + reserved from counter where budget = ? and counter = ? and start = ?"
 _CHANGE = (
-    "update counter set reserved = reserved + ?1, used = used + ?2, unconfirmed = unconfirmed + ?3, changed = ?4"
-    " where budget = ?5 and counter = ?6 and start = ?7"
+    "insert into counter values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do update set used = used + ?4,"
+    " reserved = reserved + ?5, refused = refused + ?6, unconfirmed = unconfirmed + ?7, changed = ?8"
 )
-_SETTLE_AND_TAKE = _CHANGE + " and used + reserved <= ?8 - ?1 - ?2 returning used + reserved"
-_END = "delete from reservation where call = ? and attempt = ? returning holds"
+_KEEP = "insert or ignore into reservation values(?, ?, ?, ?, ?)"
+_END = "delete from reservation where call = ? and attempt = ?"
 _LEDGER = "insert into ledger values(null, ?, ?, ?, ?, ?, ?)"
 Key = tuple[str, str, int]
 
 
 class _Changes:
-    """Of one transaction. `counters`: what is added to reserved, used and unconfirmed; `ledger`: rows."""
+    """Of one transaction: what counters are to become, read once and written once, and rows of the ledger."""
 
-    def __init__(self) -> None:
-        self.counters: dict[Key, tuple[int, int, int]] = {}
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._filled: dict[Key, int] = {}  # used and reserved, with what is changed here
+        self.counters: dict[Key, list[int]] = {}  # added to used, reserved, refused, unconfirmed
         self.ledger: list[tuple[str, int, float, str, bytes, bytes]] = []
 
-    def add(self, key: Key, reserved: int, used: int, unconfirmed: int) -> None:
-        before = self.counters.get(key, (0, 0, 0))
-        self.counters[key] = (before[0] + reserved, before[1] + used, before[2] + unconfirmed)
+    def filled(self, key: Key) -> int:
+        found = self._filled.get(key)
+        if found is None:
+            row = self._db.execute(_READ, key).fetchone()
+            added = self.counters.get(key, (0, 0))
+            found = self._filled[key] = (row[0] if row else 0) + added[0] + added[1]
+        return found
+
+    def add(self, key: Key, used: int = 0, reserved: int = 0, refused: int = 0, unconfirmed: int = 0) -> None:
+        change = self.counters.get(key)
+        if change is None:
+            change = self.counters[key] = [0, 0, 0, 0]
+        change[0] += used
+        change[1] += reserved
+        change[2] += refused
+        change[3] += unconfirmed
+        if key in self._filled:
+            self._filled[key] += used + reserved
+
+    def write(self, now: float) -> None:
+        at = int(now * 1000)
+        self._db.executemany(_CHANGE, [(*key, *change, at) for key, change in self.counters.items()])
+        self._db.executemany(_LEDGER, self.ledger)
 
 
 class Wanted(NamedTuple):
@@ -73,6 +91,20 @@ class Wanted(NamedTuple):
     amount: int
     limit: int | None
     observed: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.budget, self.counter, self.start)
+
+
+class Asked(NamedTuple):
+    """A reservation that somebody wants."""
+
+    call: str
+    attempt: int
+    wanted: Sequence[Wanted]
+    expires: float
+    facts: dict[str, Any]
 
 
 class Held(NamedTuple):
@@ -98,6 +130,10 @@ class Settled(NamedTuple):
     facts: dict[str, Any]
 
 
+_Pending = tuple[str, int, Settled, list[tuple[str, str, int, int]]]
+MOST = (1 << 63) - 1
+
+
 class Store:
     """One connection, for one thread. It is opened when first used, and again after it could not be: a gateway starts
     without its disk, and what needs a budget says so. Methods raise sqlite3.Error."""
@@ -105,7 +141,7 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._open: sqlite3.Connection | None = None
-        self._pending: list[tuple[str, int, Settled]] = []
+        self._pending: list[_Pending] = []
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -141,16 +177,12 @@ class Store:
     @contextmanager
     def _writing(self, now: float) -> Iterator[_Changes]:
         """A transaction. What waits to be settled is settled in it; what changes in a counter is written once."""
-        pending, changes = self._pending, _Changes()
+        pending, changes = self._pending, _Changes(self._db)
         self._db.execute("begin immediate")
         try:
-            for call, attempt, settled in pending:
-                self._settle(call, attempt, settled, changes, now)
+            self._settle_all(pending, changes, now)
             yield changes
-            at = int(now * 1000)
-            for key, change in changes.counters.items():
-                self._db.execute(_CHANGE, (*change, at, *key))
-            self._db.executemany(_LEDGER, changes.ledger)
+            changes.write(now)
             self._db.execute("commit")
         except BaseException:
             if self._db.in_transaction:  # a full disk has rolled it back already
@@ -161,68 +193,38 @@ class Store:
     def reserve(
         self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: dict[str, Any], now: float
     ) -> Held | Short:
-        """All or none, in the order of the counters' names. Twice for one attempt: the first one stands."""
-        at = int(now * 1000)
-        short: Short | None = None
-        held = Held({}, [])
-        taken: list[Wanted] = []
+        """All or none. Twice for one attempt: the first one stands."""
+        return self.reserve_all([Asked(call, attempt, wanted, expires, facts)], now)[0]
+
+    def reserve_all(self, asked: Sequence[Asked], now: float) -> list[Held | Short]:
+        """Each by itself, one after the other, in one transaction."""
         with self._writing(now) as changes:
-            for one in sorted(wanted):
-                filled = self._take(one, changes, at)
-                if filled is None:
-                    short = Short(one, max(self._left(one, changes), 0))
-                    break
-                taken.append(one)
-                if one.limit is not None:
-                    held.left[one.budget] = one.limit - filled
-                if one.observed is not None and filled > one.observed:
-                    held.over.append(one.budget)
-            if short is not None or not self._keep(call, attempt, wanted, expires, facts):
-                for one in taken:
-                    changes.add((one.budget, one.counter, one.start), -one.amount, 0, 0)
-                held = Held({}, [])
-            for one in [short.wanted] if short else [one for one in wanted if one.budget in held.over]:
-                self._refuse(one, at)
-        return short or held
+            return [self._reserve(one, changes) for one in asked]
 
-    def _keep(self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: dict[str, Any]) -> bool:
-        """False when the attempt has a reservation already."""
-        holds = [[one.budget, one.counter, one.start, one.amount] for one in wanted]
-        values = (call, attempt, orjson.dumps(holds), expires, orjson.dumps(facts))
-        return self._db.execute("insert or ignore into reservation values(?, ?, ?, ?, ?)", values).rowcount == 1
+    def _reserve(self, asked: Asked, changes: _Changes) -> Held | Short:
+        held = Held({}, [])
+        for one in asked.wanted:
+            left = MOST if one.limit is None else one.limit - changes.filled(one.key)
+            if one.amount > left:
+                changes.add(one.key, refused=1)
+                return Short(one, max(left, 0))
+        holds = orjson.dumps([[one.budget, one.counter, one.start, one.amount] for one in asked.wanted])
+        row = (asked.call, asked.attempt, holds, asked.expires, orjson.dumps(asked.facts))
+        if not self._db.execute(_KEEP, row).rowcount:
+            return held
+        for one in asked.wanted:
+            changes.add(one.key, reserved=one.amount)
+            if one.limit is not None:
+                held.left[one.budget] = one.limit - changes.filled(one.key)
+            if one.observed is not None and changes.filled(one.key) > one.observed:
+                held.over.append(one.budget)
+                changes.add(one.key, refused=1)
+        return held
 
-    def _take(self, one: Wanted, changes: _Changes, at: int) -> int | None:
-        """Used and reserved after it; None when the limit does not allow it. What is to change in the same counter
-        goes along."""
-        if one.limit is not None and one.amount > one.limit:
-            return None
-        key = (one.budget, one.counter, one.start)
-        limit = MOST if one.limit is None else one.limit
-        if (change := changes.counters.get(key)) is not None:
-            reserved, used, unconfirmed = change
-            values = (reserved + one.amount, used, unconfirmed, at, *key, limit)
-            row = self._db.execute(_SETTLE_AND_TAKE, values).fetchone()
-            if row is not None:
-                del changes.counters[key]
-        else:
-            row = self._db.execute(_TAKE, (*key, one.amount, at, limit)).fetchone()
-        return None if row is None else int(row[0])
-
-    def _left(self, one: Wanted, changes: _Changes) -> int:
-        key = (one.budget, one.counter, one.start)
-        where = "select used + reserved from counter where budget = ? and counter = ? and start = ?"
-        row = self._db.execute(where, key).fetchone()
-        return (one.limit or 0) - (row[0] if row else 0) - sum(changes.counters.get(key, (0, 0, 0))[:2])
-
-    def _refuse(self, one: Wanted, at: int) -> None:
-        statement = "insert into counter values(?1, ?2, ?3, 0, 0, 1, 0, ?4) on conflict do update"
-        self._db.execute(
-            statement + " set refused = refused + 1, changed = ?4", (one.budget, one.counter, one.start, at)
-        )
-
-    def settle_soon(self, call: str, attempt: int, settled: Settled) -> None:
-        """With the next reservation, or by `flush`."""
-        self._pending.append((call, attempt, settled))
+    def settle_soon(self, call: str, attempt: int, settled: Settled, wanted: Sequence[Wanted]) -> None:
+        """With the next reservation, or by `flush`. `wanted`: what was reserved for it."""
+        holds = [(one.budget, one.counter, one.start, one.amount) for one in wanted]
+        self._pending.append((call, attempt, settled, holds))
 
     def flush(self, now: float) -> None:
         """What waits to be settled."""
@@ -235,19 +237,41 @@ class Store:
         with self._writing(now) as changes:
             return self._settle(call, attempt, settled, changes, now)
 
+    def _settle_all(self, pending: list[_Pending], changes: _Changes, now: float) -> None:
+        """All at once, if all of them still have their reservations; else one by one."""
+        if not pending:
+            return
+        self._db.execute("savepoint together")
+        ended = self._db.executemany(_END, [(call, attempt) for call, attempt, _, _ in pending]).rowcount
+        if ended == len(pending):
+            for call, attempt, settled, holds in pending:
+                self._charge(call, attempt, settled, holds, changes, now)
+        else:
+            self._db.execute("rollback to together")
+            for call, attempt, settled, _ in pending:
+                self._settle(call, attempt, settled, changes, now)
+        self._db.execute("release together")
+
     def _settle(self, call: str, attempt: int, settled: Settled, changes: _Changes, now: float) -> bool:
-        gone = self._db.execute(_END, (call, attempt)).fetchone()
+        gone = self._db.execute(_END + " returning holds", (call, attempt)).fetchone()
         if gone is None:
             return self._correct(call, attempt, settled, changes)
-        holds = []
-        unknown = settled.state in (UNCONFIRMED, "unknown")
-        for budget, counter, start, reserved in orjson.loads(gone[0]):
-            charged = reserved if unknown else settled.amounts.get(budget, 0)
-            changes.add((budget, counter, start), -reserved, charged, charged if unknown else 0)
-            holds.append([budget, counter, start, reserved, charged])
-        row = (call, attempt, now, settled.state, orjson.dumps(holds), orjson.dumps(settled.facts))
-        changes.ledger.append(row)
+        self._charge(call, attempt, settled, orjson.loads(gone[0]), changes, now)
         return True
+
+    @staticmethod
+    def _charge(
+        call: str, attempt: int, settled: Settled, holds: Sequence[Sequence[Any]], changes: _Changes, now: float
+    ) -> None:
+        unknown, charges = settled.state in (UNCONFIRMED, "unknown"), []
+        for budget, counter, start, reserved in holds:
+            charged = reserved if unknown else settled.amounts.get(budget, 0)
+            changes.add(
+                (budget, counter, start), used=charged, reserved=-reserved, unconfirmed=charged if unknown else 0
+            )
+            charges.append([budget, counter, start, reserved, charged])
+        row = (call, attempt, now, settled.state, orjson.dumps(charges), orjson.dumps(settled.facts))
+        changes.ledger.append(row)
 
     def _correct(self, call: str, attempt: int, settled: Settled, changes: _Changes) -> bool:
         """News of what was charged for want of it."""
@@ -255,12 +279,12 @@ class Store:
         row = self._db.execute(where, (call, attempt)).fetchone()
         if row is None or settled.state in (UNCONFIRMED, "unknown"):
             return False
-        holds = []
+        charges = []
         for budget, counter, start, reserved, charged in orjson.loads(row[1]):
             real = settled.amounts.get(budget, 0)
-            changes.add((budget, counter, start), 0, real - charged, -charged)
-            holds.append([budget, counter, start, reserved, real])
-        values = (settled.state, orjson.dumps(holds), orjson.dumps(settled.facts), row[0])
+            changes.add((budget, counter, start), used=real - charged, unconfirmed=-charged)
+            charges.append([budget, counter, start, reserved, real])
+        values = (settled.state, orjson.dumps(charges), orjson.dumps(settled.facts), row[0])
         self._db.execute("update ledger set state = ?, holds = ?, facts = ? where id = ?", values)
         return True
 
