@@ -140,7 +140,11 @@ class Attempts:
         place = waiting.pop(0)
         while True:
             upstream = place.target.upstream.name
-            attempt, answer = await self._ask(place, body, since)
+            try:
+                attempt, answer = await self._ask(place, body, since)
+            except BaseException:  # the caller left, or a budget refused: nothing was learned of the upstream
+                self._health.left(upstream)
+                raise
             failure = _failure(answer)
             if failure is None:
                 self._health.well(upstream)

@@ -24,7 +24,7 @@ from afterlaunch.gateway.limits import Buckets, Exceeded, Scope
 from afterlaunch.gateway.metering import Meter, meter_for
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
-from afterlaunch.gateway.remembered import Answers, Remembered, key_of
+from afterlaunch.gateway.remembered import LARGEST, Answers, Remembered, key_of
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
 from afterlaunch.gateway.request import Asked, assign, response_headers, tenant_of
 from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold
@@ -79,6 +79,7 @@ class Call:
         self._head: Head | None = None
         self._meter: Meter | None = None
         self._kept: list[bytes] | None = None  # the answer's parts, where it may be remembered
+        self._kept_bytes = 0
         self._cache_key: bytes | None = None
         self._hit: Remembered | None = None
         self._gone = self._drained = self._streaming = self._sse = False
@@ -153,7 +154,8 @@ class Call:
     def settle(self, attempt: Attempt) -> None:
         hold, attempt.hold = attempt.hold, None
         if hold is not None:
-            free = attempt.state == "upstream-error" and attempt.error not in _MAY_BE_BILLED
+            answered = attempt.tokens is not None or (self._sse and attempt.status == 200)  # an error within a stream
+            free = attempt.state == "upstream-error" and not answered and attempt.error not in _MAY_BE_BILLED
             estimate = attempt.estimate[0] if attempt.estimate else None
             self._stack.budgets.settle(hold, attempt.tokens, estimate, charged=not free)
 
@@ -176,6 +178,14 @@ class Call:
         answer.start(200, [*found.headers, *self._own_headers(), *told])
         answer.end(found.body)
         return True
+
+    def _keep(self, part: bytes) -> None:
+        """Until the answer is longer than any that is remembered."""
+        assert self._kept is not None
+        self._kept.append(part)
+        self._kept_bytes += len(part)
+        if self._kept_bytes > LARGEST:
+            self._kept = None
 
     def _remember(self, attempt: Attempt, head: Head) -> None:
         key, kept, reading = self._cache_key, self._kept, attempt.reading
@@ -236,7 +246,7 @@ class Call:
                 if ended and withhold:
                     out += withhold.finish()
                 if self._kept is not None:
-                    self._kept.append(out)
+                    self._keep(out)
                 if ended:
                     answer.end(out)
                 else:

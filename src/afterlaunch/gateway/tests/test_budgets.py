@@ -18,6 +18,7 @@ from afterlaunch.gateway.tests.test_forwarding import STREAM, call
 
 CARD = PriceCard((Step(-1, {"input": 1_000_000, "output": 2_000_000}),), 0, "test 1", 4e9)  # 1 and 2 USD per million
 ANSWER = b'{"id":"c","model":"gpt-4o","usage":{"prompt_tokens":100,"completion_tokens":50}}'
+USED = b'data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":50}}\n\n'
 COST = 200_000  # nano-USD
 BODY = b'{"model":"gpt-4o","max_tokens":50,"messages":[{"role":"user","content":"%b"}]}' % (
     b"word " * 70
@@ -87,10 +88,14 @@ def test_failures_cost_nothing_and_leavers_an_estimate(gateway_house: House) -> 
     gateway_house.provider.answer = lambda _: Canned([b"{}"], status=500)
     assert call(gateway_house, BODY)[0] == 500
     until(lambda: (counter(gateway_house)["used"], counter(gateway_house)["reserved"]) == (0, 0))
+    broken = b'data: {"error":{"code":"overloaded"}}\n\n'
+    gateway_house.provider.answer = lambda _: Canned([USED, broken], headers=STREAM)
+    assert call(gateway_house, b'{"stream":true,"stream_options":{"include_usage":true},"model":"gpt-4o"}')[0] == 200
+    until(lambda: counter(gateway_house)["used"] == COST)  # an error at the end of a stream: its tokens were used
     event = b'data: {"model":"gpt-4o","choices":[{"delta":{"content":"x"}}]}\n\n'
     gateway_house.provider.answer = lambda _: Canned([event] * 1_000, headers=STREAM, pause=0.01)
     leave_early(gateway_house, b'{"stream":true,"model":"gpt-4o"}', b"data:")
-    until(lambda: counter(gateway_house)["reserved"] == 0 and counter(gateway_house)["used"] > 0)
+    until(lambda: counter(gateway_house)["reserved"] == 0 and counter(gateway_house)["used"] > COST)
 
 
 def test_many_callers_at_once_do_not_pass_a_hard_budget(gateway_house: House) -> None:

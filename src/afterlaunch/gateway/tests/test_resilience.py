@@ -61,6 +61,24 @@ def test_an_upstream_that_fails_in_a_row_rests_and_is_probed_again(gateway_house
     assert asked.count(False) == 5 and asked[-3:] == [True] * 3
 
 
+def test_a_caller_who_leaves_while_an_upstream_is_probed_leaves_it_to_the_next(
+    gateway_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("afterlaunch.gateway.health.REST", 0.3)
+    handled(gateway_house, Handling(Resilience(attempts=2, fallbacks=SPARE, longest_wait=0)))
+    gateway_house.provider.answer = by_path(Canned([b"{}"], status=503))  # type: ignore[assignment]
+    for _ in range(5):
+        call(gateway_house)
+    time.sleep(0.4)
+    asked = len(gateway_house.provider.requests)
+    gateway_house.provider.answer = by_path(Canned([b"x"] * 50, pause=0.05, status=400))  # type: ignore[assignment]
+    leave_early(gateway_house, b'{"model":"m"}', b"")
+    until(lambda: gateway_house.provider.aborted == 1, 5)
+    gateway_house.provider.answer = lambda _: GOOD
+    assert call(gateway_house)[0] == 200
+    assert [one.path for one in gateway_house.provider.requests[asked:]] == ["/v1/chat/completions"] * 2
+
+
 def test_what_the_caller_sent_wrong_is_not_tried_elsewhere(gateway_house: House) -> None:
     handled(gateway_house, Handling(Resilience(fallbacks=SPARE)))
     wrong = b'{"error":{"message":"max_tokens is too large"}}'
