@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
 
-from afterlaunch.cli.output import answer, fail, plainly
+from afterlaunch.cli.output import answer, fail, given, plainly
 
 oncall = typer.Typer(no_args_is_help=True, help="Schedules.")
 LIMIT = 5 * 1024 * 1024
@@ -46,10 +45,7 @@ def shifts(
 
 def _read(file: Path | None) -> Any:
     """JSON is YAML, too."""
-    try:
-        body = sys.stdin.buffer.read(LIMIT + 1) if file is None or str(file) == "-" else file.read_bytes()
-    except OSError as problem:
-        fail(f"{file} can't be read: {problem.strerror}.", code=2)
+    body = given(file, LIMIT + 1)
     if len(body) > LIMIT:
         fail("The schedule is larger than 5 MiB.", code=2)
     try:

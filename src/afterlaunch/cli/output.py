@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import orjson
@@ -35,6 +36,14 @@ def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
     """End with 1 (the answer is no) or 2 (wrong use)."""
     messages.print(f"[red]{escape(text)}[/red]" + (f"\n{escape(hint)}" if hint else ""), soft_wrap=True)
     raise typer.Exit(code)
+
+
+def given(file: Path | None, most: int = -1) -> bytes:
+    """What a command is asked: the file, or stdin where it is none or `-`, of which at most so many bytes are read."""
+    try:
+        return sys.stdin.buffer.read(most) if file is None or str(file) == "-" else file.read_bytes()
+    except OSError as problem:
+        fail(f"{file} can't be read: {problem.strerror}.", code=2)
 
 
 def plainly(function: Callable[P, R]) -> Callable[P, R]:

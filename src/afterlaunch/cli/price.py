@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import typer
 
-from afterlaunch.cli.output import answer, fail, plainly
+from afterlaunch.cli.output import answer, fail, given, plainly
 
 price = typer.Typer(no_args_is_help=True, help="Prices of model calls.")
 
@@ -35,10 +34,7 @@ def usage(
 
 
 def _read(file: Path | None) -> Any:
-    try:
-        body = sys.stdin.buffer.read() if file is None or str(file) == "-" else file.read_bytes()
-    except OSError as problem:
-        fail(f"{file} can't be read: {problem.strerror}.", code=2)
+    body = given(file)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as problem:

@@ -234,7 +234,7 @@ def test_a_change_of_the_rules_is_taken_within_seconds(monkeypatch: pytest.Monke
         return read[-1]
 
     watched = Watched(reading)
-    assert [watched.rules().of("north", None).capture for _ in range(100)] == [ON] * 100
+    assert [watched.now().of("north", None).capture for _ in range(100)] == [ON] * 100
     assert len(read) == 1
-    monkeypatch.setattr("afterlaunch.telemetry.keeping.watch._changes", 10**9)
-    assert watched.rules().of("north", None).capture == OFF
+    monkeypatch.setattr("afterlaunch.telemetry.keeping.watch.CHANGES.count", 10**9)
+    assert watched.now().of("north", None).capture == OFF
