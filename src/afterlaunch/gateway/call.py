@@ -20,7 +20,7 @@ from afterlaunch.gateway.configuration import Configuration
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.health import Health
-from afterlaunch.gateway.limits import Buckets, Exceeded, Scope
+from afterlaunch.gateway.limits import Buckets, scopes_of
 from afterlaunch.gateway.metering import Meter, meter_for
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
@@ -83,11 +83,11 @@ class Call:
         self._cache_key: bytes | None = None
         self._hit: Remembered | None = None
         self._gone = self._drained = self._streaming = self._sse = False
-        self._limited = _scopes(key, route, self._tenant)
+        self._limited = scopes_of(key, route, self._tenant)
         if stack.busy[key.id] >= CALLS_PER_KEY:
             raise Refusal(429, "key-concurrency", "Too many calls of this key are under way.", retry_after=1)
         if self._limited and (exceeded := stack.buckets.enter(self._limited)):
-            raise _too_many(exceeded)
+            raise exceeded.refusal()
         stack.busy[key.id] += 1
         stack.metrics.in_flight += 1
 
@@ -417,22 +417,6 @@ class Call:
 
 _MAY_BE_BILLED = frozenset(("timeout", "connection_lost", "invalid_response"))  # the provider may have worked on it
 _CUT = {"timeout": "stream_timeout", "too-large": "answer_too_large"}
-
-
-def _scopes(key: Key, route: Route, tenant: str | None) -> list[Scope]:
-    handling = route.handling
-    found = [Scope("key", f"key/{key.id}", key.limits)] if key.limits else []
-    if handling.tenant_limits and tenant:
-        found.append(Scope("tenant", f"tenant/{route.name}/{tenant}", handling.tenant_limits))
-    if handling.limits:
-        found.append(Scope("route", f"route/{route.name}", handling.limits))
-    return found
-
-
-def _too_many(exceeded: Exceeded) -> Refusal:
-    scope, wait = exceeded.scope, max(1, int(exceeded.wait) + 1)
-    said = f"This {scope.kind} may use {exceeded.limit} {exceeded.what} in a minute. Try again in {wait} s."
-    return Refusal(429, f"{scope.kind}-{exceeded.what}-limit", said, retry_after=wait)
 
 
 def _content(head: Head) -> tuple[str, str]:

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from afterlaunch.contracts.handling import Limits
+from afterlaunch.contracts.snapshot import Key, Route
+from afterlaunch.gateway.protocols import Refusal
 
 try:
     import fcntl
@@ -48,6 +50,22 @@ class Exceeded(NamedTuple):
     what: str
     limit: int
     wait: float
+
+    def refusal(self) -> Refusal:
+        kind, wait = self.scope.kind, max(1, int(self.wait) + 1)
+        said = f"This {kind} may use {self.limit} {self.what} in a minute. Try again in {wait} s."
+        return Refusal(429, f"{kind}-{self.what}-limit", said, retry_after=wait)
+
+
+def scopes_of(key: Key, route: Route, tenant: str | None) -> list[Scope]:
+    """What limits a call."""
+    handling = route.handling
+    found = [Scope("key", f"key/{key.id}", key.limits)] if key.limits else []
+    if handling.tenant_limits and tenant:
+        found.append(Scope("tenant", f"tenant/{route.name}/{tenant}", handling.tenant_limits))
+    if handling.limits:
+        found.append(Scope("route", f"route/{route.name}", handling.limits))
+    return found
 
 
 class Buckets:

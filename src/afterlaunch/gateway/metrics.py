@@ -89,7 +89,7 @@ class Metrics:
 def _load(file: Path) -> tuple[Counter[tuple[str, Labels]], dict[Labels, float], int]:
     try:
         found = orjson.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except FileNotFoundError:  # the worker is just being replaced
         return Counter(), {}, 0
     counts = Counter({(name, _labels_of(labels)): count for name, labels, count in found["counts"]})
     return counts, {_labels_of(labels): took for labels, took in found["seconds"]}, found["in_flight"]
