@@ -19,6 +19,7 @@ from afterlaunch.cli import (
     rebuild,
     replay,
     report,
+    retrieval,
     simulate,
     sla,
     slo,
@@ -55,6 +56,7 @@ app.add_typer(slo.slo, name="slo")
 app.add_typer(sla.sla, name="sla")
 app.add_typer(oncall.oncall, name="oncall")
 app.add_typer(price.price, name="price")
+app.add_typer(retrieval.retrieval, name="retrieval")
 app.add_typer(rca.rca, name="rca")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")

@@ -1,0 +1,1 @@
+"""How well a search finds: judgements of people against what was retrieved. Pure."""
