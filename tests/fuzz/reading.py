@@ -24,7 +24,15 @@ PLACES = (
     f"{API}/dead-letters",
     *(f"/calls{name}" for name in ("", "?range=30d", "/usage?group_by=tenant", "/latency", "/errors", "/agents")),
     *(f"/calls/{name}?range=30d" for name in ("retrieval", "sessions", "users", "compare")),
-    *("/", "/systems", "/spend?by=model", "/infrastructure", "/explorer", "/logs", "/settings/dead-letters"),
+    *(
+        "/",
+        "/systems",
+        "/spend?group_by=model,agent",
+        "/infrastructure",
+        "/explorer",
+        "/logs",
+        "/settings/dead-letters",
+    ),
 )
 
 

@@ -130,7 +130,7 @@ PAGES = (
     look("/calls/session?id=one", "viewer", "A session", "id=hush-session", "id=hush-session&of_client=north"),
     look("/calls/user?id=one", "viewer", "A user", "id=hush-user", "id=hush-user&of_client=north"),
     look("/traces/{trace}", "viewer", "A trace"),
-    look("/spend", "viewer", "Spend", "by=client", "by=system", "by=tenant", "by=agent&range=30d"),
+    look("/spend", "viewer", "Spend", "group_by=client,system", "group_by=purpose", "group_by=agent&range=30d"),
     look(
         "/infrastructure", "viewer", "Infrastructure",
         "client=north", "system=north-desk&range=24h", "host=hush-host", "client=north&host=",
@@ -456,6 +456,7 @@ REST = (
         "q=tenant:hush-tenant", "system=north-desk", "from=2020-01-01T00:00:00Z&to=2099-01-01T00:00:00Z",
     ),
     look(f"{API}/spend/attribution", "viewer", "Spend by one dimension", "by=tenant", "by=session&tenant=hush"),
+    look(f"{API}/spend/explorer", "viewer", "Spend explored", "group_by=client", "group_by=tenant,agent&format=csv"),
     look(f"{API}/spend", "viewer", "Spend", f"group_by={MANY}"),
     look(f"{API}/latency", "viewer", "Latency", f"group_by={MANY}"),
     look(f"{API}/quality", "viewer", "Flags, sums and metrics beside spans", "q=client:north", "client=north"),

@@ -32,6 +32,7 @@ from afterlaunch.scraping.api import router as scraping
 from afterlaunch.sla.api import router as sla
 from afterlaunch.slo.api import router as slos
 from afterlaunch.spend.bills_api import router as bills
+from afterlaunch.spend.explorer_api import router as explorer
 from afterlaunch.spend.prices_api import router as prices
 from afterlaunch.status_pages.api import router as status_pages
 from afterlaunch.telemetry.api import router as telemetry
@@ -61,6 +62,7 @@ api.add_router("", telemetry)
 api.add_router("", signals)
 api.add_router("", prices)
 api.add_router("", bills)
+api.add_router("", explorer)
 api.add_router("", views)
 api.add_router("", scraping)
 api.add_router("", slos)

@@ -87,7 +87,7 @@ def places(incident: Where, client: str, system: str, system_pk: int, now: datet
         "latency_model": view("/calls/latency", group_by="model"),
         **{f"usage_{by}": view("/calls/usage", group_by=by) for by in ("model", "version", "agent", "tenant", "route")},
         **{name: view(f"/calls/{name}") for name in ("errors", "agents", "retrieval", "sessions", "users", "compare")},
-        "spend": "/spend?by=model",
+        "spend": "/spend?group_by=model",
         "logs": view("/logs"),
         "log_errors": view("/logs", severity="17"),
         "infrastructure": f"/infrastructure?{urlencode(where)}",

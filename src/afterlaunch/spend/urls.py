@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from afterlaunch.spend import bills_pages, prices_pages
+from afterlaunch.spend import bills_pages, explorer_pages, prices_pages
 
 urlpatterns = [
+    path("spend", explorer_pages.explorer),
     path("spend/prices", prices_pages.clients),
     path("spend/prices/<slug:slug>", prices_pages.prices),
     path("spend/prices/<slug:slug>/save", prices_pages.save),

@@ -8,28 +8,25 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from afterlaunch.ground.errors import Invalid, NotFound
-from afterlaunch.look import charts
+from afterlaunch.ground.errors import NotFound
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.aggregates import KINDS
-from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.failing import courses, key_of, steps_of
 from afterlaunch.telemetry.sum_checks import FLAGGED, mismatched
 from afterlaunch.telemetry.sum_checks import key_of as of_sum
 from afterlaunch.telemetry.views import people
-from afterlaunch.telemetry.views.asked import RANGES, asked, chosen_range
+from afterlaunch.telemetry.views.asked import asked
 from afterlaunch.telemetry.views.conversation import messages, turns
 from afterlaunch.telemetry.views.fields import FIELDS
 from afterlaunch.telemetry.views.finding import find, snippets
 from afterlaunch.telemetry.views.pages import tabs
 from afterlaunch.telemetry.views.search import HELP
 
-SPEND_BY = ("model", "agent", "tenant", "route", "version", "system", "client")
 PICKS = ("model", "tenant", "agent", "route", "version", "system", "environment", "provider", "error", "fault", "tool",
          "transaction", "session", "user", "finish", "client", "arm")  # fmt: skip
 PAGE = 50
-SHOWN_GROUPS = 200
 WHOSE = ("transaction", "session", "user")
 
 
@@ -180,36 +177,3 @@ def _depths(spans: list[dict[str, Any]]) -> dict[str, int]:
             depth, at = depth + 1, parents[at]
         depths[span_id] = depth
     return depths
-
-
-@require_safe
-def spend(request: Request) -> HttpResponse:
-    """Who spends, on what, over time. Unknown cost is counted beside the sum, never in it as zero."""
-    name, start, end = chosen_range(request)
-    by = request.GET.get("by", "model")
-    if by not in SPEND_BY or by not in DIMENSIONS:
-        raise Invalid(f"Spend can't be grouped by {by!r}.", "Use one of: " + ", ".join(SPEND_BY))
-    clients = request.actor.sees()
-    rows = sorted(queries.windows(start, end, [by], clients), key=lambda row: -row.cost_nano)
-    step = max(1, RANGES[name] // 60 // 48)
-    steps = queries.series(start, end, step, clients)
-    points = [(one.start, {"USD": one.cost_nano / 1e9}) for one in steps]
-    total = sum(row.cost_nano for row in rows)
-    context = {
-        "rows": [(row.key[by], row) for row in rows[:SHOWN_GROUPS]],
-        "more": len(rows) - SHOWN_GROUPS,
-        "shown": SHOWN_GROUPS,
-        "total": total,
-        "calls": sum(row.calls for row in rows),
-        "unknown": sum(row.calls_unknown_cost for row in rows),
-        "tokens": sum(row.input_tokens + row.output_tokens for row in rows),
-        "cached": sum(row.cache_read for row in rows),
-        "cached_of": sum(row.cache_known_input for row in rows),
-        "chart": charts.lines(points, "USD", "bar", width=1_000, height=170) if total else "",
-        "by": by,
-        "range": name,
-        "ranges": RANGES,
-        "tabs": [(one.capitalize(), f"/spend?by={one}&range={name}") for one in SPEND_BY],
-        "tab": by.capitalize(),
-    }
-    return render(request, "telemetry/spend.html", context)

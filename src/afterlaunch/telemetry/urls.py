@@ -10,7 +10,6 @@ urlpatterns = [
     path("calls", pages.calls),
     *(path(view.page.lstrip("/"), page_of(view)) for view in VIEWS),
     path("traces/<str:trace_id>", pages.trace),
-    path("spend", pages.spend),
     path("explorer", signals.explorer),
     path("logs", signals.logs),
 ]

@@ -1,0 +1,206 @@
+"""The spend explorer: tokens and cost of a time by any one or two dimensions, beside the time before it, and why it
+differs. The same for the page, the API and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from afterlaunch.calendars.wall import start_of_date
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.spend import comparing
+from afterlaunch.spend.drivers import FACTORS, Drivers
+from afterlaunch.telemetry import attribution
+from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Share
+from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
+from afterlaunch.telemetry.queries import stretches
+from afterlaunch.telemetry.views.asked import Asked
+from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid
+from afterlaunch.telemetry.views.sheets import step_minutes, to_calls
+from afterlaunch.telemetry.windows import Window
+
+BY = (
+    *("model", "agent", "route", "tenant", "version", "system", "environment", "provider", "client", "arm"),
+    *("service", PURPOSE, *PEOPLE),
+)
+MEASURES = {"cost": "USD", "tokens": "tokens", "calls": "calls"}
+LAYERS, MOST = 7, 1_000
+OTHER = "others"
+UNTOLD = "not told"
+UNKNOWN = "calls_with_unknown_cost"
+COLUMNS = (
+    Column("share", SHARE, "Share", "of the known cost"),
+    Column("cost_usd", USD, "Cost"),
+    Column("cost_before_usd", USD, "Before", "in the same length of time before"),
+    Column("calls", COUNT, "Calls"),
+    Column("cost_per_call_usd", USD, "Per call", "mean of the calls whose cost is known"),
+    Column("input_tokens", COUNT, "Tokens in"),
+    Column("output_tokens", COUNT, "Tokens out"),
+    Column("prompt_cache_share", SHARE, "From cache", "of the input tokens"),
+    Column(UNKNOWN, COUNT, "Cost unknown", "calls, not in the sum"),
+    *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
+)
+DRIVER_COLUMNS = (
+    *(Column(name, TEXT, name.capitalize()) for name in comparing.GROUPED),
+    Column("before_usd", USD, "Before"),
+    Column("now_usd", USD, "Now"),
+    Column("difference_usd", USD, "Difference"),
+    *(Column(f"{name}_usd", USD, name) for name in FACTORS),
+)
+
+
+def chosen(ask: Asked) -> list[str]:
+    """The one or two dimensions that `group_by` names. Raises Invalid."""
+    names = [name.strip() for name in ask.kept.get("group_by", "model").split(",") if name.strip()]
+    for name in names:
+        if name not in BY:
+            raise Invalid(f"{name!r} is no dimension of spend.", "Dimensions: " + ", ".join(BY))
+    if not names or len(names) > 2 or len(set(names)) < len(names):
+        raise Invalid("Spend is grouped by one dimension, or by two different ones.", "For example agent,model")
+    if len(names) == 2 and any(name not in DIMENSIONS for name in names):
+        raise Invalid(
+            "Users, sessions, transactions and purposes are shown alone.", "Group by one of them, or by two others."
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """One question; what it costs to answer is paid where it is looked at."""
+
+    ask: Asked
+    names: Sequence[str]
+
+    @cached_property
+    def _equals(self) -> Mapping[str, str | None]:
+        return self.ask.search.equals()
+
+    @property
+    def before(self) -> datetime:
+        return self.ask.start - (self.ask.end - self.ask.start)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Dearest first; what only the time before had is a row without calls."""
+        now, past = self._shares()
+        whole = sum(one.cost_nano for _, one in now)
+        was = dict(past)
+        told = {key for key, _ in now}
+        gone = [(key, Share(None)) for key, one in past if key not in told and one.cost_nano]
+        return [self._row(key, one, was.get(key), whole) for key, one in [*now, *gone]]
+
+    def _shares(self) -> tuple[list[tuple[Any, Share]], list[tuple[Any, Share]]]:
+        if self.names[0] in DIMENSIONS:
+            past, now = comparing.beside(self.ask.start, self.ask.end, self.names, self.ask.clients, self._equals)
+            return self._of_windows(now), self._of_windows(past)
+        return self._of(self.ask.start, self.ask.end), self._of(self.before, self.ask.start)
+
+    def _of(self, start: datetime, end: datetime) -> list[tuple[Any, Share]]:
+        found = attribution.breakdown(start, end, self.names[0], self.ask.clients, MOST, **self._equals)
+        return [((OTHER if row.other else row.value,), row) for row in found.rows]
+
+    def _of_windows(self, rows: Sequence[Window]) -> list[tuple[Any, Share]]:
+        shares = [
+            (
+                tuple(row.key[name] for name in self.names),
+                Share(None, row.calls, row.cost_nano, row.calls_unknown_cost, dict(row.buckets)),
+            )
+            for row in rows
+        ]
+        return sorted(shares, key=lambda one: (-one[1].cost_nano, -one[1].calls))
+
+    def _row(self, key: Any, now: Share, was: Share | None, whole: int) -> dict[str, Any]:
+        known = now.calls - now.calls_unknown_cost
+        inputs = sum(now.buckets[name] for name in BUCKETS[:6])
+        told = known > 0 or now.cost_nano > 0 or not now.calls
+        return {
+            **dict(zip(self.names, key, strict=True)),
+            "share": now.cost_nano / whole if whole and told else None,
+            "cost_usd": now.cost_nano if told else None,
+            "cost_before_usd": _known(was),
+            "calls": now.calls,
+            "cost_per_call_usd": now.cost_nano // known if known > 0 else None,
+            "input_tokens": inputs,
+            "output_tokens": sum(now.buckets[name] for name in BUCKETS[6:]),
+            "prompt_cache_share": now.buckets["in_cache_read"] / inputs if inputs else None,
+            "calls_with_unknown_cost": now.calls_unknown_cost,
+            **now.buckets,
+        }
+
+    @property
+    def grid(self) -> Grid:
+        columns = [Column(name, TEXT, name.capitalize()) for name in self.names]
+        links = to_calls(self.ask, self.names) if self.names[0] in (*DIMENSIONS, *PEOPLE) else {}
+        known = not any(row["calls_with_unknown_cost"] for row in self.rows)
+        figures = [replace(one, shown=False) if known and one.name == UNKNOWN else one for one in COLUMNS]
+        return Grid([*columns, *figures], self.rows, links)
+
+    @cached_property
+    def drivers(self) -> Drivers:
+        return comparing.drivers(self.ask.start, self.ask.end, self.ask.clients, self._equals)
+
+    @property
+    def drivers_grid(self) -> Grid:
+        names = comparing.told_apart(self._equals)
+        rows = [
+            {
+                **{name: self._equals[name] for name in comparing.GROUPED if name not in names},
+                **dict(zip(names, one.key, strict=True)),
+                "before_usd": one.before_nano,
+                "now_usd": one.now_nano,
+                "difference_usd": one.difference,
+                **{f"{name}_usd": part for name, part in one.parts.items()},
+            }
+            for one in self.drivers.groups
+        ]
+        return Grid(DRIVER_COLUMNS, rows)
+
+    def over_time(self, zone: ZoneInfo, measure: str) -> list[tuple[datetime, dict[str, float | None]]]:
+        """Of each step the known cost in USD (or tokens, or calls) by the first dimension; those after the dearest
+        seven are one. What has no rollup of its own (users, sessions, transactions, purposes) is not told apart."""
+        name = self.names[0] if self.names[0] in DIMENSIONS else None
+        bounds = self._bounds(zone)
+        rows = stretches(bounds, [name] if name else [], self.ask.clients, **self._equals)
+        sums: dict[str, float] = {}
+        for row in rows:
+            label = self._label(row, name, measure)
+            sums[label] = sums.get(label, 0.0) + _value(row, measure)
+        top = [one for one, _ in sorted(sums.items(), key=lambda one: -one[1])[:LAYERS]]
+        layers = [*top, OTHER] if len(sums) > len(top) else top
+        points = {at: dict.fromkeys(layers, 0.0) for at in bounds[:-1]}
+        for row in rows:
+            label = self._label(row, name, measure)
+            points[row.start][label if label in top else OTHER] += _value(row, measure)
+        return [(at, {**values}) for at, values in points.items()]
+
+    def _label(self, row: Window, name: str | None, measure: str) -> str:
+        return measure if name is None else row.key[name] or UNTOLD
+
+    def _bounds(self, zone: ZoneInfo) -> list[datetime]:
+        """Days on the reader's wall clock where the time is long, else steps of minutes."""
+        start, end = self.ask.start, self.ask.end
+        if end - start >= timedelta(days=10):
+            day, out = start.astimezone(zone).date() + timedelta(days=1), [start]
+            while (begin := start_of_date(day, zone)) < end:
+                out.append(begin)
+                day += timedelta(days=1)
+            return [*out, end]
+        step = timedelta(minutes=step_minutes(self.ask))
+        count = -(-(end - start) // step)
+        return [*(start + number * step for number in range(count)), end]
+
+
+def _known(was: Share | None) -> int | None:
+    if was is None:
+        return 0
+    return was.cost_nano if was.calls > was.calls_unknown_cost or was.cost_nano else None
+
+
+def _value(row: Window, measure: str) -> float:
+    if measure == "calls":
+        return float(row.calls)
+    return row.cost_nano / 1e9 if measure == "cost" else float(sum(row.buckets.values()))
