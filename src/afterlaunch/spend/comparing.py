@@ -40,8 +40,7 @@ def drivers(
     """What made the known cost of [start, end) differ from that of the time before."""
     names = told_apart(equals)
     past, now = beside(start, end, names, clients, equals, before)
-    groups = [[group_of(row, names) for row in rows] for rows in (past, now)]
-    return explain(*groups, weights(names, end))
+    return explain([group_of(row, names) for row in past], [group_of(row, names) for row in now], weights(names, end))
 
 
 def told_apart(equals: Mapping[str, str | None]) -> list[str]:

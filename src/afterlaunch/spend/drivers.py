@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, log1p
 
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.windows import Window
@@ -101,7 +101,7 @@ def _share(key: Key, before: Group | None, now: Group | None, calls: tuple[int, 
     if before is None or now is None or not _whole(before) or not _whole(now):
         parts[MIX] = is_ - was  # what is new or gone is a matter of who is called
         return Share(key, was, is_, parts)
-    mean = was if was == is_ else (is_ - was) / log(is_ / was)
+    mean = was if was == is_ else (is_ - was) / log1p((is_ - was) / was)
     weight = weights(key)
     ratios = {
         VOLUME: calls[1] / calls[0],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.spend.drivers import CACHE, FACTORS, MIX, OUTPUT, PRICE, TOKENS, VOLUME, Group, explain
@@ -66,10 +66,15 @@ def groups(rows: list[tuple[str, int, int, list[int]]]) -> list[Group]:
     return [Group((name,), calls, cost, dict(zip(BUCKETS, of, strict=True))) for name, calls, cost, of in rows]
 
 
+@settings(deadline=None)
 @given(some, some)
 def test_the_parts_always_add_up(before: list, now: list) -> None:  # type: ignore[type-arg]
     found = explain(groups(before), groups(now), lambda _: PRICES)
     assert sum(found.parts.values()) == found.difference == sum(one.difference for one in found.groups)
     assert set(found.parts) == set(FACTORS)
+    far = [Group(one.key, one.calls, one.cost_nano * 10**9 + 1, one.buckets) for one in groups(now)]
+    assert sum(explain(groups(now), far, lambda _: PRICES).parts.values()) == sum(one.cost_nano for one in far) - sum(
+        one.cost_nano for one in groups(now)
+    )
     turned = explain(groups(now), groups(before), lambda _: PRICES)
     assert turned.difference == -found.difference

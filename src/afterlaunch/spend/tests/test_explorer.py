@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -12,6 +13,8 @@ from django.test import Client as Browser
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.ground import clock
 from afterlaunch.spend import explorer_pages
+from afterlaunch.spend.drivers import FACTORS
+from afterlaunch.spend.explorer import BY
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, span
@@ -20,7 +23,7 @@ HOUR = 3600 * 10**9
 TENANTS = explorer_pages.SHOWN + 30
 
 
-def call(number: int, ago_ns: int, model: str, tenant: str, tokens: int, user: str = "") -> object:
+def call(number: int, ago_ns: int, model: str, tenant: str, tokens: int, user: str = "") -> Any:
     told = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": model}
     told |= {"gen_ai.agent.name": "triage", "tenant.id": tenant} | ({"user.id": user} if user else {})
     counts = {"gen_ai.usage.input_tokens": tokens, "gen_ai.usage.output_tokens": 10}
@@ -54,11 +57,11 @@ def test_page_api_and_file_hold_the_same_and_drivers_add_up(browser: Browser) ->
     rows = {row["model"]: row for row in found["rows"]}
     assert rows["gpt-4o"]["calls"] == TENANTS and rows["gpt-4o-mini"]["calls"] == 0
     told = found["drivers"]
-    parts = sum(Decimal(told[f"{name}"]) for name in explorer_pages.FACTORS)
+    parts = sum((Decimal(told[name]) for name in FACTORS), Decimal(0))
     assert parts == Decimal(told["difference_usd"]) == Decimal(told["now_usd"]) - Decimal(told["before_usd"])
     assert Decimal(told["now_usd"]) == Decimal(rows["gpt-4o"]["cost_usd"])
     assert Decimal(told["before_usd"]) == Decimal(rows["gpt-4o-mini"]["cost_before_usd"]) > 0
-    answer = browser.get("/api/v1/spend/explorer", {"group_by": "model", "range": "24h", "format": "csv"})
+    answer: Any = browser.get("/api/v1/spend/explorer", {"group_by": "model", "range": "24h", "format": "csv"})
     text = b"".join(answer.streaming_content).decode()
     assert rows["gpt-4o"]["cost_usd"] in text and text.startswith('"model","share"')
     page = browser.get("/spend", {"range": "24h"}).content.decode()
@@ -75,7 +78,7 @@ def test_two_dimensions_people_and_purposes(browser: Browser) -> None:
     assert [(row["purpose"], row["calls"]) for row in purposes] == [("production", TENANTS + 40)]
     narrowed = browser.get("/api/v1/spend/explorer", {"group_by": "model", "q": "tenant:t-0001", **ask}).json()
     assert sum(row["calls"] for row in narrowed["rows"]) == 41
-    for name in explorer_pages.BY:
+    for name in BY:
         assert browser.get("/spend", {"group_by": name, **ask}).status_code == 200
 
 
