@@ -1,4 +1,4 @@
-from afterlaunch.cli.main import run
+from afterlaunch.cli.entry import run
 
 if __name__ == "__main__":
     run()

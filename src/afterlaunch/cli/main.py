@@ -10,6 +10,7 @@ from afterlaunch.cli import (
     configuration,
     demo,
     doctor,
+    drift,
     erasures,
     keys,
     migrate,
@@ -58,6 +59,7 @@ app.add_typer(oncall.oncall, name="oncall")
 app.add_typer(price.price, name="price")
 app.add_typer(retrieval.retrieval, name="retrieval")
 app.add_typer(rca.rca, name="rca")
+app.add_typer(drift.drift, name="drift")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")
 

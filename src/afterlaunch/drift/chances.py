@@ -1,0 +1,108 @@
+"""Tails of the distributions that the judges compare with. Written out, since a whole library for six functions would
+cost the command more time than its arithmetic; `tests/test_chances.py` compares them with published tables."""
+
+from __future__ import annotations
+
+from math import erfc, exp, lgamma, log, pi, sqrt
+from statistics import NormalDist
+
+import numpy as np
+
+SMALLEST = 1e-300  # what a tail beyond the floats is called
+
+
+def normal_tail(z: float) -> float:
+    """P(|Z| >= |z|)."""
+    return max(erfc(abs(z) / sqrt(2)), SMALLEST)
+
+
+def normal_quantile(share: float) -> float:
+    return NormalDist().inv_cdf(share)
+
+
+def chi2_tail(x: float, df: int) -> float:
+    """P(chi-square >= x), by the finite sums for whole degrees of freedom (Abramowitz and Stegun 26.4.4, 26.4.5)."""
+    if x <= 0:
+        return 1.0
+    half = x / 2
+    terms = np.arange(df // 2 if df % 2 == 0 else (df - 1) // 2)
+    shift = 0.0 if df % 2 == 0 else 0.5
+    total = 0.0 if df % 2 == 0 else erfc(sqrt(half))
+    if len(terms):
+        logs = (terms + shift) * log(half) - half - _log_gamma(terms + shift + 1)
+        total += float(np.exp(logs).sum())
+    return min(max(total, SMALLEST), 1.0)
+
+
+def _log_gamma(values: np.ndarray) -> np.ndarray:
+    """For ascending values a step of one apart."""
+    if not len(values):
+        return values
+    return lgamma(values[0]) + np.concatenate(([0.0], np.cumsum(np.log(values[:-1]))))
+
+
+def shifted_chi2_tail(x: float, df: int, shift: float) -> float:
+    """P(noncentral chi-square >= x): a Poisson mixture of central ones, over the terms that carry all but 1e-15."""
+    if shift <= 0:
+        return chi2_tail(x, df)
+    if x <= 0:
+        return 1.0
+    mean = shift / 2
+    reach = 9 * sqrt(mean) + 40
+    first, last = max(0, int(mean - reach)), int(mean + reach)
+    steps = np.arange(first, last + 1, dtype=np.float64)
+    weights = np.exp(steps * log(mean) - mean - _log_gamma(steps + 1))
+    # Q(a + 1, y) = Q(a, y) + y ** a exp(-y) / gamma(a + 1)
+    half, halves = x / 2, steps + df / 2
+    rises = np.exp(halves[:-1] * log(half) - half - _log_gamma(halves[:-1] + 1))
+    tails = np.minimum(chi2_tail(x, df + 2 * first) + np.concatenate(([0.0], np.cumsum(rises))), 1.0)
+    return min(max(float(weights @ tails), SMALLEST), 1.0)
+
+
+def shift_where(x: float, df: int, tail: float) -> float:
+    """The noncentrality at which P(noncentral chi-square >= x) is `tail`; 0 where even none exceeds it."""
+    if chi2_tail(x, df) >= tail:
+        return 0.0
+    z = normal_quantile(tail)
+    # Where the square root of the variable is near normal; then secants on the true tail.
+    start = max((sqrt(max(x, 1e-9)) + z) ** 2 - df + 1, 1e-6)
+    low, high = 0.0, 2 * (x + df + 10 * sqrt(x + df) + 50)
+    at, was = start, 0.0
+    for _ in range(60):
+        gap = shifted_chi2_tail(x, df, at) - tail
+        if abs(gap) < 1e-6:
+            return at
+        low, high = (at, high) if gap < 0 else (low, at)
+        spread = sqrt(2 * (df + 2 * at))
+        slope = exp(-z * z / 2) / sqrt(2 * pi) / spread
+        step = at - gap / slope
+        was, at = at, step if low < step < high else (low + high) / 2
+        if abs(at - was) < 1e-6 * (1 + at):
+            break
+    return at
+
+
+def kolmogorov_tail(t: float) -> float:
+    """P(sup |Brownian bridge| >= t)."""
+    if t < 0.27:
+        return 1.0
+    if t < 1.0:  # Marsaglia, Tsang and Wang (2003): the other series converges faster here
+        total = sum(exp(-((2 * k - 1) ** 2) * pi * pi / (8 * t * t)) for k in range(1, 5))
+        return min(max(1 - sqrt(2 * pi) / t * total, 0.0), 1.0)
+    total = 2 * sum((1 if k % 2 else -1) * exp(-2 * k * k * t * t) for k in range(1, 6))
+    return min(max(total, SMALLEST), 1.0)
+
+
+def hypergeometric_tail(hits: int, drawn: int, marked: int, total: int) -> float:
+    """Two-sided exact chance of the 2 x 2 table (Fisher): tables no likelier than this one."""
+    low, high = max(0, drawn + marked - total), min(drawn, marked)
+    at = np.arange(low, high + 1)
+    logs = np.array([_choose(marked, k) + _choose(total - marked, drawn - k) for k in at.tolist()]) - _choose(
+        total, drawn
+    )
+    seen = logs[hits - low]
+    return min(max(float(np.exp(logs[logs <= seen + 1e-9]).sum()), SMALLEST), 1.0)
+
+
+def _choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

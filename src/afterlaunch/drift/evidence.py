@@ -1,0 +1,244 @@
+"""What two profiles of one column tell: tests with their p-values, distances, and what moved. No verdict yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import log, sqrt
+
+import numpy as np
+
+from afterlaunch.drift import chances, statistics
+from afterlaunch.drift.statistics import Effect
+from afterlaunch.profiles import numeric
+from afterlaunch.profiles.categories import CategoryProfile
+from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.numeric import NumericProfile
+
+RATE_LINE = 0.02  # a change of a share that matters, as the 0.2 is for PSI
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Drift that does not matter, so that a million rows raise no alarm about a hair's breadth.
+
+    One number in units of PSI; a mean shift of d standard deviations has a PSI of d squared and a D of 0.4 d.
+    """
+
+    psi: float = 0.001
+    rate: float = 0.002
+
+    @property
+    def ks(self) -> float:
+        return 0.4 * sqrt(self.psi)
+
+
+@dataclass(frozen=True)
+class Test:
+    """`line`: None where the effect is a PSI and the line the user's."""
+
+    method: str
+    statistic: float
+    p: float
+    effect: Effect | None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared."""
+
+    tests: tuple[Test, ...]
+    reason: str = ""
+    told: str = ""
+    cells: int = 0
+    s: float = 0.0
+    psi: Effect | None = None
+    distances: dict[str, float] = field(default_factory=dict)
+    moved: str = ""
+
+    @property
+    def p(self) -> float:
+        """Of the column: the least of its tests', times their number."""
+        return min(1.0, min(one.p for one in self.tests) * len(self.tests))
+
+    @property
+    def strongest(self) -> Test:
+        return min(self.tests, key=lambda one: one.p)
+
+
+def _nothing(reason: str, told: str) -> Evidence:
+    return Evidence((), reason, told)
+
+
+def weigh(
+    reference: NumericProfile | CategoryProfile, current: NumericProfile | CategoryProfile, tolerance: Tolerance
+) -> Evidence:
+    """Raises ValueError where the profiles have not one layout: they are incomparable."""
+    if reference.layout.id != current.layout.id:
+        raise ValueError("Profiles of different layouts are incomparable.")
+    if not reference.records or not current.records:
+        which = "reference" if not reference.records else "current table"
+        return _nothing("no_rows", f"The {which} has no rows.")
+    rates = tuple(_rates(reference, current, tolerance))
+    if not reference.count or not current.count:
+        which = "reference" if not reference.count else "current table"
+        if rates:
+            return Evidence(rates, moved=_shares_told(reference, current))
+        return _nothing("no_values", f"The {which} has no values in this column.")
+    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        return _numeric(reference, current, tolerance, rates)
+    assert isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile)
+    return _categories(reference, current, tolerance, rates)
+
+
+def _rates(
+    reference: NumericProfile | CategoryProfile, current: NumericProfile | CategoryProfile, tolerance: Tolerance
+) -> Iterable[Test]:
+    for method, had, has in (
+        ("missing_rate", reference.missing, current.missing),
+        ("invalid_rate", reference.wrong, current.wrong),
+    ):
+        if had + has:
+            yield _rate(method, had, reference.records, has, current.records, tolerance)
+
+
+def _rate(method: str, had: int, before: int, has: int, now: int, tolerance: Tolerance) -> Test:
+    found = statistics.compare_rates(had, before, has, now)
+    p = found.p
+    beyond = abs(found.difference) - tolerance.rate
+    if beyond <= 0:
+        p = 1.0
+    elif found.method == "score":
+        spread = (found.high - found.low) / 2 / chances.normal_quantile((1 + statistics.LEVEL) / 2)
+        p = max(p, chances.normal_tail(beyond / spread))
+    return Test(method, found.difference, p, Effect(found.difference, found.low, found.high), RATE_LINE)
+
+
+def _numeric(
+    reference: NumericProfile, current: NumericProfile, tolerance: Tolerance, rates: tuple[Test, ...]
+) -> Evidence:
+    before, now = reference.cells, current.cells
+    s = statistics.inverse_size(reference.count, current.count)
+    starts = statistics.grouped_at(before)
+    groups, groups_now = statistics.grouped(before, starts), statistics.grouped(now, starts)
+    tests = []
+    psi = None
+    distances = _distances(groups, groups_now)
+    if len(groups) > 1:
+        raw, df = distances["psi"], len(groups) - 1
+        psi = statistics.corrected(raw / s, df, s)
+        tests.append(Test("psi", raw, chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s), psi))
+    elif reference.least == reference.greatest == current.least == current.greatest:
+        if not rates:
+            return _nothing("constant", f"The column is {_said(reference.least)} throughout, in both.")
+        return Evidence(rates, moved=_shares_told(reference, current))
+    else:
+        at = int(before.argmax())
+        hits = [int(cells.sum() - cells[at]) for cells in (before, now)]
+        tests.append(_rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance))
+    distance = statistics.kolmogorov_smirnov(before, now)
+    tests.append(Test("ks", distance, chances.kolmogorov_tail((distance - tolerance.ks) / sqrt(s)), psi))
+    bounds = numeric.ends(reference)
+    bounds[0], bounds[-1] = min(bounds[0], current.least), max(bounds[-1], current.greatest)
+    deviation = reference.deviation
+    distances["ks"] = distance
+    if deviation > 0:
+        distances["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
+    outside = int(now[0] + now[-1])
+    moved = _median_told(reference, current)
+    if outside / current.count > 0.005:
+        moved += f", {_share(outside / current.count)} of the values lie outside the reference's range"
+    apart = _shares_told(reference, current)
+    moved += f"; {apart}" if apart else ""
+    return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, distances=distances, moved=moved)
+
+
+def _distances(before: Array, now: Array) -> dict[str, float]:
+    js = statistics.jensen_shannon(before, now)
+    return {
+        "psi": statistics.psi(before, now),
+        "kl_nats": statistics.kullback_leibler(before, now),
+        "js_nats": js,
+        "js_distance": sqrt(js / log(2)),
+    }
+
+
+def union(reference: CategoryProfile, current: CategoryProfile) -> tuple[list[str], Array, Array]:
+    """Cells of both, the sampled unseen values apart: names, counts of the reference, counts now. What is neither
+    named nor sampled comes last."""
+    layout = reference.layout
+    fresh = sorted(set(reference.fresh) | set(current.fresh))
+    counts = []
+    for profile in (reference, current):
+        cells = profile.cells
+        each = np.array([sum(profile.fresh.get(value, (0, 0))) for value in fresh], np.int64)
+        rest = cells[layout.other] + cells[layout.unseen] - each.sum()
+        counts.append(np.concatenate((cells[: layout.other], each, [rest])))
+    return [*layout.names, *fresh, "other values"], counts[0], counts[1]
+
+
+def _categories(
+    reference: CategoryProfile, current: CategoryProfile, tolerance: Tolerance, rates: tuple[Test, ...]
+) -> Evidence:
+    names, before, now = union(reference, current)
+    s = statistics.inverse_size(reference.count, current.count)
+    had, has, stays = statistics.pooled(before, now)
+    apart = _shares_told(reference, current)
+    if len(had) < 2:
+        top = int((before + now)[:-1].argmax())
+        hits = [int(counts.sum() - counts[top]) for counts in (before, now)]
+        if not stays.any() and max(before[:-1].max(), now[:-1].max()) * 20 < min(reference.count, current.count):
+            told = "Nearly every value is its own, like an identifier or free text: there are no shares to compare."
+            return Evidence(rates, moved=apart) if rates else _nothing("identifier", told)
+        if not any(hits):
+            told = f"The column is {_said(names[top])} throughout, in both."
+            return Evidence(rates, moved=apart) if rates else _nothing("constant", told)
+        other = _rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
+        return Evidence(
+            (other, *rates), cells=2, s=s, moved=_category_told(names, before, now) + (f"; {apart}" if apart else "")
+        )
+    statistic, df = statistics.chi_square(had, has), len(had) - 1
+    distances = _distances(had, has)
+    distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
+    psi = statistics.corrected(distances["psi"] / s, df, s)
+    test = Test("chi_square", statistic, chances.shifted_chi2_tail(statistic, df, tolerance.psi / s), psi)
+    moved = _category_told(names, before, now) + (f"; {apart}" if apart else "")
+    return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, moved=moved)
+
+
+def _category_told(names: list[str], before: Array, now: Array) -> str:
+    p, q = now / now.sum(), before / before.sum()
+    at = int(np.abs(p - q).argmax())
+    return f"{_said(names[at])} went from {_share(q[at])} to {_share(p[at])}"
+
+
+def _median_told(reference: NumericProfile, current: NumericProfile) -> str:
+    had, has = reference.quantile(0.5), current.quantile(0.5)
+    if _said(had) == _said(has):
+        spread = [_said(profile.deviation) for profile in (reference, current)]
+        return f"the median stayed {_said(has)}, the standard deviation went from {spread[0]} to {spread[1]}"
+    return f"the median went from {_said(had)} to {_said(has)}"
+
+
+def _shares_told(reference: NumericProfile | CategoryProfile, current: NumericProfile | CategoryProfile) -> str:
+    told = []
+    for what, had, has in (
+        ("missing", reference.missing, current.missing),
+        ("infinite or no numbers", reference.wrong, current.wrong),
+    ):
+        if had or has:
+            told.append(f"{what}: {_share(had / reference.records)} before, {_share(has / current.records)} now")
+    return ", ".join(told)
+
+
+def _said(value: float | str) -> str:
+    if isinstance(value, str):
+        return f"“{value if len(value) <= 40 else value[:39] + '…'}”"
+    return f"{value:.4g}"
+
+
+def _share(share: float) -> str:
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * share:.1f} %"

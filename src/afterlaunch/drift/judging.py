@@ -1,0 +1,157 @@
+"""From evidence to verdicts: all columns are one family, and every verdict says its method, effect, sizes and why.
+
+1. Each column's tests give one p-value. 2. Benjamini-Hochberg over the columns gives q-values. 3. A column drifts where
+q <= alpha; where it lies to the line of 0.2 is told by the interval of the corrected PSI. 4. Without drift a column is
+`not_assessed` where so few rows could show 0.2 without any drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from afterlaunch.drift import statistics
+from afterlaunch.drift.evidence import Evidence, Test, Tolerance, weigh
+from afterlaunch.profiles.categories import CategoryProfile
+from afterlaunch.profiles.numeric import NumericProfile
+
+DRIFT, NO_DRIFT, NOT_ASSESSED = "drift", "no_drift", "not_assessed"
+MISSING, NEW = "missing", "new"
+Profile = NumericProfile | CategoryProfile
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`alpha`: of the family; `line`: the PSI that users know."""
+
+    alpha: float = 0.05
+    line: float = 0.2
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A column's verdict. `state`: above, at_line, drifted_below_line, ok, or not_assessed."""
+
+    name: str
+    kind: str
+    verdict: str
+    state: str
+    reason: str
+    why: str
+    n_reference: int
+    n_current: int
+    evidence: Evidence | None = None
+    q: float | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"name": self.name, "kind": self.kind, "method": None, "statistic": None}
+        document |= {"effect": None, "p_value": None, "q_value": self.q}
+        document |= {"n_reference": self.n_reference, "n_current": self.n_current}
+        document |= {"verdict": self.verdict, "why": self.why, "state": self.state, "reason": self.reason}
+        found = self.evidence
+        if found is None or not found.tests:
+            return document
+        test = found.strongest
+        document |= {"method": test.method, "statistic": test.statistic, "p_value": found.p}
+        if test.effect is not None:
+            document |= {"effect": test.effect.value, "effect_low": test.effect.low, "effect_high": test.effect.high}
+        document["cells"] = found.cells
+        document["distances"] = found.distances
+        document["tests"] = [
+            {"method": one.method, "statistic": one.statistic, "p_value": one.p} for one in found.tests
+        ]
+        return document
+
+
+def judge(
+    pairs: Mapping[str, tuple[Profile, Profile]], limits: Limits, kinds: Mapping[str, str] | None = None
+) -> list[Judged]:
+    """Columns in the order given: reference and current profile of each, of one layout."""
+    weighed = {name: weigh(before, now, limits.tolerance) for name, (before, now) in pairs.items()}
+    tested = [name for name, evidence in weighed.items() if evidence.tests]
+    q_values = dict(zip(tested, statistics.benjamini_hochberg([weighed[name].p for name in tested]), strict=True))
+    thresholds: dict[int, float] = {}
+    judged = []
+    for name, (before, now) in pairs.items():
+        evidence = weighed[name]
+        kind = (kinds or {}).get(name) or ("numeric" if isinstance(before, NumericProfile) else "category")
+        q = q_values.get(name)
+        verdict, state, reason, why = _worded(evidence, q, len(tested), limits, thresholds)
+        judged.append(Judged(name, kind, verdict, state, reason, why, before.count, now.count, evidence, q))
+    return judged
+
+
+def _worded(
+    evidence: Evidence, q: float | None, family: int, limits: Limits, thresholds: dict[int, float]
+) -> tuple[str, str, str, str]:
+    """Verdict, state, reason, sentence."""
+    if q is None:
+        return NOT_ASSESSED, NOT_ASSESSED, evidence.reason, f"Not assessed. {evidence.told}"
+    test = evidence.strongest
+    if q <= limits.alpha:
+        state = _place(test, limits)
+        return DRIFT, state, test.method, _drift_told(evidence, test, state, q, limits)
+    if evidence.s == 0.0:  # there were no values to compare, and the rates moved within chance
+        return NOT_ASSESSED, NOT_ASSESSED, "no_values", "Not assessed. There are no values to compare in one of them."
+    df = max(evidence.cells - 1, 1)
+    if df not in thresholds:
+        thresholds[df] = statistics.chi2_threshold(limits.alpha / family, df)
+    by_chance = thresholds[df] * evidence.s
+    if by_chance > limits.line:
+        told = f"With so few rows chance alone gives a PSI up to {by_chance:.2f}, beyond the line of {limits.line:g}."
+        return NOT_ASSESSED, NOT_ASSESSED, "too_few_rows", f"Not assessed. {told}"
+    return NO_DRIFT, "ok", "within_chance", _calm_told(evidence, by_chance, q)
+
+
+def _place(test: Test, limits: Limits) -> str:
+    line = limits.line if test.threshold is None else test.threshold
+    effect = test.effect
+    if effect is None:
+        return "drifted_below_line"
+    low, value = effect.low, effect.value
+    if effect.high < 0:
+        low, value = -effect.high, -effect.value
+    elif effect.value < 0:
+        low, value = 0.0, -effect.value
+    if low > line:
+        return "above"
+    return "at_line" if value > line else "drifted_below_line"
+
+
+PLACES = {
+    "above": "certainly above the line of {line:g}",
+    "at_line": "at the line of {line:g}",
+    "drifted_below_line": "below the line of {line:g}",
+}
+METHODS = {
+    "psi": "PSI",
+    "ks": "Kolmogorov-Smirnov",
+    "chi_square": "chi-square",
+    "missing_rate": "the share of missing values",
+    "invalid_rate": "the share of infinities and of what is no number",
+    "other_values_rate": "the share of other values than the usual one",
+}
+
+
+def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Limits) -> str:
+    line = limits.line if test.threshold is None else test.threshold
+    place = PLACES[state].format(line=line)
+    effect = test.effect
+    if effect is None:
+        size = f"{METHODS[test.method]} {test.statistic:.3g}"
+    elif test.threshold is None:
+        raw = evidence.distances["psi"]
+        size = f"PSI {raw:.3g}, without chance {effect.value:.3g} ({effect.low:.3g} to {effect.high:.3g}), {place}"
+    else:
+        size = f"{METHODS[test.method]} changed by {100 * effect.value:+.3g} points, {place}"
+    moved = evidence.moved[:1].upper() + evidence.moved[1:]
+    return f"{moved}; {size}; chance gives this with q = {q:.2g} ({METHODS[test.method]})."
+
+
+def _calm_told(evidence: Evidence, by_chance: float, q: float) -> str:
+    if evidence.psi is None:
+        return f"What differs is within chance (q = {q:.2g})."
+    raw = evidence.distances["psi"]
+    return f"PSI {raw:.3g}; chance alone gives up to {by_chance:.3g} at these sizes (q = {q:.2g})."

@@ -1,0 +1,198 @@
+"""Distances between two counted samples, and how surprising they are. Counts are arrays over the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+
+import numpy as np
+
+from afterlaunch.drift import chances
+from afterlaunch.profiles.hashing import Array
+
+LEVEL = 0.90  # of intervals
+
+
+def grouped_at(reference: Array, cells: int = 10) -> Array:
+    """Where each group of cells begins, so that the groups hold about equal shares of the reference; fewer where a
+    single cell holds more than a group."""
+    reached = np.cumsum(reference)
+    wanted = reached[-1] * np.arange(1, cells) / cells
+    after = np.searchsorted(reached, wanted, "left")
+    before = np.maximum(after - 1, 0)
+    nearer = np.where(wanted - reached[before] < reached[after] - wanted, before, after)
+    starts = np.unique(nearer + 1)
+    # Every group needs mass of the reference, the first and the last too.
+    inner = starts[starts < len(reached)]
+    inner = inner[(reached[inner - 1] > 0) & (reached[inner - 1] < reached[-1])]
+    return np.concatenate(([0], inner))
+
+
+def grouped(counts: Array, starts: Array) -> Array:
+    summed: Array = np.add.reduceat(counts, starts)
+    return summed
+
+
+def inverse_size(reference: float, current: float) -> float:
+    """s = 1/n + 1/m."""
+    return 1 / reference + 1 / current
+
+
+def shares(counts: Array) -> Array:
+    """With half a count added to every cell."""
+    smooth = counts + 0.5
+    divided: Array = smooth / smooth.sum(-1, keepdims=True)
+    return divided
+
+
+def psi(reference: Array, current: Array) -> float:
+    """Population stability index: sum of (p - q) ln(p / q)."""
+    p, q = shares(current), shares(reference)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def kullback_leibler(reference: Array, current: Array) -> float:
+    """Of the current shares from the reference's, in nats."""
+    p, q = shares(current), shares(reference)
+    return float((p * np.log(p / q)).sum())
+
+
+def jensen_shannon(reference: Array, current: Array) -> float:
+    """Divergence in nats; the distance that libraries show is sqrt(JS / ln 2)."""
+    p, q = shares(current), shares(reference)
+    middle = (p + q) / 2
+    return max(float((p * np.log(p / middle) + q * np.log(q / middle)).sum()) / 2, 0.0)
+
+
+def kolmogorov_smirnov(reference: Array, current: Array) -> float:
+    """D. On cells it can only be too small, by a cell's mass at most."""
+    return float(np.abs(np.cumsum(current) / current.sum() - np.cumsum(reference) / reference.sum()).max())
+
+
+def wasserstein(reference: Array, current: Array, ends: Array) -> float:
+    """W1 by straight lines within the cells. `ends`: of the cells, one more than there are."""
+    gaps = np.cumsum(current) / current.sum() - np.cumsum(reference) / reference.sum()
+    at_ends = np.abs(np.concatenate(([0.0], gaps)))
+    return float((np.diff(ends) * (at_ends[1:] + at_ends[:-1]) / 2).sum())
+
+
+def pooled(reference: Array, current: Array, least: float = 5.0) -> tuple[Array, Array, Array]:
+    """Cells of which either sample expects fewer than `least` become one; returns both counts and which cells stayed.
+    The rule looks at both samples alike, so that it favours no difference. The last cell holds what has no cell of its
+    own: it is always pooled, since which values it holds is known from the reference alone."""
+    both = reference + current
+    share = min(reference.sum(), current.sum()) / max(both.sum(), 1)
+    stays = both * share >= least
+    stays[-1] = False
+    rest = both[~stays].sum()
+    if 0 < rest * share < least and stays.any():  # what is pooled is too thin itself: the least cell joins it
+        kept = np.flatnonzero(stays)
+        stays[kept[both[kept].argmin()]] = False
+        rest = both[~stays].sum()
+    if not rest:
+        return reference[stays], current[stays], stays
+    joined = [np.append(one[stays], one[~stays].sum()) for one in (reference, current)]
+    return joined[0], joined[1], stays
+
+
+def chi_square(reference: Array, current: Array) -> float:
+    """Two samples; neither is treated as exact."""
+    table = np.stack((reference, current)).astype(np.float64)
+    expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
+    return float(((table - expected) ** 2 / expected).sum())
+
+
+def cramers_v(statistic: float, total: float) -> float:
+    """Of a table with two rows."""
+    return sqrt(max(statistic, 0.0) / total)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Two shares compared. `low`, `high`: Newcombe's interval of the difference current - reference."""
+
+    reference: float
+    current: float
+    low: float
+    high: float
+    p: float
+    method: str
+
+    @property
+    def difference(self) -> float:
+        return self.current - self.reference
+
+
+def compare_rates(hits_reference: int, reference: int, hits_current: int, current: int) -> Rate:
+    """Score test, or the exact one where any count is below 10; with Newcombe's hybrid interval."""
+    p, q = hits_current / current, hits_reference / reference
+    thin = min(hits_reference, hits_current, reference - hits_reference, current - hits_current) < 10
+    marked, total = hits_reference + hits_current, reference + current
+    if thin and min(marked, total - marked) < 20_000:
+        tail, method = chances.hypergeometric_tail(hits_current, current, marked, total), "fisher"
+    else:
+        middle = marked / total
+        spread = sqrt(middle * (1 - middle) * inverse_size(reference, current))
+        tail, method = chances.normal_tail((p - q) / spread if spread else 0.0), "score"
+    (low_p, high_p), (low_q, high_q) = wilson(hits_current, current), wilson(hits_reference, reference)
+    low = p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2)
+    high = p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
+    return Rate(q, p, low, high, tail, method)
+
+
+def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
+    z = chances.normal_quantile((1 + level) / 2)
+    middle, room = hits + z * z / 2, z * sqrt(hits * (count - hits) / count + z * z / 4)
+    return max((middle - room) / (count + z * z), 0.0), min((middle + room) / (count + z * z), 1.0)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A distance without the part that chance gives, with its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def corrected(statistic: float, df: int, s: float) -> Effect:
+    """`statistic`: what is chi-square of `df` without drift; the distance is its shift times `s`."""
+    value = max(0.0, (statistic - df) * s)
+    low = chances.shift_where(statistic, df, (1 - LEVEL) / 2) * s
+    high = chances.shift_where(statistic, df, (1 + LEVEL) / 2) * s
+    return Effect(value, min(low, value), max(high, value))
+
+
+def kolmogorov_threshold(alpha: float, s: float) -> float:
+    return sqrt(log(2 / alpha) / 2 * s)
+
+
+def chi2_threshold(alpha: float, df: int) -> float:
+    """The value that chance exceeds with `alpha`, by bisection."""
+    low, high = 0.0, df + 20 * sqrt(2 * df) + 200
+    while high - low > 1e-6 * (1 + high):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chances.chi2_tail(middle, df) > alpha else (low, middle)
+    return high
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """q-values, in the order given: q(k) = min over j >= k of K p(j) / j."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    q = np.empty(len(p))
+    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return [float(one) for one in q]
+
+
+def e_benjamini_hochberg(e_values: Sequence[float], alpha: float) -> list[bool]:
+    """Which streams are named: valid under any dependence (Wang and Ramdas 2022)."""
+    e = np.asarray(e_values, dtype=np.float64)
+    order = np.argsort(-e, kind="stable")
+    enough = np.flatnonzero(e[order] >= len(e) / (np.arange(1, len(e) + 1) * alpha))
+    named = np.zeros(len(e), bool)
+    if len(enough):
+        named[order[: enough[-1] + 1]] = True
+    return [bool(one) for one in named]

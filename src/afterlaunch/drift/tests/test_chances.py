@@ -1,0 +1,70 @@
+"""Tails against published tables and identities."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from afterlaunch.drift import chances
+from afterlaunch.drift.statistics import chi2_threshold
+
+
+@pytest.mark.parametrize(
+    ("df", "value", "tail"),
+    # Upper critical values of the chi-square distribution (NIST/SEMATECH handbook, 1.3.6.7.4).
+    [(1, 3.841, 0.05), (1, 10.828, 0.001), (2, 5.991, 0.05), (9, 16.919, 0.05), (9, 21.666, 0.01), (50, 67.505, 0.05),
+     (99, 123.225, 0.05), (100, 149.449, 0.001)],
+)  # fmt: skip
+def test_chi_square_tails_are_those_of_the_tables(df: int, value: float, tail: float) -> None:
+    assert chances.chi2_tail(value, df) == pytest.approx(tail, rel=2e-3)
+    assert chi2_threshold(tail, df) == pytest.approx(value, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("t", "tail"), [(1.2238, 0.10), (1.3581, 0.05), (1.6276, 0.01), (1.9495, 0.001), (0.8276, 0.5)]
+)
+def test_kolmogorov_tails_are_those_of_the_tables(t: float, tail: float) -> None:
+    assert chances.kolmogorov_tail(t) == pytest.approx(tail, rel=1e-3)
+
+
+def test_kolmogorovs_two_series_agree_where_they_meet() -> None:
+    assert chances.kolmogorov_tail(1 - 1e-9) == pytest.approx(chances.kolmogorov_tail(1 + 1e-9), rel=1e-6)
+    assert chances.kolmogorov_tail(0.0) == chances.kolmogorov_tail(-1) == 1.0
+
+
+@pytest.mark.parametrize(("df", "shift"), [(1, 0.5), (9, 5.0), (9, 500.0), (30, 20_000.0)])
+def test_a_shifted_chi_square_is_what_shifted_normals_give(df: int, shift: float) -> None:
+    random = np.random.default_rng(4)
+    drawn = (random.normal(size=(200_000, 1)) + sqrt(shift)) ** 2
+    drawn = drawn[:, 0] + (random.chisquare(df - 1, 200_000) if df > 1 else 0)
+    for x in np.quantile(drawn, [0.05, 0.5, 0.95]):
+        assert chances.shifted_chi2_tail(float(x), df, shift) == pytest.approx(float((drawn >= x).mean()), abs=0.005)
+
+
+def test_without_a_shift_it_is_the_chi_square() -> None:
+    assert chances.shifted_chi2_tail(16.919, 9, 0.0) == chances.chi2_tail(16.919, 9)
+    assert chances.shifted_chi2_tail(16.919, 9, 1e-9) == pytest.approx(chances.chi2_tail(16.919, 9), rel=1e-6)
+
+
+@pytest.mark.parametrize("x", [12.0, 60.0, 3_000.0, 1e6])
+@pytest.mark.parametrize("tail", [0.05, 0.95])
+def test_the_shift_that_gives_a_tail_gives_it(x: float, tail: float) -> None:
+    shift = chances.shift_where(x, 9, tail)
+    if shift:
+        assert chances.shifted_chi2_tail(x, 9, shift) == pytest.approx(tail, abs=1e-4)
+    else:
+        assert chances.chi2_tail(x, 9) >= tail
+
+
+def test_fishers_tea_taster() -> None:
+    """R. A. Fisher, The Design of Experiments: three of four cups right has p = 0.486 two-sided."""
+    assert chances.hypergeometric_tail(3, 4, 4, 8) == pytest.approx(0.4857, abs=1e-4)
+    assert chances.hypergeometric_tail(4, 4, 4, 8) == pytest.approx(0.02857, abs=1e-5)
+
+
+def test_a_tail_beyond_the_floats_is_small_and_not_zero() -> None:
+    assert 0 < chances.chi2_tail(1e6, 9) < 1e-200
+    assert 0 < chances.shifted_chi2_tail(1e6, 9, 10.0) < 1e-200
+    assert 0 < chances.kolmogorov_tail(100.0) < 1e-200

@@ -1,0 +1,249 @@
+"""Tables in files, read in batches of bounded size: Parquet column by column, CSV row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from afterlaunch.ground.errors import Invalid
+
+ROWS = 65_536
+BLOCK_BYTES = 4 << 20
+HEADER_BYTES = 1 << 20
+DELIMITERS = ",;\t|"
+MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Columns of one stretch of rows. `first`: the number of its first row."""
+
+    first: int
+    columns: dict[str, pa.Array]
+
+
+@dataclass
+class Trouble:
+    """What could be read only in part, told with the findings."""
+
+    duplicates: dict[str, list[str]] = field(default_factory=dict)  # a name, and what its columns are called here
+    ragged_rows: int = 0
+    ragged_example: str = ""
+
+
+class Table(Protocol):
+    path: Path
+    trouble: Trouble
+    rows: int  # 0 where that is not known before reading
+
+    def kinds(self) -> dict[str, str]:
+        """Each column's kind: number, text, truth, time, or what its type is called."""
+
+    def groups(self, names: Sequence[str]) -> list[list[str]]:
+        """The columns that are read together."""
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]: ...
+
+
+def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Table:
+    """Raises `Invalid` for what is neither."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as problem:
+        raise Invalid(f"{path} can't be read: {problem.strerror}.") from problem
+    if start == b"PAR1":
+        return ParquetTable(path)
+    if not start:
+        raise Invalid(f"{path} is empty.", "It needs a line with the names of the columns, and rows.")
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding == "utf-8":
+        encoding = "utf-16"
+    return CsvTable(path, encoding, delimiter)
+
+
+def _unique(names: Sequence[str], trouble: Trouble) -> list[str]:
+    """The second column called `a` is `a#2` here."""
+    often, seen, found = Counter(names), Counter[str](), []
+    taken = set(names)
+    for name in names:
+        seen[name] += 1
+        called = name
+        if seen[name] > 1:
+            called = f"{name}#{seen[name]}"
+            while called in taken:
+                called += "'"
+            taken.add(called)
+        if often[name] > 1:
+            trouble.duplicates.setdefault(name, []).append(called)
+        found.append(called)
+    return found
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "text"
+    if pa.types.is_boolean(kind):
+        return "truth"
+    if pa.types.is_temporal(kind):
+        return "time"
+    return "null" if pa.types.is_null(kind) else str(kind)
+
+
+class ParquetTable:
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as parquet
+
+        self.path, self.trouble = path, Trouble()
+        try:
+            self._schema = parquet.read_schema(path)
+            texts = [one.name for one in self._schema if _kind(one.type) == "text"]
+            # Buffered, not mapped: a mapped file counts as memory, and a column chunk of a large row group is large.
+            options = {"read_dictionary": texts, "pre_buffer": False, "buffer_size": 1 << 20, "memory_map": False}
+            self._file = parquet.ParquetFile(path, **options)
+        except (pa.ArrowException, OSError) as problem:
+            raise Invalid(f"{path} can't be read as Parquet: {_said(problem)}") from problem
+        self._names = _unique([one.name for one in self._schema], self.trouble)
+        self.rows = self._file.metadata.num_rows
+
+    def kinds(self) -> dict[str, str]:
+        return {name: _kind(one.type) for name, one in zip(self._names, self._schema, strict=True)}
+
+    def groups(self, names: Sequence[str]) -> list[list[str]]:
+        return [list(names)] if self.trouble.duplicates else [[name] for name in names]
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        wanted = set(names)
+        places = [(at, name) for at, name in enumerate(self._names) if name in wanted]
+        # Columns of one name can't be asked for apart: all are read then.
+        columns = None if self.trouble.duplicates else [name for _, name in places]
+        first = 0
+        try:
+            for batch in self._file.iter_batches(ROWS, columns=columns, use_threads=False):
+                found = {
+                    name: batch.column(at if columns is None else place) for place, (at, name) in enumerate(places)
+                }
+                yield Batch(first, found)
+                first += batch.num_rows
+        except (pa.ArrowException, OSError) as problem:
+            raise Invalid(f"{self.path} can't be read to its end: {_said(problem)}") from problem
+
+
+class CsvTable:
+    """All values come as text; what they mean is decided by the column's kind (`reading`)."""
+
+    rows = 0
+
+    def __init__(self, path: Path, encoding: str, delimiter: str) -> None:
+        self.path, self.trouble, self._encoding = path, Trouble(), encoding
+        line = self._header()
+        self._delimiter = delimiter or max(DELIMITERS, key=line.count)
+        names = next(csv.reader(io.StringIO(line), delimiter=self._delimiter), [])
+        if not any(name.strip() for name in names):
+            raise Invalid(f"{path} has no names of columns in its first line.")
+        self._names = _unique([name.strip() or f"column {at}" for at, name in enumerate(names, 1)], self.trouble)
+
+    def _stream(self) -> Any:
+        return pa.input_stream(str(self.path), compression="detect")
+
+    def _header(self) -> str:
+        try:
+            with self._stream() as stream:
+                start = stream.read(HEADER_BYTES)
+            text = start.decode(self._encoding, "strict" if len(start) < HEADER_BYTES else "ignore")
+        except UnicodeDecodeError as problem:
+            raise self._undecodable(f"byte {problem.start} is 0x{start[problem.start]:02x}") from problem
+        except LookupError as problem:
+            raise Invalid(
+                f"There is no encoding {self._encoding!r}.", "For example utf-8, latin-1, utf-16."
+            ) from problem
+        except (pa.ArrowException, OSError) as problem:
+            raise Invalid(f"{self.path} can't be read: {_said(problem)}") from problem
+        if "\x00" in text:
+            raise Invalid(f"{self.path} is neither Parquet nor text.")
+        text = text.removeprefix("\ufeff")
+        return _first_record(text)
+
+    def _undecodable(self, where: str) -> Invalid:
+        return Invalid(
+            f"{self.path} is not {self._encoding}: {where}.",
+            "Name its encoding with --encoding, for example latin-1 or utf-16.",
+        )
+
+    def kinds(self) -> dict[str, str]:
+        return dict.fromkeys(self._names, "untyped")
+
+    def groups(self, names: Sequence[str]) -> list[list[str]]:
+        return [list(names)]
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        from pyarrow import csv as arrow_csv
+
+        inside = [f"f{at}" for at in range(len(self._names))]
+        places = [(at, name) for at, name in enumerate(self._names) if name in set(names)]
+        self.trouble.ragged_rows = 0
+        try:
+            with (
+                self._stream() as stream,
+                arrow_csv.open_csv(
+                    stream,
+                    arrow_csv.ReadOptions(
+                        use_threads=False,
+                        block_size=BLOCK_BYTES,
+                        column_names=inside,
+                        skip_rows_after_names=1,
+                        encoding=self._encoding,
+                    ),
+                    arrow_csv.ParseOptions(
+                        delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=self._ragged
+                    ),
+                    arrow_csv.ConvertOptions(
+                        column_types=dict.fromkeys(inside, pa.string()),
+                        include_columns=[inside[at] for at, _ in places],
+                        null_values=list(MISSING),
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=True,
+                    ),
+                ) as reader,
+            ):
+                first = 0
+                for batch in reader:
+                    yield Batch(first, {name: batch.column(place) for place, (_, name) in enumerate(places)})
+                    first += batch.num_rows
+        except UnicodeError as problem:
+            raise self._undecodable(str(problem)) from problem
+        except (pa.ArrowException, OSError) as problem:
+            if "UTF8" in str(problem) or "UTF-8" in str(problem):
+                raise self._undecodable(_said(problem)) from problem
+            raise Invalid(f"{self.path} can't be read as CSV: {_said(problem)}") from problem
+
+    def _ragged(self, row: Any) -> str:
+        self.trouble.ragged_rows += 1
+        if self.trouble.ragged_rows == 1:
+            self.trouble.ragged_example = f"{row.actual_columns} values instead of {row.expected_columns}"
+        return "skip"
+
+
+def _first_record(text: str) -> str:
+    """The first line, and further ones as long as a quote is open."""
+    lines = text.splitlines(keepends=True)
+    record = ""
+    for line in lines:
+        record += line
+        if record.count('"') % 2 == 0:
+            break
+    return record.rstrip("\r\n")
+
+
+def _said(problem: BaseException) -> str:
+    return str(problem).splitlines()[0].rstrip(".") + "." if str(problem) else f"{type(problem).__name__}."

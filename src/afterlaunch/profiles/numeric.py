@@ -1,0 +1,146 @@
+"""The profile of a numeric column: exact counts of its cells, in two halves, with moments and what was no number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.layouts import NumericLayout
+
+# What a row may hold that is no finite number, in the order of `apart`.
+NULL, NAN, PLUS_INFINITY, MINUS_INFINITY, INVALID = range(5)
+APART = ("null", "nan", "plus_infinity", "minus_infinity", "invalid")
+
+
+@dataclass(frozen=True)
+class NumericProfile:
+    """Arrays have a row for each half. `counts` (2, cells) and `apart` (2, 5) are exact; `sums` (2, 2) holds sums of
+    x - centre and of its square."""
+
+    layout: NumericLayout
+    counts: Array
+    apart: Array
+    sums: Array
+    least: float = np.inf
+    greatest: float = -np.inf
+
+    @classmethod
+    def empty(cls, layout: NumericLayout) -> NumericProfile:
+        counts = np.zeros((2, layout.cells), np.int64)
+        return cls(layout, counts, np.zeros((2, len(APART)), np.int64), np.zeros((2, 2)))
+
+    @property
+    def cells(self) -> Array:
+        """Counts of both halves together."""
+        both: Array = self.counts.sum(0)
+        return both
+
+    @property
+    def count(self) -> int:
+        """Finite numbers."""
+        return int(self.counts.sum())
+
+    @property
+    def records(self) -> int:
+        return self.count + int(self.apart.sum())
+
+    @property
+    def missing(self) -> int:
+        return int(self.apart[:, [NULL, NAN]].sum())
+
+    @property
+    def wrong(self) -> int:
+        """Infinities, and what is no number at all."""
+        return int(self.apart[:, [PLUS_INFINITY, MINUS_INFINITY, INVALID]].sum())
+
+    @property
+    def mean(self) -> float:
+        return self.layout.centre + float(self.sums[:, 0].sum()) / self.count if self.count else float("nan")
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation."""
+        if not self.count:
+            return float("nan")
+        first, second = self.sums.sum(0) / self.count
+        return float(np.sqrt(max(second - first * first, 0.0)))
+
+    def merge(self, other: NumericProfile) -> NumericProfile:
+        if self.layout.id != other.layout.id:
+            raise ValueError("Profiles of different layouts do not merge.")
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            apart=self.apart + other.apart,
+            sums=self.sums + other.sums,
+            least=min(self.least, other.least),
+            greatest=max(self.greatest, other.greatest),
+        )
+
+    def quantile(self, share: float) -> float:
+        """By straight lines within the cell: never off by more than a cell."""
+        return quantile(self, share)
+
+
+def fold(
+    layout: NumericLayout, values: Array, halves: tuple[Array, Array], invalid: Array | None = None
+) -> NumericProfile:
+    """A batch as a profile.
+
+    `values`: float64, NaN and infinities allowed; `halves`: positions of the rows of either half; `invalid`: positions
+    in `values` (of any content) that were no numbers. Nulls are counted by the caller (`with_nulls`).
+    """
+    counts = np.zeros((2, layout.cells), np.int64)
+    apart = np.zeros((2, len(APART)), np.int64)
+    sums = np.zeros((2, 2))
+    least, greatest = np.inf, -np.inf
+    finite = bool(np.isfinite(values).all()) and invalid is None
+    wrong = np.zeros(len(values), bool)
+    if invalid is not None:
+        wrong[invalid] = True
+    for half, rows in enumerate(halves):
+        part = values[rows]
+        if not finite:
+            bad = wrong[rows]
+            apart[half, INVALID] = int(bad.sum())
+            part = part[~bad]
+            apart[half, NAN] = int(np.isnan(part).sum())
+            apart[half, PLUS_INFINITY] = int((part == np.inf).sum())
+            apart[half, MINUS_INFINITY] = int((part == -np.inf).sum())
+            part = part[np.isfinite(part)]
+        if not len(part):
+            continue
+        part = np.sort(part)
+        below = np.searchsorted(part, layout.edges, "left")
+        counts[half] = np.diff(below, prepend=0, append=len(part))
+        least, greatest = min(least, float(part[0])), max(greatest, float(part[-1]))
+        part -= layout.centre
+        sums[half] = part.sum(), np.square(part).sum()  # a dot product would wake the threads of BLAS
+    return NumericProfile(layout, counts, apart, sums, least, greatest)
+
+
+def with_nulls(profile: NumericProfile, nulls: tuple[int, int]) -> NumericProfile:
+    apart = profile.apart.copy()
+    apart[:, NULL] += nulls
+    return replace(profile, apart=apart)
+
+
+def ends(profile: NumericProfile) -> Array:
+    """Ends of all cells, the outer ones closed by the profile's own range: one more than there are cells."""
+    edges = profile.layout.edges
+    low, high = (profile.least, profile.greatest) if profile.count else (edges[0], edges[-1])
+    return np.concatenate(([min(low, edges[0])], edges, [max(high, edges[-1])]))
+
+
+def quantile(profile: NumericProfile, share: float) -> float:
+    if not profile.count:
+        return float("nan")
+    reached = np.concatenate(([0], np.cumsum(profile.cells)))
+    wanted = share * profile.count
+    cell = int(np.clip(np.searchsorted(reached, wanted, "left") - 1, 0, len(reached) - 2))
+    bounds = ends(profile)
+    inside = (wanted - reached[cell]) / max(reached[cell + 1] - reached[cell], 1)
+    found = bounds[cell] + (bounds[cell + 1] - bounds[cell]) * min(max(inside, 0.0), 1.0)
+    return float(min(max(found, profile.least), profile.greatest))
