@@ -72,6 +72,11 @@ SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
 BUDGETED = {"client": "{client}", "name": "another", "unit": "usd", "limit": "5", "window": "day"}
+GUARDED: dict[str, Any] = {
+    "route": "{route}",
+    "name": "another",
+    "policy": {"where": "request", "check": {"kind": "terms", "terms": ["x"]}, "action": "deny", "fail": "closed"},
+}
 PROMISED: dict[str, Any] = {
     "client": "{client}",
     "name": "promised",
@@ -495,6 +500,26 @@ REST = (
     do(f"{API}/slos/preview", "viewer", "What an SLO would mean", (200,), **PROMISED),
     do(f"{API}/slos/import", "operator", "Import OpenSLO", (200,), client="{client}", text=OPENSLO),
     look(f"{API}/slos/export", "viewer", "SLOs as OpenSLO", "client=north"),
+    look(f"{API}/guard/policies", "viewer", "Guard policies", "route={route}", "ended=true"),
+    look(f"{API}/guard/policies/{{policy}}", "viewer", "A guard policy and its counts"),
+    do(f"{API}/guard/policies", "operator", "Make or alter a guard policy", (200,), **GUARDED),
+    do(f"{API}/guard/policies/{{policy}}/end", "operator", "End a guard policy", (200, 409)),
+    do(
+        f"{API}/guard/policies/{{policy}}/bypasses", "admin", "Let somebody past a guard policy", (200, 409),
+        who="agent", value="a", reason="x", until="2035-01-01T00:00:00Z",
+    ),
+    do(
+        f"{API}/guard/policies/{{policy}}/bypasses/{{bypass}}/end", "operator", "End a bypass of a guard policy",
+        (200, 409),
+    ),
+    look(f"{API}/guard/queues", "viewer", "Approval queues"),
+    do(f"{API}/guard/queues", "operator", "Make or alter an approval queue", (200,), client="{client}", name="more"),
+    look(f"{API}/guard/holds", "viewer", "Held requests", "state=all"),
+    look(f"{API}/guard/holds/{{held}}", "viewer", "A held request (its content: responder)"),
+    do(
+        f"{API}/guard/holds/{{held}}/decide", "responder", "Approve or deny a held request", (200, 403, 409),
+        approve=True, reason="x",
+    ),
     look(f"{API}/slos/burns", "viewer", "When budgets burned", "open=true"),
     look(f"{API}/slos/{{slo}}", "viewer", "An SLO"),
     look(f"{API}/slos/{{slo}}/versions", "viewer", "What an SLO said"),
@@ -708,6 +733,16 @@ REST = (
     do(
         f"{API}/gateway/budgets", "house ingest", "What gateways counted of budgets", (200,), gateway="g", counters=[],
     ),
+    do(
+        f"{API}/gateway/guard/counts", "house ingest", "What gateways counted of guard policies", (200,),
+        gateway="g", counts=[],
+    ),
+    do(
+        f"{API}/gateway/guard/holds", "house ingest", "Hold a request for a person", (200, 404),
+        policy="{policy}", digest="0" * 64,
+    ),
+    look(f"{API}/gateway/guard/holds", "house ingest", "What became of held requests", "ids={held}"),
+    do(f"{API}/gateway/guard/holds/take", "house ingest", "Use approvals", (200,), ids=[]),
     look(f"{API}/telemetry/counts", "house viewer", "How many spans are stored (on loopback: anybody)"),
 )  # fmt: skip
 

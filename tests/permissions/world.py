@@ -28,6 +28,8 @@ from afterlaunch.evidence.checkpoints import sign
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
+from afterlaunch.guard import holding
+from afterlaunch.guard.actions import grant_bypass, put_policy, put_queue
 from afterlaunch.incidents.actions import change_severity, open_incident, resolve
 from afterlaunch.incidents.containment.actions import by_hand
 from afterlaunch.incidents.files.actions import attach
@@ -338,6 +340,17 @@ class World:
                 change = advance(ENGINE, change)
             things[thing] = change.pk
         things["key"] = create_key(ENGINE, f"{slug} {word(slug)} key", route)[0].key_id
+        queue = put_queue(ENGINE, system.client, f"{slug} {word(slug)}", None)
+        approval = {"queue": queue.name, "fallback": "deny"}
+        spec = {"where": "request", "action": "hold", "fail": "closed", "approval": approval}
+        terms = {"kind": "terms", "terms": [f"{slug} {word(slug)}"]}
+        policy = put_policy(ENGINE, route, f"{slug} {word(slug)}", {**spec, "check": terms})
+        things |= {"queue": queue.pk, "policy": policy.pk}
+        until = clock.now() + timedelta(days=9)
+        reason = f"{slug} {word(slug)}"
+        things["bypass"] = grant_bypass(ENGINE, policy, "agent", reason, reason, until).pk
+        told = holding.Question(str(policy.pk), slug.ljust(64, "0"), "a blocked term", reason, 12, user=reason)
+        things["held"] = holding.ask(ENGINE, told).pk
 
     def fill(self, text: str, slug: str = "north") -> str:
         return text.format_map(self.ids[slug])

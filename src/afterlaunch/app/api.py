@@ -15,6 +15,7 @@ from afterlaunch.diagnosis.api import router as diagnosis
 from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
+from afterlaunch.guard.api import router as guard
 from afterlaunch.incidents.api import router as incidents
 from afterlaunch.incidents.containment.api import router as containment
 from afterlaunch.incidents.deeds_api import router as incident_deeds
@@ -48,6 +49,7 @@ api.add_router("", estate)
 api.add_router("", evidence)
 api.add_router("", routes)
 api.add_router("", budgets)
+api.add_router("", guard)
 api.add_router("", incidents)
 api.add_router("", incident_deeds)
 api.add_router("", notify)

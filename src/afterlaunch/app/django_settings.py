@@ -111,6 +111,7 @@ INSTALLED_APPS = [
     "afterlaunch.receivers",
     "afterlaunch.changes",
     "afterlaunch.budgets",
+    "afterlaunch.guard",
     "afterlaunch.probes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

@@ -15,6 +15,8 @@ from functools import cached_property
 import orjson
 
 from afterlaunch.contracts.budgets import Budget
+from afterlaunch.contracts.guard import Policy
+from afterlaunch.contracts.guard import wrong as wrong_with
 from afterlaunch.contracts.handling import Handling, Limits
 from afterlaunch.contracts.plain import made
 
@@ -62,6 +64,7 @@ class Route:
     inject_usage: bool = True
     agent: str | None = None
     handling: Handling = field(default_factory=Handling)
+    guard: tuple[Policy, ...] = ()
 
     @cached_property
     def _arm_by_name(self) -> dict[str, Arm]:
@@ -108,6 +111,8 @@ class Snapshot:
             if not 0 <= route.share <= 10_000:
                 raise BadSnapshot(f"route {route.name}: share {route.share} is not in 0…10000")
             if problem := route.handling.check(upstreams):
+                raise BadSnapshot(f"route {route.name}: {problem}")
+            if route.guard and (problem := wrong_with(route.guard)):
                 raise BadSnapshot(f"route {route.name}: {problem}")
         for budget in self.budgets:
             if problem := budget.check():

@@ -17,6 +17,9 @@ from afterlaunch.gateway.call import Call, Stack
 from afterlaunch.gateway.configuration import Configuration, Holder
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
+from afterlaunch.gateway.guarding.asking import People, Services
+from afterlaunch.gateway.guarding.judging import Guarding
+from afterlaunch.gateway.guarding.tally import Tally, Teller
 from afterlaunch.gateway.limits import Buckets
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import OPAQUE, Refusal
@@ -64,13 +67,24 @@ class Gateway:
         self._prices = Prices(self._link, self._session, self._folder / "prices.json")
         estimator = Estimator()
         self._budgets = Budgets(self._store, self._prices, estimator, self.metrics)
+        self._tally = Tally(self._folder / "guard" / f"{self._index or 0}.json")
+        people = People(self._link, self._session)
+        self._guarding = Guarding(self._tally, Services(), people, self.metrics)
         self._stack = Stack(
-            self._client, self._exporter, self.metrics, self._buckets, self._budgets, estimator=estimator
+            self._client,
+            self._exporter,
+            self.metrics,
+            self._buckets,
+            self._budgets,
+            self._guarding,
+            estimator=estimator,
         )
         counters = Counters(self._link, self._session, self._store)
         self._tasks = [
             self._guarded("poller", self._poller.run),
             self._guarded("exporter", self._exporter.run),
+            self._guarded("holds", people.run),
+            self._guarded("guard counts", Teller(self._link, self._session, self._tally).run),
         ]
         if not self._index:
             self._tasks.append(self._guarded("counters", counters.run))
@@ -96,19 +110,24 @@ class Gateway:
                 await task
         for drain in list(self._stack.drains):
             drain.cancel()
-        if self._stack.drains:
-            await asyncio.wait(self._stack.drains, timeout=5)
+        if beside := self._stack.drains | self._stack.later:
+            await asyncio.wait(beside, timeout=5)
+        for late in list(self._stack.later):
+            late.cancel()
         await self._exporter.close()
         await self._client.close()
         self._buckets.close()
         self._budgets.flush()
         self._store.close()
+        self._guarding.services.close()
+        self._tally.sweep()
         await self._session.close()
 
     def sweep(self, now: float) -> None:
         """Called about once a second."""
         self._client.sweep(now)
         self._budgets.tend(clock.real())
+        self._tally.sweep()
         self.metrics.share()
 
     def admit(self, head: RequestHead) -> Call | Reply:
@@ -188,6 +207,7 @@ class Gateway:
             "upstreams_resting": len(self._stack.health.resting(asyncio.get_running_loop().time())),
             "remembered_bytes": self._stack.answers.size,
             "drains": len(self._stack.drains),
+            "holds_waiting": self._guarding.people.waiting,
         }
         return _reply(200, self.metrics.text(gauges), b"text/plain; version=0.0.4")
 

@@ -1,9 +1,9 @@
 """One call: from the caller's request to the last byte, and what became of it.
 
-1. Assign the arm. 2. Let it in within the limits of its key, tenant and route. 3. Give a remembered answer where the
-route wants that, else let `attempts` find an upstream that answers. 4. Pass the answer on as it comes, a meter reads
-along. 5. Report every attempt. A caller who leaves ends the upstream's work at once, or the route reads on for the
-exact usage.
+1. Assign the arm. 2. Let it in within the limits of its key, tenant and route. 3. Ask the route's guard about the
+request. 4. Give a remembered answer where the route wants that, else let `attempts` find an upstream that answers.
+5. Pass the answer on as it comes: a meter reads along, a gate of the guard holds or watches it. 6. Report every
+attempt. A caller who leaves ends the upstream's work at once, or the route reads on for the exact usage.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from afterlaunch.gateway.attempts import Attempts, Opened
 from afterlaunch.gateway.configuration import Configuration
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
+from afterlaunch.gateway.guarding.gates import Cut, Gate, gate_of
+from afterlaunch.gateway.guarding.judging import Facts, Guarding, Judge
 from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.limits import Buckets, scopes_of
 from afterlaunch.gateway.metering import Meter, meter_for
@@ -40,19 +42,21 @@ DRAINS = 64  # answers that are read on after their callers left, at the same ti
 @dataclass
 class Stack:
     """What every call uses. `without_usage`: upstreams that refused `stream_options`; `busy`: calls by key; `drains`:
-    answers that are read on for nobody."""
+    answers that are read on for nobody; `later`: answers that are still looked at when they have passed."""
 
     client: Client
     exporter: Exporter
     metrics: Metrics
     buckets: Buckets
     budgets: Budgets
+    guarding: Guarding
     health: Health = field(default_factory=Health)
     answers: Answers = field(default_factory=Answers)
     estimator: Estimator = field(default_factory=Estimator)
     without_usage: set[str] = field(default_factory=set)
     busy: Counter[str] = field(default_factory=Counter)
     drains: set[asyncio.Task[None]] = field(default_factory=set)
+    later: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Call:
@@ -65,7 +69,10 @@ class Call:
         self._tenant = tenant_of(key, asked)
         self._assignment = assign(route, key, asked)
         self._id = new_id(16).hex()
-        self._counted = configuration.counted(self._facts())
+        facts = self._facts()
+        self._counted = configuration.counted(facts)
+        guard = configuration.guards.get(route.name)
+        self._judge = Judge(guard, stack.guarding, self._guarded(facts)) if guard is not None else None
         self._attempts = Attempts(
             stack.client,
             stack.health,
@@ -82,6 +89,7 @@ class Call:
         self._kept_bytes = 0
         self._cache_key: bytes | None = None
         self._hit: Remembered | None = None
+        self._later: Gate | None = None
         self._gone = self._drained = self._streaming = self._sse = False
         self._limited = scopes_of(key, route, self._tenant)
         if stack.busy[key.id] >= CALLS_PER_KEY:
@@ -105,6 +113,8 @@ class Call:
         if self._assignment.reason == "unassigned":
             self._stack.metrics.add("unassigned_total", route=self._route.name)
         try:
+            if self._judge is not None:
+                body = await self._judge.request(body)
             if not self._remembered(body, answer):
                 await self._serve(body, answer)
         except asyncio.CancelledError:
@@ -113,7 +123,11 @@ class Call:
             self._leave()
         finally:
             self._done()
-            if not self._drained:
+            if self._later is not None:
+                task = asyncio.get_running_loop().create_task(self._look_back(self._later))
+                self._stack.later.add(task)
+                task.add_done_callback(self._stack.later.discard)
+            elif not self._drained:
                 self._report()
 
     def left(self) -> None:
@@ -165,7 +179,8 @@ class Call:
         seconds = self._route.handling.cache_seconds
         if not seconds or self._asked.protocol.operation is None:
             return False
-        key = key_of(self._asked, self._assignment, self._route.name, self._tenant, body)
+        guard = self._judge.guard.mark if self._judge is not None else b""
+        key = key_of(self._asked, self._assignment, self._route.name, self._tenant, body, guard)
         if key is None:
             return False
         now = asyncio.get_running_loop().time()
@@ -225,10 +240,12 @@ class Call:
         meter = self._meter = meter_for(self._asked.protocol, kind, encoding)
         attempt.reading = meter.reading
         headers = response_headers(head.headers)
-        if withhold:
+        gate = self._gate(head, kind, encoding)
+        if withhold or (gate is not None and gate.edits):
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self._refuse_larger(attempt, headers)
-        answer.start(head.status, [*headers, *self._own_headers()])
+        if gate is None or not gate.holds:
+            answer.start(head.status, [*headers, *self._own_headers()])
         client, ended, left = self._stack.client, False, self._route.handling.largest_answer or 1 << 62
         try:
             while not ended:
@@ -245,6 +262,13 @@ class Call:
                 out = withhold.feed(read) if withhold else read
                 if ended and withhold:
                     out += withhold.finish()
+                if gate is not None:
+                    meter.feed(read)
+                    read = b""
+                    out = await self._through(gate, out, attempt, ended)
+                    if not answer.started and not gate.holds:
+                        length = [(b"content-length", b"%d" % len(out))] if ended and not sse else []
+                        answer.start(head.status, [*headers, *length, *self._own_headers()])
                 if self._kept is not None:
                     self._keep(out)
                 if ended:
@@ -257,8 +281,65 @@ class Call:
         except Broken as problem:
             attempt.state, attempt.error = "upstream-cut", _CUT.get(problem.kind, "stream_cut")
             client.abort(head)
-        self._finish(attempt)
+            if gate is not None and gate.holds:
+                self._finish(attempt)
+                raise Refusal(502, "upstream-cut", "The upstream's answer ended before it was whole.") from problem
+        except Cut as cut:
+            attempt.state, attempt.error = "refused", "guardrail_block"
+            if not client.ended(head):
+                client.abort(head)
+            self._kept = None
+            answer.end(cut.event)
+        except BaseException:
+            if gate is not None:
+                gate.close()
+            raise
+        if not attempt.ended:
+            self._finish(attempt)
         self._remember(attempt, head)
+        if gate is not None and gate.later:
+            self._later = gate
+        elif gate is not None:
+            gate.close()
+
+    # ---- the guard
+
+    async def _look_back(self, gate: Gate) -> None:
+        """What only counts is found when the caller has had everything; then the call is reported."""
+        try:
+            await gate.after()
+        finally:
+            gate.close()
+            self._report()
+
+    def _guarded(self, facts: tuple[str | None, ...]) -> Facts:
+        client, system, environment, route, tenant, agent, key, user = facts
+        told = (str(route), str(client), str(system), str(environment), self._asked.path, self._asked.protocol)
+        return Facts(*told, tenant, agent, str(key), user, self._id)
+
+    def _gate(self, head: Head, kind: str, encoding: str) -> Gate | None:
+        """Errors of the provider and what a GET looks up are no answers of a model."""
+        judge = self._judge
+        if judge is None or not judge.answered or head.status >= 300 or self._asked.method != "POST":
+            return None
+        return gate_of(judge, self._asked.protocol, kind, encoding)
+
+    async def _through(self, gate: Gate, out: bytes, attempt: Attempt, ended: bool) -> bytes:
+        """Raises Cut; Refusal, when the attempt is over."""
+        assert self._head is not None
+        try:
+            passed = gate.feed(out)
+            if not ended:
+                return passed
+            self._finish(attempt)
+            return passed + await gate.finish()
+        except Refusal:
+            attempt.error = "guardrail_block"
+            if not self._stack.client.ended(self._head):
+                self._stack.client.abort(self._head)
+            if not attempt.ended:
+                self._finish(attempt)
+            raise
 
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         if not self._route.handling.own_headers:
@@ -363,8 +444,8 @@ class Call:
     # ---- what is told of it
 
     def _report(self) -> None:
-        attempts = self._attempts.made
-        if not attempts and self._hit is None:
+        attempts, trail = self._attempts.made, self._judge.trail if self._judge is not None else None
+        if not attempts and self._hit is None and not trail:
             return
         now = self._since()
         for attempt in attempts:
@@ -386,6 +467,7 @@ class Call:
                 self._streaming,
                 attempts,
                 self._hit,
+                trail or None,
             )
         )
 
@@ -395,6 +477,9 @@ class Call:
             metrics.call(route, arm, "remembered", "none", seconds)
             return
         attempts = self._attempts.made
+        if not attempts:  # the guard refused it
+            metrics.call(route, arm, "refused", "none", seconds)
+            return
         last, metered = attempts[-1], self._asked.protocol.operation is not None
         usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
         metrics.call(route, arm, last.state, usage, seconds)

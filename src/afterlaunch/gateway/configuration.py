@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from afterlaunch.contracts.budgets import DIMENSIONS, Budget
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
+from afterlaunch.gateway.guarding.rules import Guard, guard_of
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.upstream import Origin
 from afterlaunch.ground import clock
@@ -56,6 +57,7 @@ class Configuration:
         self.snapshot = snapshot
         self.epoch = snapshot.epoch
         self.routes = {route.name: route for route in snapshot.routes}
+        self.guards: dict[str, Guard] = {route.name: guard_of(route.guard) for route in snapshot.routes if route.guard}
         self._keys = {key.id: key for key in snapshot.keys}
         self._proven: dict[str, Key] = {}
         self._shared_key = shared_key

@@ -22,6 +22,8 @@ _HELP = {
     "budget_unpriced_total": "Calls that a budget in money let pass uncounted, since nobody has priced their model.",
     "budget_unconfirmed_total": "Reservations that nobody settled in time: charged as reserved.",
     "budget_store_failures_total": "Times that budgets could not be counted.",
+    "guard_matched_total": "Calls in which a guard policy matched, by policy and what was done.",
+    "guard_exceptions_total": "Guard checks that could not be made, by policy and reason.",
     "spans_exported_total": "Own spans that the server has taken.",
     "spans_dropped_total": "Own spans lost, by reason.",
 }

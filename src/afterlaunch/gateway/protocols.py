@@ -47,12 +47,14 @@ def protocol_of(path: str) -> Protocol | None:
 
 @dataclass
 class Refusal(Exception):
-    """An error of our own. `reason` is named and goes to the caller as `afterlaunch-reason`, and to metrics."""
+    """An error of our own. `reason` is named and goes to the caller as `afterlaunch-reason`, and to metrics; `told` are
+    further headers."""
 
     status: int
     reason: str
     message: str
     retry_after: int | None = None
+    told: tuple[tuple[bytes, bytes], ...] = ()
 
     def body(self, family: str) -> bytes:
         kind = _KINDS.get(self.status, "api_error")
@@ -64,7 +66,14 @@ class Refusal(Exception):
         found = [(b"content-type", b"application/json"), (b"afterlaunch-reason", self.reason.encode())]
         if self.retry_after is not None:
             found.append((b"retry-after", str(self.retry_after).encode()))
-        return found
+        return [*found, *self.told]
+
+    def event(self, wire: Protocol) -> bytes:
+        """As the last event of a stream that has begun."""
+        if wire is RESPONSES:
+            told = {"type": "error", "code": self.reason, "message": self.message, "param": None}
+            return b"event: error\ndata: " + orjson.dumps(told) + b"\n\n"
+        return (b"event: error\n" if wire.family == "anthropic" else b"") + b"data: " + self.body(wire.family) + b"\n\n"
 
 
 _KINDS = {
@@ -75,6 +84,7 @@ _KINDS = {
     405: "invalid_request_error",
     408: "timeout_error",
     413: "request_too_large",
+    423: "permission_error",
     429: "rate_limit_error",
     431: "invalid_request_error",
     503: "overloaded_error",

@@ -30,8 +30,11 @@ class Remembered(NamedTuple):
     tokens: Tokens | None
 
 
-def key_of(asked: Asked, assignment: Assignment, route: str, tenant: str | None, body: bytes) -> bytes | None:
-    """None when the caller wants none: `cache-control` with no-store or no-cache."""
+def key_of(
+    asked: Asked, assignment: Assignment, route: str, tenant: str | None, body: bytes, guard: bytes = b""
+) -> bytes | None:
+    """None when the caller wants none: `cache-control` with no-store or no-cache. `guard`: the policies that an answer
+    has passed."""
     arm, digest = assignment.arm, hashlib.blake2b(digest_size=16)
     told: list[bytes] = []
     for name, value in asked.forward:
@@ -41,7 +44,10 @@ def key_of(asked: Asked, assignment: Assignment, route: str, tenant: str | None,
             told += (name, value)
     told += [part for pair in asked.credentials for part in pair]
     words = (route, arm.name, arm.upstream, arm.model or "", arm.prompt_version or "", tenant or "", asked.method)
-    _lay(digest.update, [*(word.encode() for word in words), asked.path.encode(), asked.query.encode(), *told, body])
+    _lay(
+        digest.update,
+        [*(word.encode() for word in words), asked.path.encode(), asked.query.encode(), *told, guard, body],
+    )
     return digest.digest()
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
+from afterlaunch.gateway.guarding.judging import Trail
 from afterlaunch.gateway.metering import Reading
 from afterlaunch.gateway.otlp import CLIENT, SERVER, Span, Value, attribute, constant, resource
 from afterlaunch.gateway.protocols import Protocol
@@ -47,9 +48,9 @@ _TOKENS = (
 
 @dataclass
 class Attempt:
-    """One request to one upstream. `state`: complete, caller-gone, upstream-cut, upstream-error. `fallback`: the
-    upstream is not the arm's own. `estimate`: tokens and how they were estimated, where the usage is not known.
-    Offsets are real seconds since the call began."""
+    """One request to one upstream. `state`: complete, caller-gone, upstream-cut, upstream-error; refused: a policy of
+    the guard ended its answer. `fallback`: the upstream is not the arm's own. `estimate`: tokens and how they were
+    estimated, where the usage is not known. Offsets are real seconds since the call began."""
 
     number: int
     target: Target
@@ -84,6 +85,7 @@ class CallReport:
     streaming: bool
     attempts: list[Attempt]
     hit: Remembered | None = None  # the answer was remembered: no upstream was asked
+    trail: Trail | None = None  # where a policy of the guard matched or could not be asked
 
 
 def new_id(size: int) -> bytes:
@@ -97,9 +99,13 @@ def spans_of(report: CallReport) -> list[Span]:
     root = new_id(8)
     where = _resource(route.client, route.system, route.environment)
     common = _common(report)
+    if report.trail:
+        common += _trail(report.trail)
     last = report.attempts[-1] if report.attempts else None
     start_ns = report.start_ns
-    if last is None:
+    if report.trail and report.trail.outcome != "passed":
+        server, failed = common + _server(asked.method, asked.path, None, "refused") + _BLOCKED, "guardrail_block"
+    elif last is None:
         server, failed = common + _server(asked.method, asked.path, 200, "complete") + _HIT, None
     else:
         server = common + _server(asked.method, asked.path, last.status, last.state)
@@ -109,7 +115,8 @@ def spans_of(report: CallReport) -> list[Span]:
     for attempt in report.attempts:
         name = f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}"
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
-        told = (_common(report, attempt.fallback) if attempt.fallback else common) + _attempt(report, attempt)
+        mine = _common(report, True) if attempt.fallback else common
+        told = mine + _attempt(report, attempt)
         made.append(Span(where, trace_id, new_id(8), root, state, name, CLIENT, began, ended, told, attempt.error))
     return made
 
@@ -143,6 +150,20 @@ def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
 
 
 _HIT = _encoded(("afterlaunch.response_cache", "hit"))
+_BLOCKED = _encoded(("error.type", "guardrail_block"))
+
+
+def _trail(trail: Trail) -> bytes:
+    """Names of policies and what was done; nothing of what was found."""
+    return _encoded(
+        ("afterlaunch.guard.outcome", trail.outcome),
+        ("afterlaunch.guard.policy", trail.by or None),
+        ("afterlaunch.guard.matched", tuple(trail.matched) or None),
+        ("afterlaunch.guard.exceptions", tuple(trail.exceptions) or None),
+        ("afterlaunch.guard.hold", trail.hold or None),
+        ("afterlaunch.guard.buffered", trail.buffered or None),
+        ("afterlaunch.guard.seconds", trail.seconds),
+    )
 
 
 @lru_cache(maxsize=4096)

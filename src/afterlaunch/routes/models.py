@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 
 from afterlaunch.accounts.models import Client
 from afterlaunch.contracts import budgets as contract
+from afterlaunch.contracts import guard
+from afterlaunch.contracts.plain import made
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 
@@ -152,6 +156,56 @@ class Budget(models.Model):
             no_price=self.no_price,
             default_pico=self.default_pico,
         )
+
+
+class GuardPolicy(models.Model):
+    """A policy of the route's guard: `spec` is what of contracts.guard.Policy is not as by default, without id, name
+    and bypasses. Policies are asked in the order of `position`."""
+
+    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="guard_policies")
+    name = models.CharField(max_length=80)
+    position = models.PositiveIntegerField(default=0)
+    spec = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("route__name", "position", "pk")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["route", "name"], condition=models.Q(ended_at=None), name="one_guard_policy_per_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"/guard/policies/{self.pk}"
+
+    def contract(self, bypasses: Iterable[GuardBypass] = ()) -> guard.Policy:
+        """As gateways hold it."""
+        passing = [{"who": one.who, "value": one.value, "until": one.until.timestamp()} for one in bypasses]
+        return made(guard.Policy, {"id": str(self.pk), "name": self.name, "bypasses": passing, **self.spec})
+
+
+class GuardBypass(models.Model):
+    """Whom a policy does not stop, with who approved it, why, and until when."""
+
+    policy = models.ForeignKey(GuardPolicy, on_delete=models.CASCADE, related_name="bypasses")
+    who = models.CharField(max_length=10, choices=[(one, one) for one in guard.BYPASSED])
+    value = models.CharField(max_length=200)
+    reason = models.CharField(max_length=500)
+    approved_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField()
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.value}"
 
 
 class Published(models.Model):

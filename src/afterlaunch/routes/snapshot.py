@@ -6,15 +6,16 @@ import secrets
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Prefetch
 
 from afterlaunch.contracts import snapshot as contract
+from afterlaunch.contracts.guard import Policy
 from afterlaunch.contracts.handling import Handling, Limits
 from afterlaunch.contracts.plain import made
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
-from afterlaunch.routes.models import Arm, Budget, CallerKey, Published, Route, Upstream
+from afterlaunch.routes.models import Arm, Budget, CallerKey, GuardBypass, GuardPolicy, Published, Route, Upstream
 
 KEEP = 50  # published snapshots
 
@@ -67,7 +68,8 @@ def current_epoch() -> int:
 
 
 def build(epoch: int) -> contract.Snapshot:
-    """Six queries, however many routes there are."""
+    """Eight queries, however many routes there are."""
+    guards = _guards()
     routes = Route.objects.select_related("system__client").prefetch_related("arms__upstream")
     keys = CallerKey.objects.select_related("client", "default_route").prefetch_related("routes")
     return contract.Snapshot(
@@ -77,7 +79,7 @@ def build(epoch: int) -> contract.Snapshot:
             contract.Upstream(u.name, u.base_url, u.provider, u.credential, u.timeout_seconds)
             for u in Upstream.objects.all()
         ),
-        routes=tuple(_route(route) for route in routes),
+        routes=tuple(_route(route, guards.get(route.pk, ())) for route in routes),
         keys=tuple(_key(key) for key in keys),
         budgets=tuple(
             row.contract() for row in Budget.objects.select_related("client").filter(ended_at=None, fed="gateway")
@@ -89,7 +91,17 @@ def _arm(arm: Arm) -> contract.Arm:
     return contract.Arm(arm.name, arm.upstream.name, arm.model or None, arm.prompt_version or None, arm.change)
 
 
-def _route(route: Route) -> contract.Route:
+def _guards() -> dict[int, tuple[Policy, ...]]:
+    """By route, in the order in which they are asked."""
+    bypasses = GuardBypass.objects.filter(ended_at=None, until__gt=clock.now())
+    rows = GuardPolicy.objects.filter(ended_at=None).prefetch_related(Prefetch("bypasses", bypasses))
+    found: dict[int, tuple[Policy, ...]] = {}
+    for row in rows.order_by("position", "pk"):
+        found[row.route_id] = (*found.get(row.route_id, ()), row.contract(row.bypasses.all()))
+    return found
+
+
+def _route(route: Route, guard: tuple[Policy, ...]) -> contract.Route:
     return contract.Route(
         name=route.name,
         client=route.system.client.slug,
@@ -102,6 +114,7 @@ def _route(route: Route) -> contract.Route:
         inject_usage=route.inject_usage,
         agent=route.agent or None,
         handling=made(Handling, route.handling),
+        guard=guard,
     )
 
 

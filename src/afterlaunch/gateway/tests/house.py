@@ -128,6 +128,8 @@ class Server:
         self.refusals = 0
         self.cards: dict[str, PriceCard] = {}
         self.counters: list[dict[str, Any]] = []
+        self.policies: dict[tuple[str, str, int], dict[str, Any]] = {}  # what gateways counted of them
+        self.holds: list[dict[str, Any]] = []
 
     def publish(self, snapshot: Snapshot) -> None:
         self.snapshot, self.sealed = snapshot, seal(snapshot, SHARED)
@@ -147,6 +149,8 @@ class Server:
         elif scope["path"].endswith("/gateway/budgets"):
             self.counters += orjson.loads(body)["counters"]
             status, answer = 200, b"{}"
+        elif "/gateway/guard/" in scope["path"]:
+            status, answer = self._guard(scope["path"], orjson.loads(body) if body else {})
         else:
             status, answer = self._configuration(scope)
         headers = [(b"retry-after", b"1")] if status == 503 else []
@@ -158,6 +162,29 @@ class Server:
         if self.sealed is None or (self.snapshot and self.snapshot.epoch <= after):
             return 204, b""
         return 200, self.sealed
+
+    def _guard(self, path: str, told: dict[str, Any]) -> tuple[int, bytes]:
+        if path.endswith("/counts"):
+            for one in told["counts"]:
+                self.policies[told["gateway"], one["policy"], one["slot"]] = one
+            return 200, b"{}"
+        if path.endswith("/take"):
+            mine = [one for one in self.holds if one["id"] in told["ids"] and not one.get("taken")]
+            for one in mine:
+                one["taken"] = True
+            return 200, orjson.dumps({"taken": len(mine) == len(told["ids"])})
+        if told:
+            same = [one for one in self.holds if one["digest"] == told["digest"] and not one.get("taken")]
+            if not same:
+                fresh = {"id": str(len(self.holds) + 1), "state": "waiting", "fallback": "deny", "reason": "", **told}
+                self.holds.append(fresh)
+                same = [fresh]
+            return 200, orjson.dumps(same[0])
+        return 200, orjson.dumps({"holds": self.holds})
+
+    def counted(self, policy: str, what: str) -> int:
+        """Over all stretches."""
+        return sum(one[what] for one in self.policies.values() if one["policy"] == policy)
 
     def _price(self, query: str) -> tuple[int, bytes]:
         card = self.cards.get(parse_qs(query)["model"][0])

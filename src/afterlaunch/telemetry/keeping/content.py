@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry.keeping.patterns import SUSPICIOUS, mark, masked
+from afterlaunch.ground.sensitive.patterns import SUSPICIOUS, mark, masked
 
 OFF, MASKED, ON = "off", "masked", "on"
 CAPTURES = (OFF, MASKED, ON)

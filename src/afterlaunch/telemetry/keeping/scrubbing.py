@@ -11,8 +11,8 @@ import pyarrow as pa
 from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
+from afterlaunch.ground.sensitive.patterns import masked
 from afterlaunch.telemetry.keeping.content import LONGEST_PLAIN, OFF, ON, Rule, is_content, with_patterns
-from afterlaunch.telemetry.keeping.patterns import masked
 
 KEPT = ("resource", "scope", "key", "schema_url", "trace_state")
 CONTENT = ("events", "links", "body", "message")

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.sensitive.patterns import masked
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.intake import TRACES
@@ -28,7 +29,6 @@ from afterlaunch.telemetry.keeping.content import (
     checked,
     private,
 )
-from afterlaunch.telemetry.keeping.patterns import masked
 from afterlaunch.telemetry.keeping.rules import Decision, Rules
 from afterlaunch.telemetry.keeping.watch import Watched, guarded
 from afterlaunch.telemetry.signals import receivers, tables

@@ -1,0 +1,199 @@
+"""Checks made ready: what each looks for, and how it is replaced. Pure; the one that asks a service is in `asking`.
+
+Texts are read by RE2 and by what `ground.sensitive` knows, both in time linear in their length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
+
+from afterlaunch.contracts.guard import PII, Check, compiled, validator
+from afterlaunch.gateway.guarding.reading import Answer, Redact, Request, Unreadable
+
+_MARK = re.compile(r"\[masked: ([a-z -]{1,40})\]")
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_EDGE = r"[^\pL\pN]"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`texts` are searched; `whole`: the request's text, or the text of each choice; `names`: models or tools; `calls`:
+    arguments of tool calls."""
+
+    texts: Sequence[str]
+    whole: Sequence[str] = ()
+    names: Sequence[str] = ()
+    calls: Sequence[str] = ()
+
+
+Test = Callable[[Seen], str | None]
+
+
+def seen_of_request(check: Check, where: str, request: Request) -> Seen:
+    names = request.models if check.kind == "models" else request.tools if check.kind == "tools" else ()
+    texts = [one.text for one in request.strings(where)]
+    return Seen(texts, ["".join(texts)] if check.kind == "length" else (), names)
+
+
+def seen_of_answer(check: Check, where: str, answer: Answer) -> Seen:
+    calls = [one.arguments for one in answer.calls]
+    if where == "tool-call":
+        return Seen(answer.texts(where), calls, [one.name for one in answer.calls], calls)
+    return Seen(answer.texts(where), answer.choices)
+
+
+def test_of(check: Check) -> Test:
+    """What a check says of what it sees: in a few words that hold nothing of the text, why it matches; None: it does
+    not. It raises Unreadable when it cannot be made."""
+    made: dict[str, Callable[[Check], Test]] = {
+        "length": _length,
+        "pattern": _pattern,
+        "terms": _terms,
+        "pii": _pii,
+        "models": lambda check: _names(check, "model"),
+        "tools": lambda check: _names(check, "tool"),
+        "schema": _schema,
+    }
+    return _always if check.kind == "always" else made[check.kind](check)
+
+
+def _always(_: Seen) -> str | None:
+    return "every call"
+
+
+def _length(check: Check) -> Test:
+    def test(seen: Seen) -> str | None:
+        for text in seen.whole:
+            if check.most and len(text) > check.most:
+                return f"longer than {check.most:,} characters"
+            if len(text) < check.least:
+                return f"shorter than {check.least:,} characters"
+        return None
+
+    return test
+
+
+def _ready(pattern: str) -> Any:
+    found = compiled(pattern)
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
+
+
+def _pattern(check: Check) -> Test:
+    ready = [_ready(one) for one in check.patterns]
+
+    def test(seen: Seen) -> str | None:
+        for number, pattern in enumerate(ready, 1):
+            if any(pattern.search(text) for text in (seen.whole if check.must_match and seen.whole else seen.texts)):
+                return None if check.must_match else f"pattern {number}"
+        return "no pattern matches" if check.must_match else None
+
+    return test
+
+
+def _alternatives(terms: Sequence[str]) -> str:
+    longest_first = sorted((one.strip() for one in terms), key=len, reverse=True)
+    return "|".join(_PUNCTUATION.sub(r"\\\g<0>", one) for one in longest_first)
+
+
+def _term_pattern(terms: Sequence[str]) -> Any:
+    """Whole words, in any case; group 2 is the term."""
+    return _ready(rf"(?i)(^|{_EDGE})({_alternatives(terms)})($|{_EDGE})")
+
+
+def _terms(check: Check) -> Test:
+    ready = _term_pattern(check.terms)
+    return lambda seen: "a blocked term" if any(ready.search(text) for text in seen.texts) else None
+
+
+def _pii(check: Check) -> Test:
+    from afterlaunch.ground.sensitive.patterns import masked
+
+    kinds = check.kinds or PII
+
+    def test(seen: Seen) -> str | None:
+        found: set[str] = set()
+        for text in seen.texts:
+            new = masked(text, kinds)
+            if new != text:
+                before, after = _MARK.findall(text), _MARK.findall(new)
+                found |= {kind for kind in PII if after.count(kind) > before.count(kind)} or {"personal data"}
+        return ", ".join(sorted(found)) or None
+
+    return test
+
+
+def _names(check: Check, what: str) -> Test:
+    exact = frozenset(one for one in check.names if not one.endswith("*"))
+    begins = tuple(one for one in check.names if one.endswith("*"))
+
+    def allowed(name: str) -> bool:
+        return name in exact or any(fnmatchcase(name, _escaped(one)) for one in begins)
+
+    return lambda seen: f"a {what} that is not allowed" if not all(map(allowed, seen.names)) else None
+
+
+def _escaped(name: str) -> str:
+    """Only the star at the end stands for anything."""
+    return re.sub(r"([*?\[])", r"[\1]", name[:-1]) + "*"
+
+
+def _schema(check: Check) -> Test:
+    ready = validator(check.schema)
+    if isinstance(ready, str):
+        raise ValueError(ready)
+
+    def test(seen: Seen) -> str | None:
+        if not seen.whole:
+            return None
+        for text in seen.whole:
+            try:
+                document = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                return "no JSON"
+            try:
+                if not ready.is_valid(document):
+                    return "it does not fit the schema"
+            except ValueError:
+                raise Unreadable("schema") from None
+        return None
+
+    return test
+
+
+def redact_of(name: str, check: Check) -> Redact:
+    """What stands for what was found: its kind, or the policy's name."""
+    if check.kind == "pii":
+        from afterlaunch.ground.sensitive.patterns import masked
+
+        kinds = check.kinds or PII
+        return lambda text: masked(text, kinds)
+    said = f"[redacted: {name}]"
+    if check.kind == "terms":
+        ready = _term_pattern(check.terms)
+        return lambda text: _without(ready, text, said)
+    patterns = [_ready(one) for one in check.patterns]
+
+    def redact(text: str) -> str:
+        for pattern in patterns:
+            text = pattern.sub(lambda _: said, text)
+        return text
+
+    return redact
+
+
+def _without(pattern: Any, text: str, said: str) -> str:
+    """Terms next to each other share the edge between them: the search goes on right behind each term."""
+    parts, at = [], 0
+    while (found := pattern.search(text, at)) is not None:
+        start, end = found.span(2)
+        parts += [text[at:start], said]
+        at = end
+    return "".join([*parts, text[at:]])
