@@ -7,6 +7,7 @@ import typer
 from afterlaunch import __version__
 from afterlaunch.cli import (
     accounts,
+    anomalies,
     configuration,
     demo,
     doctor,
@@ -57,6 +58,7 @@ app.add_typer(slo.slo, name="slo")
 app.add_typer(sla.sla, name="sla")
 app.add_typer(oncall.oncall, name="oncall")
 app.add_typer(price.price, name="price")
+app.add_typer(anomalies.anomalies, name="anomalies")
 app.add_typer(retrieval.retrieval, name="retrieval")
 app.add_typer(rca.rca, name="rca")
 app.add_typer(drift.drift, name="drift")

@@ -1,0 +1,1 @@
+"""Anomalies in one time series: streaming, causal, from saved state. Pure."""
