@@ -23,6 +23,7 @@ def compare(
     reference: Path = typer.Argument(..., help="What the data looked like: CSV or Parquet."),
     current: Path = typer.Argument(..., help="What it looks like now: CSV or Parquet."),
     json: bool = typer.Option(False, "--json", help="Answer with one JSON document."),
+    html: Path | None = typer.Option(None, "--html", help="Write a report with pictures to this file, too."),
     column: list[str] = typer.Option([], "--column", help="Compare only this column; may be repeated."),
     exclude: list[str] = typer.Option([], "--exclude", help="Leave this column out; may be repeated."),
     alpha: float = typer.Option(0.05, "--alpha", help="Chance that any column of a table without drift alarms."),
@@ -44,6 +45,14 @@ def compare(
         fail("--delimiter is one character.", code=2)
     limits = Limits(alpha, line, Tolerance(tolerance))
     found = compared(reference, current, limits, encoding, delimiter, frozenset(column), frozenset(exclude))
+    if html is not None:
+        from afterlaunch.drift.report import page
+
+        try:
+            html.write_text(page(found, reference.name, current.name), encoding="utf-8")
+        except OSError as problem:
+            fail(f"{html} can't be written: {problem.strerror}.", code=2)
+        typer.echo(f"Report: {html}", err=True)
     if json:
         answer(found.as_document())
     else:

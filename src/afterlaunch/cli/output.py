@@ -5,26 +5,42 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import orjson
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from afterlaunch.ground.errors import AfterlaunchError
 from afterlaunch.ground.settings import WrongSetting
 
 P = ParamSpec("P")
 R = TypeVar("R")
-messages = Console(stderr=True, highlight=False)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    messages: Console
+
+
+@cache
+def _console() -> Console:
+    """Made when the first message is: an answer alone needs none, and Rich takes longer to load than many a judge."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "messages":
+        return _console()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def say(text: str) -> None:
     """A message for the person, on stderr."""
-    messages.print(text, soft_wrap=True)
+    _console().print(text, soft_wrap=True)
 
 
 def answer(document: Any) -> None:
@@ -34,7 +50,9 @@ def answer(document: Any) -> None:
 
 def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
     """End with 1 (the answer is no) or 2 (wrong use)."""
-    messages.print(f"[red]{escape(text)}[/red]" + (f"\n{escape(hint)}" if hint else ""), soft_wrap=True)
+    from rich.markup import escape
+
+    _console().print(f"[red]{escape(text)}[/red]" + (f"\n{escape(hint)}" if hint else ""), soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -131,7 +131,7 @@ def _numeric(
         tests.append(Test("psi", raw, chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s), psi))
     elif reference.least == reference.greatest == current.least == current.greatest:
         if not rates:
-            return _nothing("constant", f"The column is {_said(reference.least)} throughout, in both.")
+            return _nothing("constant", f"The column is {said(reference.least)} throughout, in both.")
         return Evidence(rates, moved=_shares_told(reference, current))
     else:
         at = int(before.argmax())
@@ -192,7 +192,7 @@ def _categories(
             told = "Nearly every value is its own, like an identifier or free text: there are no shares to compare."
             return Evidence(rates, moved=apart) if rates else _nothing("identifier", told)
         if not any(hits):
-            told = f"The column is {_said(names[top])} throughout, in both."
+            told = f"The column is {said(names[top])} throughout, in both."
             return Evidence(rates, moved=apart) if rates else _nothing("constant", told)
         other = _rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
         return Evidence(
@@ -210,15 +210,15 @@ def _categories(
 def _category_told(names: list[str], before: Array, now: Array) -> str:
     p, q = now / now.sum(), before / before.sum()
     at = int(np.abs(p - q).argmax())
-    return f"{_said(names[at])} went from {_share(q[at])} to {_share(p[at])}"
+    return f"{said(names[at])} went from {_share(q[at])} to {_share(p[at])}"
 
 
 def _median_told(reference: NumericProfile, current: NumericProfile) -> str:
     had, has = reference.quantile(0.5), current.quantile(0.5)
-    if _said(had) == _said(has):
-        spread = [_said(profile.deviation) for profile in (reference, current)]
-        return f"the median stayed {_said(has)}, the standard deviation went from {spread[0]} to {spread[1]}"
-    return f"the median went from {_said(had)} to {_said(has)}"
+    if said(had) == said(has):
+        spread = [said(profile.deviation) for profile in (reference, current)]
+        return f"the median stayed {said(has)}, the standard deviation went from {spread[0]} to {spread[1]}"
+    return f"the median went from {said(had)} to {said(has)}"
 
 
 def _shares_told(reference: NumericProfile | CategoryProfile, current: NumericProfile | CategoryProfile) -> str:
@@ -232,10 +232,11 @@ def _shares_told(reference: NumericProfile | CategoryProfile, current: NumericPr
     return ", ".join(told)
 
 
-def _said(value: float | str) -> str:
+def said(value: float | str) -> str:
+    """A value as a sentence holds it."""
     if isinstance(value, str):
         return f"“{value if len(value) <= 40 else value[:39] + '…'}”"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _share(share: float) -> str:

@@ -131,7 +131,7 @@ METHODS = {
     "chi_square": "chi-square",
     "missing_rate": "the share of missing values",
     "invalid_rate": "the share of infinities and of what is no number",
-    "other_values_rate": "the share of other values than the usual one",
+    "other_values_rate": "the share of unusual values",
 }
 
 
@@ -147,7 +147,11 @@ def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Li
     else:
         size = f"{METHODS[test.method]} changed by {100 * effect.value:+.3g} points, {place}"
     moved = evidence.moved[:1].upper() + evidence.moved[1:]
-    return f"{moved}; {size}; chance gives this with q = {q:.2g} ({METHODS[test.method]})."
+    return f"{moved}; {size}; {_sure(q)} by {METHODS[test.method]}."
+
+
+def _sure(q: float) -> str:
+    return f"q = {q:.2g}" if q >= 1e-12 else "q below 1e-12"
 
 
 def _calm_told(evidence: Evidence, by_chance: float, q: float) -> str:
