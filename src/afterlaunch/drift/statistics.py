@@ -10,6 +10,7 @@ import numpy as np
 
 from afterlaunch.drift import chances
 from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.layouts import distinct
 
 LEVEL = 0.90  # of intervals
 
@@ -22,7 +23,7 @@ def grouped_at(reference: Array, cells: int = 10) -> Array:
     after = np.searchsorted(reached, wanted, "left")
     before = np.maximum(after - 1, 0)
     nearer = np.where(wanted - reached[before] < reached[after] - wanted, before, after)
-    starts = np.unique(nearer + 1)
+    starts = distinct(nearer + 1)
     # Every group needs mass of the reference, the first and the last too.
     inner = starts[starts < len(reached)]
     inner = inner[(reached[inner - 1] > 0) & (reached[inner - 1] < reached[-1])]
