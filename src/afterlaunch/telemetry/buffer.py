@@ -248,7 +248,7 @@ class Buffer:
         answered for and must be tried again."""
         began = time.perf_counter()
         try:
-            stored, duplicates = self._store.commit([one.table for one in group])
+            stored, duplicates = self._store.commit(_in_one_piece(group))
         except Exception as problem:  # noqa: BLE001 - whatever it is, the senders are told
             if len(group) > 1 and isinstance(problem, self._store.unwritable):
                 log.warning("a commit of %d bodies failed, each is tried alone: %s", len(group), problem)
@@ -317,6 +317,19 @@ class Buffer:
 def told(problem: Exception) -> str:
     """Why rows cannot be stored, as their dead letter says it."""
     return f"{type(problem).__name__}: {problem}"[:2000]
+
+
+def _in_one_piece(group: list[_Waiting]) -> list[Any]:
+    """The rows of all. Each keeps its part of the whole and lets go what it came with, so that they are not in memory
+    twice; rows that an older version put down stay apart. Raises ArrowCapacityError."""
+    tables = [one.table for one in group]
+    if len(tables) == 1 or any(one.schema != tables[0].schema for one in tables):
+        return tables
+    whole, at = pa.concat_tables(tables).combine_chunks(), 0
+    for one in group:
+        one.table = whole.slice(at, one.table.num_rows)
+        at += one.table.num_rows
+    return [whole]
 
 
 def _rows(waiting: Iterable[_Waiting]) -> int:

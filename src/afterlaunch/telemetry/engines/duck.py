@@ -75,6 +75,7 @@ class Duck:
             "memory_limit": MEMORY,
             "threads": threads,
             "checkpoint_threshold": WAL,
+            "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
         }
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
