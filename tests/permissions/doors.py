@@ -77,6 +77,7 @@ GUARDED: dict[str, Any] = {
     "name": "another",
     "policy": {"where": "request", "check": {"kind": "terms", "terms": ["x"]}, "action": "deny", "fail": "closed"},
 }
+GUARD_FORM = {"where": "request", "kind": "terms", "what": "x", "action": "deny", "fail": "closed"}
 PROMISED: dict[str, Any] = {
     "client": "{client}",
     "name": "promised",
@@ -147,6 +148,23 @@ PAGES = (
     look("/budgets/{budget}", "viewer", "A budget"),
     do("/budgets/{budget}", "operator", "Alter a budget", (302, 409), limit="7"),
     do("/budgets/{budget}/end", "operator", "End a budget", (302, 409)),
+    look("/guard", "viewer", "Guard policies and what they did"),
+    do("/guard", "operator", "Make a guard policy", **GUARD_FORM | {"route": "{route}", "name": "third"}),
+    look("/guard/policies/{policy}", "viewer", "A guard policy"),
+    do("/guard/policies/{policy}", "operator", "Alter a guard policy", (302, 409), **GUARD_FORM),
+    do("/guard/policies/{policy}/end", "operator", "End a guard policy", (302, 409)),
+    do(
+        "/guard/policies/{policy}/bypasses", "admin", "Let somebody past a guard policy", (302, 409),
+        who="agent", value="a", reason="x", until="2035-01-01T00:00",
+    ),
+    do("/guard/policies/{policy}/bypasses/{bypass}/end", "operator", "End a bypass of a guard policy", (302, 409)),
+    look("/guard/approvals", "viewer", "Approval queues and what waits"),
+    do("/guard/approvals", "operator", "Make or alter an approval queue", client="{client}", name="another"),
+    look("/guard/approvals/{held}", "viewer", "A held request (its content: responder)"),
+    do(
+        "/guard/approvals/{held}", "responder", "Approve or deny a held request", (302, 403, 409),
+        decision="deny", reason="x",
+    ),
     look("/targets", "viewer", "Targets that are scraped", "edit={target}"),
     do(
         "/targets", "operator", "Declare or alter a target",

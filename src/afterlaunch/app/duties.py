@@ -15,6 +15,7 @@ from afterlaunch.changes.duties import contain_by_policy, note_told_changes, not
 from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
+from afterlaunch.guard import duties as guard
 from afterlaunch.incidents.audit import audit_paging
 from afterlaunch.incidents.containment.duties import see_recovery
 from afterlaunch.incidents.platform import tell_exhausted
@@ -56,6 +57,9 @@ DUTIES: tuple[Duty, ...] = (
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),
+    Duty("guard.judge", 30, guard.judge),
+    Duty("guard.wait", 5, guard.wait),
+    Duty("guard.tidy", 3_600, guard.tidy),
     Duty("spend.reprice", 5, reprice, apart=True),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),

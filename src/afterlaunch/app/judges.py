@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from afterlaunch.anomalies.rules import Volume
+from afterlaunch.guard.rules import JUDGES as OF_GUARDS
 from afterlaunch.infrastructure.rules import (
     Dependency,
     Throughput,
@@ -52,6 +53,7 @@ JUDGES: tuple[Judge, ...] = (
     Dependency(),
 )
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
+TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
 KINDS: dict[str, str] = {
     # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`
     "spend.unknown_cost": "data_pipeline",

@@ -30,6 +30,7 @@ urlpatterns = [
     path("", include("afterlaunch.spend.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.budgets.urls")),
+    path("", include("afterlaunch.guard.urls")),
     path("", include("afterlaunch.diagnosis.urls")),
     path("", include("afterlaunch.replies.urls")),
     path("", include("afterlaunch.reports.urls")),

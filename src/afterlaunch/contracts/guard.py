@@ -84,7 +84,7 @@ class Check:
             found = compiled(one)
             if isinstance(found, str):
                 return f"{one!r} is no regular expression of RE2: {found}"
-            if not self.must_match and found.search("") is not None:
+            if not self.must_match and found.search(b"") is not None:
                 return f"{one!r} matches where nothing is: it would match every call"
         return None
 
@@ -245,13 +245,14 @@ def wrong(policies: tuple[Policy, ...]) -> str | None:
 
 
 def compiled(pattern: str) -> Any:
-    """Of RE2, or what is wrong with it. RE2 is loaded when a pattern is first met: most gateways have none."""
+    """Of RE2, for UTF-8 as bytes, or what is wrong with it. It is loaded when a pattern is first met: most gateways
+    have none."""
     import re2
 
     options = re2.Options()
     options.max_mem, options.log_errors = PATTERN_MEMORY, False
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern.encode(), options)
     except re2.error as problem:
         told = problem.args[0] if problem.args else ""
         return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)

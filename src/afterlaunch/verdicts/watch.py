@@ -163,7 +163,7 @@ def _targets() -> dict[Key, Targets]:
 
 
 @transaction.atomic
-def write(findings: Sequence[tuple[Scope, Named, Finding]], now: datetime, silent: Sequence[Judge] = ()) -> int:
+def write(findings: Sequence[tuple[Scope, Named, Finding]], now: datetime, silent: Sequence[Named] = ()) -> int:
     """Findings become verdicts; returns how many statuses changed. `silent`: judges whose verdicts on scopes that told
     nothing any more are taken back."""
     known = {(v.judge, *(getattr(v, name) for name in SCOPE)): v for v in Verdict.objects.select_for_update()}
@@ -198,7 +198,7 @@ def _place(scope: Scope) -> tuple[str, ...]:
 
 
 def _gone(
-    known: Mapping[tuple[str, ...], Verdict], findings: Sequence[tuple[Scope, Named, Finding]], silent: Sequence[Judge]
+    known: Mapping[tuple[str, ...], Verdict], findings: Sequence[tuple[Scope, Named, Finding]], silent: Sequence[Named]
 ) -> list[tuple[Scope, Named, Finding]]:
     """A host that is no more tells nothing: its last word must not stand as the present."""
     found = {(judge.name, *_place(scope)) for scope, judge, _ in findings}

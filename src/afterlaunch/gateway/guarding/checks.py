@@ -18,6 +18,7 @@ from afterlaunch.gateway.guarding.reading import Answer, Redact, Request, Unread
 
 _MARK = re.compile(r"\[masked: ([a-z -]{1,40})\]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+MOST_REPLACED = 10_000  # in one text
 _EDGE = r"[^\pL\pN]"
 
 
@@ -90,8 +91,9 @@ def _pattern(check: Check) -> Test:
     ready = [_ready(one) for one in check.patterns]
 
     def test(seen: Seen) -> str | None:
+        texts = [text.encode() for text in (seen.whole if check.must_match and seen.whole else seen.texts)]
         for number, pattern in enumerate(ready, 1):
-            if any(pattern.search(text) for text in (seen.whole if check.must_match and seen.whole else seen.texts)):
+            if any(pattern.search(text) for text in texts):
                 return None if check.must_match else f"pattern {number}"
         return "no pattern matches" if check.must_match else None
 
@@ -110,7 +112,7 @@ def _term_pattern(terms: Sequence[str]) -> Any:
 
 def _terms(check: Check) -> Test:
     ready = _term_pattern(check.terms)
-    return lambda seen: "a blocked term" if any(ready.search(text) for text in seen.texts) else None
+    return lambda seen: "a blocked term" if any(ready.search(text.encode()) for text in seen.texts) else None
 
 
 def _pii(check: Check) -> Test:
@@ -178,22 +180,30 @@ def redact_of(name: str, check: Check) -> Redact:
     said = f"[redacted: {name}]"
     if check.kind == "terms":
         ready = _term_pattern(check.terms)
-        return lambda text: _without(ready, text, said)
+        return lambda text: _without(ready, text, said, 2)
     patterns = [_ready(one) for one in check.patterns]
 
     def redact(text: str) -> str:
         for pattern in patterns:
-            text = pattern.sub(lambda _: said, text)
+            text = _without(pattern, text, said, 0)
         return text
 
     return redact
 
 
-def _without(pattern: Any, text: str, said: str) -> str:
-    """Terms next to each other share the edge between them: the search goes on right behind each term."""
-    parts, at = [], 0
-    while (found := pattern.search(text, at)) is not None:
-        start, end = found.span(2)
-        parts += [text[at:start], said]
-        at = end
-    return "".join([*parts, text[at:]])
+def _without(pattern: Any, text: str, said: str, group: int) -> str:
+    """The search goes on right behind what was replaced: terms next to each other share the edge between them. Raises
+    Unreadable where there is more to replace than anybody would read."""
+    data, new = text.encode(), said.encode()
+    parts: list[bytes] = []
+    at = kept = 0
+    while at <= len(data) and (found := pattern.search(data, at)) is not None:
+        start, end = found.span(group)
+        at = max(end, at + 1)
+        if start == end:
+            continue
+        parts += [data[kept:start], new]
+        kept = end
+        if len(parts) > 2 * MOST_REPLACED:
+            raise Unreadable("too-many")
+    return b"".join([*parts, data[kept:]]).decode("utf-8", "replace") if parts else text

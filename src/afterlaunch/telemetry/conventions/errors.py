@@ -27,6 +27,7 @@ FAULTS = {
 }
 # The body refines the status: looked for first.
 _WORDS = (
+    ("guardrail_block", ("guardrail_block",)),  # the gateway's own word, whatever the status it answered with
     (
         "quota_exhausted",
         ("insufficient_quota", "billing_hard_limit_reached", "credit balance", "billing_not_active", "budgetexceeded"),
