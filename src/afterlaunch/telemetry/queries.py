@@ -57,7 +57,8 @@ def narrowed(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, l
 
 class Rollups:
     """What the rollups hold of the whole minutes [first, last), for some clients and values. `operations`: of spans
-    that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for."""
+    that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for; 0
+    where it cares for none, and asks for no steps."""
 
     def __init__(
         self,
@@ -75,9 +76,10 @@ class Rollups:
         self._chosen = f"(select * from series where {kinds} and {where})"
         self._stretches = current().engine.stretches(first, last, grain)
 
-    def _rows(self, table: str, columns: str, also: str = "") -> str:
+    def _rows(self, table: str, summed: Sequence[str], keys: str = "", also: str = "") -> str:
+        plain, less = ", ".join(summed), ", ".join(f"-{name} as {name}" for name in summed)
         return " union all ".join(
-            f"select minute, series, {columns} from {table}_{one.tier}"
+            f"select minute, series, {keys}{plain if one.sign > 0 else less} from {table}_{one.tier}"
             f" where minute >= {one.first} and minute < {one.last}{also}"
             for one in self._stretches
         )
@@ -91,7 +93,7 @@ class Rollups:
         return current().query(
             f"select {''.join(key + ', ' for key in keys)}{_SUMMED},"
             " coalesce(sum(calls) filter (where model is null), 0)::bigint as calls_unknown_model"
-            f" from ({self._rows('sums', ', '.join(MEASURES))}) as told"
+            f" from ({self._rows('sums', MEASURES)}) as told"
             f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)} having {TOLD}",
             self._wanted,
         )
@@ -107,7 +109,7 @@ class Rollups:
         groups = [*(["step"] if step else []), *keys[1 if step else 0 :]]
         found = current().query(
             f"select {', '.join(keys)}, sum(calls)::bigint as calls"
-            f" from ({self._rows('profile', 'measure, bucket, calls', f' and measure in ({wanted})')}) as told"
+            f" from ({self._rows('profile', ('calls',), 'measure, bucket, ', f' and measure in ({wanted})')}) as told"
             f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)}"
             " having sum(calls) > 0 order by bucket",
             self._wanted,

@@ -14,16 +14,17 @@ HOUR, DAY = TIERS["hour"], TIERS["day"]
 
 @dataclass(frozen=True)
 class Stretch:
-    """The minutes [first, last) of one tier."""
+    """The minutes [first, last) of one tier. `sign`: -1 for what another stretch holds too much."""
 
     tier: str
     first: int
     last: int
+    sign: int = 1
 
 
 def grain_of(bounds: Collection[int]) -> int:
-    """The coarsest step that hits all of these minutes."""
-    return gcd(DAY, *bounds)
+    """The coarsest step that hits all of these minutes; 0 where there are none: then everything is added up."""
+    return gcd(DAY, *bounds) if bounds else 0
 
 
 def plan(first: int, last: int, grain: int, hours: Collection[int], days: Collection[int]) -> list[Stretch]:
@@ -49,6 +50,26 @@ def plan(first: int, last: int, grain: int, hours: Collection[int], days: Collec
             out.append(piece)
         at = piece.last
     return [*out, Stretch("minute", at, last)] if at < last else out
+
+
+def shorter(found: list[Stretch], hours: Collection[int], days: Collection[int]) -> list[Stretch]:
+    """The same sum from fewer rows, of what `plan` found and everything is added up of: where more than half of an
+    outer day is asked for, the whole day less the rest."""
+    inner = [one for one in found if one.tier == "day"]
+    if not inner:
+        return found
+    first, last, begin, end = found[0].first, found[-1].last, inner[0].first, inner[-1].last
+    if begin - first > DAY // 2 and begin - DAY in days and first > begin - DAY:
+        less, rest = _less(begin - DAY, first, hours), [one for one in found if one.first > begin]
+        found = [*less, Stretch("day", begin - DAY, inner[0].last), *rest]
+    if last - end > DAY // 2 and end in days and last < end + DAY:
+        rest, less = [one for one in found if one.last < end], _less(last, end + DAY, hours)
+        found = [*rest, Stretch("day", max(one.first for one in found if one.last == end), end + DAY), *less]
+    return found
+
+
+def _less(first: int, last: int, hours: Collection[int]) -> list[Stretch]:
+    return [Stretch(one.tier, one.first, one.last, -1) for one in plan(first, last, 0, hours, ())]
 
 
 def _inside(starts: Collection[int], size: int, first: int, last: int) -> list[int]:

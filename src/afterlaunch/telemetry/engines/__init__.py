@@ -94,7 +94,7 @@ class Engine(Protocol):
 
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
         """Which tier of the rollups answers for which of the minutes [first, last), in order; none coarser than
-        `grain` minutes."""
+        `grain` minutes. With a grain of 0 some may be too long, and others take that away again (`sign`)."""
         ...
 
     def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:

@@ -24,7 +24,7 @@ from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines.blocks import Blocks
 from afterlaunch.telemetry.tables import TIERS, Table
-from afterlaunch.telemetry.tiers import Stretch, plan
+from afterlaunch.telemetry.tiers import Stretch, plan, shorter
 
 log = logging.getLogger(__name__)
 MEMORY, ONCE = "128MB", "2GB"  # at work; while a new version adds columns to what is stored
@@ -94,6 +94,7 @@ class Duck:
         self.to_rebuild = False  # an old layout: only its spans can be relied on
         self._blocks = Blocks()
         self._rolled: dict[str, set[int]] = {tier: set() for tier in _COARSE}
+        self._oldest: int | None = None  # minute of the rollups, or one after it; asked for anew after a deletion
         if read_only:
             self._read_rolled()
 
@@ -247,10 +248,27 @@ class Duck:
 
     def delete(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
         with self.transaction() as cursor:
-            return int(cursor.execute(f"delete from {table.name} where {condition}", list(parameters)).fetchone()[0])
+            told = f"delete from {table.name} where {condition}"
+            gone = int(cursor.execute(told, list(parameters)).fetchone()[0])
+        self._oldest = None
+        return gone
 
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
-        return plan(first, last, grain, self._rolled["hour"], self._rolled["day"])
+        hours, days = self._rolled["hour"], self._rolled["day"]
+        found = plan(first, last, grain, hours, days)
+        if grain or not any(one.tier == "day" for one in found) or not self._whole_since(first):
+            return found
+        return shorter(found, hours, days)
+
+    def _whole_since(self, minute: int) -> bool:
+        """Whether all minutes from that one's day on are kept, and hours with them: none was forgotten."""
+        if self._oldest is None:
+            (row,) = self.query("select min(minute) as oldest from sums_minute")
+            self._oldest = row["oldest"]
+        if self._oldest is None:
+            return False
+        day, hour = minute // TIERS["day"] * TIERS["day"], min(self._rolled["hour"])
+        return self._oldest < day or self._oldest < hour + TIERS["hour"]
 
     def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:
         return self._blocks.holding(self._cursor(), trace_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries, store
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.tables import TIERS
+from afterlaunch.telemetry.tables import TABLES, TIERS
 from afterlaunch.telemetry.tests.test_queries import pairs
-from afterlaunch.telemetry.tiers import plan
+from afterlaunch.telemetry.tiers import plan, shorter
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 3
@@ -39,6 +40,28 @@ def test_every_minute_is_answered_once(first: int, length: int, grain: int, hour
     for one in found:
         size = TIERS[one.tier]
         assert one.first % size == 0 == one.last % size and grain % size == 0
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    first=st.integers(0, 8000),
+    length=st.integers(1, 8000),
+    hours=st.sets(st.integers(0, 300)),
+    days=st.sets(st.integers(0, 12)),
+)
+def test_a_day_less_its_rest_is_the_same_from_no_more_minutes(
+    first: int, length: int, hours: set[int], days: set[int]
+) -> None:
+    last, held = first + length, ({hour * 60 for hour in hours}, {day * 1440 for day in days})
+    found = plan(first, last, 0, *held)
+    short = shorter(found, *held)
+    counted = Counter[int]()
+    for one in short:
+        for minute in range(one.first, one.last):
+            counted[minute] += one.sign
+    assert {minute for minute, times in counted.items() if times} == set(range(first, last))
+    assert set(counted.values()) <= {0, 1}
+    assert sum(one.last - one.first for one in short if one.tier != "day") <= length
 
 
 def spans(seed: int, count: int) -> Any:
@@ -77,6 +100,7 @@ def answers() -> list[Any]:
         queries.windows(START, end, ["model"]),
         queries.operations(START, end, ["op_kind", "tool"]),
         queries.windows(START + timedelta(minutes=7), end - timedelta(hours=5, minutes=3), [], model="gpt-4o"),
+        queries.windows(START + timedelta(minutes=5), end - timedelta(minutes=50), ["model"]),
         queries.series(START, end, 180),
         queries.series(START, end, 45),
         queries.stretches([START, START + timedelta(hours=5), START + timedelta(days=2), end], ["model"]),
@@ -95,6 +119,26 @@ def test_what_is_added_up_answers_like_the_minutes(opened: store.Store) -> None:
         tiers = {one.tier for one in opened.engine.stretches(*_minutes(), 1440)}
         assert tiers == {"day"}, "everything is added up"
         assert answers() == by_minutes
+
+
+def test_what_was_forgotten_by_the_minute_is_not_counted_in(place: Path | str) -> None:
+    """A day is taken whole, less its first hours, only while these are known by the minute."""
+    opened = store.open_store(place)
+    try:
+        opened.commit([spans(1, 800)])
+        opened.upkeep(clock.to_ns(START + timedelta(days=DAYS + 1)))
+        begin, end = START + timedelta(minutes=35), START + timedelta(days=DAYS)
+        asked = sum(one.calls for one in queries.windows(begin, end, []))
+        first = queries.minute_of(START)
+        (row,) = opened.query("select sum(calls) as calls from sums_minute where minute < ?", [first + 60])
+        (kept,) = opened.query("select sum(calls) as calls from sums_minute where minute < ?", [first + 35])
+        (minutes,) = [one for one in TABLES if one.name == "sums_minute"]
+        opened.take_out(minutes, "minute < ?", [first + 60])
+        left = sum(one.calls for one in queries.windows(begin, end, []))
+        assert left <= asked
+        assert row["calls"] > kept["calls"] > 0
+    finally:
+        store.close_store()
 
 
 def _minutes() -> tuple[int, int]:
