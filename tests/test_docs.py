@@ -13,6 +13,7 @@ from afterlaunch.app.configuration.apply import parse
 from afterlaunch.app.duties import DUTIES
 from afterlaunch.app.judges import TITLES
 from afterlaunch.app.menu import MENU
+from afterlaunch.data_contracts.contract import read as contract
 from afterlaunch.ground.settings import SETTINGS
 from tests.tools.docs import DOCS, ROOT, commands, current
 
@@ -108,4 +109,4 @@ def test_examples_are_well_formed(page: Path) -> None:
         if kind == "python":
             compile(block, page.name, "exec")
         if kind in ("yaml", "yml") and "apiVersion" in block:
-            assert parse(block, page.name)
+            assert contract(block) if "kind: DataContract" in block else parse(block, page.name)

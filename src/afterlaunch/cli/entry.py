@@ -8,7 +8,7 @@ from importlib import import_module
 
 import typer
 
-ALONE = ("drift",)
+ALONE = ("anomalies", "data", "drift", "retrieval")
 
 
 def run() -> None:

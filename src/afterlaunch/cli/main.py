@@ -9,6 +9,7 @@ from afterlaunch.cli import (
     accounts,
     anomalies,
     configuration,
+    data,
     demo,
     doctor,
     drift,
@@ -62,6 +63,7 @@ app.add_typer(anomalies.anomalies, name="anomalies")
 app.add_typer(retrieval.retrieval, name="retrieval")
 app.add_typer(rca.rca, name="rca")
 app.add_typer(drift.drift, name="drift")
+app.add_typer(data.data, name="data")
 app.add_typer(accounts.token, name="token")
 app.add_typer(keys.key, name="key")
 

@@ -52,8 +52,8 @@ class Table(Protocol):
     def batches(self, names: Sequence[str]) -> Iterator[Batch]: ...
 
 
-def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Table:
-    """Raises `Invalid` for what is neither."""
+def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "", missing: Sequence[str] = MISSING) -> Table:
+    """Raises `Invalid` for what is neither. `missing`: what a CSV file writes for no value."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -65,7 +65,7 @@ def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "") -> Tabl
         raise Invalid(f"{path} is empty.", "It needs a line with the names of the columns, and rows.")
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding == "utf-8":
         encoding = "utf-16"
-    return CsvTable(path, encoding, delimiter)
+    return CsvTable(path, encoding, delimiter, missing)
 
 
 def _unique(names: Sequence[str], trouble: Trouble) -> list[str]:
@@ -144,8 +144,8 @@ class CsvTable:
 
     rows = 0
 
-    def __init__(self, path: Path, encoding: str, delimiter: str) -> None:
-        self.path, self.trouble, self._encoding = path, Trouble(), encoding
+    def __init__(self, path: Path, encoding: str, delimiter: str, missing: Sequence[str] = MISSING) -> None:
+        self.path, self.trouble, self._encoding, self._missing = path, Trouble(), encoding, missing
         line = self._header()
         self._delimiter = delimiter or max(DELIMITERS, key=line.count)
         names = next(csv.reader(io.StringIO(line), delimiter=self._delimiter), [])
@@ -210,7 +210,7 @@ class CsvTable:
                     arrow_csv.ConvertOptions(
                         column_types=dict.fromkeys(inside, pa.string()),
                         include_columns=[inside[at] for at, _ in places],
-                        null_values=list(MISSING),
+                        null_values=list(self._missing),
                         strings_can_be_null=True,
                         quoted_strings_can_be_null=True,
                     ),
