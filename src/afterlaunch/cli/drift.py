@@ -35,6 +35,8 @@ def compare(
 ) -> None:
     """Compare a table with its reference, column by column: calibrated verdicts, one sentence each. Exit 0 without
     drift, 1 with drift or where nothing could be assessed, 2 on wrong use. See docs/drift.md."""
+    import pyarrow as pa
+
     from afterlaunch.drift.evidence import Tolerance
     from afterlaunch.drift.judging import Limits
     from afterlaunch.drift.oneshot import compare as compared
@@ -43,6 +45,8 @@ def compare(
         fail("--alpha lies between 0 and 1, --line is above 0, --tolerance is not below 0.", code=2)
     if len(delimiter) > 1:
         fail("--delimiter is one character.", code=2)
+    # Arrow's own allocator gives memory back between two batches and takes it again: a third of the reading.
+    pa.set_memory_pool(pa.system_memory_pool())
     limits = Limits(alpha, line, Tolerance(tolerance))
     found = compared(reference, current, limits, encoding, delimiter, frozenset(column), frozenset(exclude))
     if html is not None:

@@ -20,7 +20,8 @@ RATE_LINE = 0.02  # a change of a share that matters, as the 0.2 is for PSI
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Drift that does not matter, so that a million rows raise no alarm about a hair's breadth.
+    """Drift that does not matter, so that a million rows raise no alarm about a hair's breadth: the lower end of the
+    90 % interval must lie beyond it.
 
     One number in units of PSI; a mean shift of d standard deviations has a PSI of d squared and a D of 0.4 d.
     """
@@ -33,9 +34,19 @@ class Tolerance:
         return 0.4 * sqrt(self.psi)
 
 
+UNSURE = (1 - statistics.LEVEL) / 2
+
+
+def _p(chance: float, tolerated: float) -> float:
+    """Of no drift at all, unless what is tolerated explains the difference as well.
+
+    `chance`, `tolerated`: tails of what was seen, without drift and with as much as is tolerated."""
+    return chance if tolerated <= UNSURE else max(chance, tolerated)
+
+
 @dataclass(frozen=True)
 class Test:
-    """`line`: None where the effect is a PSI and the line the user's."""
+    """`threshold`: the line of the effect; None where that is a PSI and the line the user's."""
 
     method: str
     statistic: float
@@ -105,13 +116,9 @@ def _rates(
 
 def _rate(method: str, had: int, before: int, has: int, now: int, tolerance: Tolerance) -> Test:
     found = statistics.compare_rates(had, before, has, now)
-    p = found.p
-    beyond = abs(found.difference) - tolerance.rate
-    if beyond <= 0:
-        p = 1.0
-    elif found.method == "score":
-        spread = (found.high - found.low) / 2 / chances.normal_quantile((1 + statistics.LEVEL) / 2)
-        p = max(p, chances.normal_tail(beyond / spread))
+    spread = (found.high - found.low) / 2 / chances.normal_quantile((1 + statistics.LEVEL) / 2)
+    beyond = (abs(found.difference) - tolerance.rate) / spread
+    p = _p(found.p, 1.0 if beyond <= 0 else chances.normal_tail(beyond) / 2)
     return Test(method, found.difference, p, Effect(found.difference, found.low, found.high), RATE_LINE)
 
 
@@ -128,7 +135,8 @@ def _numeric(
     if len(groups) > 1:
         raw, df = distances["psi"], len(groups) - 1
         psi = statistics.corrected(raw / s, df, s)
-        tests.append(Test("psi", raw, chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s), psi))
+        tolerated = chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s)
+        tests.append(Test("psi", raw, _p(chances.chi2_tail(raw / s, df), tolerated), psi))
     elif reference.least == reference.greatest == current.least == current.greatest:
         if not rates:
             return _nothing("constant", f"The column is {said(reference.least)} throughout, in both.")
@@ -138,7 +146,8 @@ def _numeric(
         hits = [int(cells.sum() - cells[at]) for cells in (before, now)]
         tests.append(_rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance))
     distance = statistics.kolmogorov_smirnov(before, now)
-    tests.append(Test("ks", distance, chances.kolmogorov_tail((distance - tolerance.ks) / sqrt(s)), psi))
+    tolerated = chances.kolmogorov_tail((distance - tolerance.ks) / sqrt(s))
+    tests.append(Test("ks", distance, _p(chances.kolmogorov_tail(distance / sqrt(s)), tolerated), psi))
     bounds = numeric.ends(reference)
     bounds[0], bounds[-1] = min(bounds[0], current.least), max(bounds[-1], current.greatest)
     deviation = reference.deviation
@@ -202,7 +211,8 @@ def _categories(
     distances = _distances(had, has)
     distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
     psi = statistics.corrected(distances["psi"] / s, df, s)
-    test = Test("chi_square", statistic, chances.shifted_chi2_tail(statistic, df, tolerance.psi / s), psi)
+    tolerated = chances.shifted_chi2_tail(statistic, df, tolerance.psi / s)
+    test = Test("chi_square", statistic, _p(chances.chi2_tail(statistic, df), tolerated), psi)
     moved = _category_told(names, before, now) + (f"; {apart}" if apart else "")
     return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, moved=moved)
 

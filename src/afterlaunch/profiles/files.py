@@ -15,7 +15,7 @@ import pyarrow as pa
 from afterlaunch.ground.errors import Invalid
 
 ROWS = 65_536
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
@@ -225,7 +225,8 @@ class CsvTable:
         except (pa.ArrowException, OSError) as problem:
             if "UTF8" in str(problem) or "UTF-8" in str(problem):
                 raise self._undecodable(_said(problem)) from problem
-            raise Invalid(f"{self.path} can't be read as CSV: {_said(problem)}") from problem
+            hint = f"A row is longer than {BLOCK_BYTES >> 20} MB." if "straddling" in str(problem) else ""
+            raise Invalid(f"{self.path} can't be read as CSV: {_said(problem)}", hint) from problem
 
     def _ragged(self, row: Any) -> str:
         self.trouble.ragged_rows += 1

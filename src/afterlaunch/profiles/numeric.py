@@ -114,7 +114,8 @@ def fold(
             continue
         part = np.sort(part)
         below = np.searchsorted(part, layout.edges, "left")
-        counts[half] = np.diff(below, prepend=0, append=len(part))
+        counts[half, 0], counts[half, -1] = below[0], len(part) - below[-1]
+        np.subtract(below[1:], below[:-1], out=counts[half, 1:-1])
         least, greatest = min(least, float(part[0])), max(greatest, float(part[-1]))
         part -= layout.centre
         sums[half] = part.sum(), np.square(part).sum()  # a dot product would wake the threads of BLAS

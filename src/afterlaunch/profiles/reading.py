@@ -1,6 +1,6 @@
 """Files to profiles: the reference teaches the layouts and is folded, the current table is folded on the same cells.
 
-Two passes over a reference, one over a current table; a group of columns whose values fit in 32 MB is read once.
+Two passes over a reference, one over a current table; a group of columns whose values fit in 24 MB is read once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from afterlaunch.profiles.values import Categories, Numbers, share_of_numbers
 from afterlaunch.profiles.values import categories as categories_of
 from afterlaunch.profiles.values import numbers as numbers_of
 
-KEPT_BYTES = 32 << 20
+KEPT_BYTES = 24 << 20
 NUMERIC_SHARE = 0.95  # of a CSV column's first values, for it to be numeric
 FOLDED = {"number": "numeric", "text": "category", "truth": "category"}
 Profile = NumericProfile | CategoryProfile

@@ -106,11 +106,14 @@ def numbers(array: pa.Array) -> Numbers:
 def _parsed(array: pa.Array, valid: Array | None) -> Numbers:
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(array)
-    try:
-        return Numbers(_floats(trimmed.cast(pa.float64())), valid)
-    except pa.ArrowInvalid:
-        good = pc.match_substring_regex(trimmed, NUMBER)
+    trimmed = array
+    for attempt in (0, 1):  # most columns need no trimming
+        trimmed = pc.utf8_trim_whitespace(array) if attempt else array
+        try:
+            return Numbers(_floats(trimmed.cast(pa.float64())), valid)
+        except pa.ArrowInvalid:
+            continue
+    good = pc.match_substring_regex(trimmed, NUMBER)
     wrong = np.flatnonzero(~_truths(good))
     shown = tuple(_short(one) for one in array.take(pa.array(wrong[:EXAMPLES])).to_pylist())
     signless = pc.replace_substring_regex(pc.if_else(good, trimmed, "nan"), r"^\+", "")
