@@ -153,7 +153,8 @@ def _numeric(
     deviation = reference.deviation
     distances["ks"] = distance
     if deviation > 0:
-        distances["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
+        with np.errstate(over="ignore"):
+            distances["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
     outside = int(now[0] + now[-1])
     moved = _median_told(reference, current)
     if outside / current.count > 0.005:

@@ -100,7 +100,7 @@ def _of_values(which: str, tabled: Tabled) -> Iterator[Finding]:
         profile = column.profile
         if profile is None or not profile.records:
             if column.kind == "null":
-                yield Finding("all_null", name, f"{name!r} has no value at all.", which)
+                yield Finding("all_null", name, f"{name!r} has no value that could be compared.", which)
             continue
         if profile.missing == profile.records:
             yield Finding("all_null", name, f"{name!r} has no value at all.", which)

@@ -14,7 +14,7 @@ from afterlaunch.profiles.reading import Column, Tabled, read_current, read_refe
 
 WITHOUT = {
     "time": "a column of times moves by its nature",
-    "null": "the reference has no value in it",
+    "null": "the reference has no value in it that could be compared",
 }
 
 
@@ -42,7 +42,7 @@ class Comparison:
         assessed = self.count(DRIFT) + self.count(NO_DRIFT)
         if not assessed and self.verdict == NOT_ASSESSED:
             return "Not assessed: no column could be compared, which is no pass."
-        told = f"{self.count(DRIFT)} of {assessed} assessed columns drifted"
+        told = f"{self.count(DRIFT)} of {assessed} assessed columns drifted" if assessed else "No column was assessed"
         if broken := sum(one.breaking for one in self.findings):
             told += f"; {broken} changed in what they are"
         if unknown := self.count(NOT_ASSESSED):

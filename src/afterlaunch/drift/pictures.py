@@ -54,6 +54,8 @@ def _histogram(reference: NumericProfile, current: NumericProfile) -> str:
     if not reference.count or not current.count:
         return ""
     low, high = _range(profiles)
+    if not np.isfinite(float(high) - float(low)):
+        return ""
     points = _points_of(reference, low, high)
     masses = [_masses(profile, points) for profile in profiles]
     tallest = max(float(mass.max()) for mass in masses) or 1.0

@@ -27,6 +27,11 @@ def verdict_words(one: Judged) -> str:
     return one.verdict if one.verdict in (MISSING, NEW) else WORDS[one.state]
 
 
+def plain(text: str) -> str:
+    """What comes from a file may not steer a terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def _row(one: Judged) -> tuple[str, ...]:
     document = one.as_document()
 
@@ -34,7 +39,8 @@ def _row(one: Judged) -> tuple[str, ...]:
         value = document[key]
         return "" if value is None else f"{value:.3g}"
 
-    name = one.name if len(one.name) <= WIDEST else one.name[: WIDEST - 1] + "…"
+    name = plain(one.name) or "(no name)"
+    name = name if len(name) <= WIDEST else name[: WIDEST - 1] + "…"
     method = document["method"] or ""
     figures = (number("statistic"), number("effect"), number("q_value"), f"{one.n_reference:,}", f"{one.n_current:,}")
     return (name, one.kind, verdict_words(one), method, *figures)
@@ -52,7 +58,11 @@ def table(found: Comparison) -> str:
         lines.append("  ".join(cells).rstrip())
     told = [one for one in columns if one.verdict != "no_drift"]
     if told:
-        lines += ["", *(f"{one.name}: {one.why}" for one in told)]
+        lines += ["", *(plain(f"{one.name}: {one.why}") for one in told)]
     if found.findings:
-        lines += ["", "Found in the tables:", *(f"  {one.type} ({one.table}): {one.message}" for one in found.findings)]
+        lines += [
+            "",
+            "Found in the tables:",
+            *(plain(f"  {one.type} ({one.table}): {one.message}") for one in found.findings),
+        ]
     return "\n".join(lines)

@@ -61,8 +61,8 @@ class NumericProfile:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation."""
-        if not self.count:
+        """Standard deviation; NaN where there is none, or none that a float can hold."""
+        if not self.count or not np.isfinite(self.sums).all():
             return float("nan")
         first, second = self.sums.sum(0) / self.count
         return float(np.sqrt(max(second - first * first, 0.0)))
@@ -117,8 +117,9 @@ def fold(
         counts[half, 0], counts[half, -1] = below[0], len(part) - below[-1]
         np.subtract(below[1:], below[:-1], out=counts[half, 1:-1])
         least, greatest = min(least, float(part[0])), max(greatest, float(part[-1]))
-        part -= layout.centre
-        sums[half] = part.sum(), np.square(part).sum()  # a dot product would wake the threads of BLAS
+        with np.errstate(over="ignore", invalid="ignore"):  # near the largest float there are no moments
+            part -= layout.centre
+            sums[half] = part.sum(), np.square(part).sum()  # a dot product would wake the threads of BLAS
     return NumericProfile(layout, counts, apart, sums, least, greatest)
 
 
@@ -143,5 +144,6 @@ def quantile(profile: NumericProfile, share: float) -> float:
     cell = int(np.clip(np.searchsorted(reached, wanted, "left") - 1, 0, len(reached) - 2))
     bounds = ends(profile)
     inside = (wanted - reached[cell]) / max(reached[cell + 1] - reached[cell], 1)
-    found = bounds[cell] + (bounds[cell + 1] - bounds[cell]) * min(max(inside, 0.0), 1.0)
+    inside = min(max(inside, 0.0), 1.0)
+    found = bounds[cell] * (1 - inside) + bounds[cell + 1] * inside
     return float(min(max(found, profile.least), profile.greatest))

@@ -223,6 +223,20 @@ def test_a_file_that_is_no_table_is_wrong_use(tmp_path: Path, body: bytes) -> No
     assert CliRunner().invoke(app, ["drift", "compare", str(good), str(good), "--column", "nobody"]).exit_code == 2
 
 
+def test_names_from_a_file_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    file = str(written(tmp_path / "a", {"x\x1b[31m\n": RANDOM.normal(size=900), "": RANDOM.normal(size=900)}))
+    result = CliRunner().invoke(app, ["drift", "compare", file, file])
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout and "x\\x1b[31m\\n" in result.stdout and "(no name)" in result.stdout
+
+
+def test_numbers_at_the_end_of_the_floats_are_compared(tmp_path: Path) -> None:
+    huge = np.where(np.arange(2_000) % 2, 1.7e308, -1.7e308)
+    before, now = written(tmp_path / "a", {"x": huge}), written(tmp_path / "b", {"x": np.abs(huge)})
+    code, found = compared(before, now, "--html", str(tmp_path / "page.html"))
+    assert (code, column(found, "x")["verdict"]) == (1, "drift")
+
+
 def test_a_table_without_rows_is_not_assessed(tmp_path: Path) -> None:
     good = written(tmp_path / "good", sample(900))
     empty = written(tmp_path / "empty", {"score": pa.array([], pa.float64())})
