@@ -54,7 +54,14 @@ class Suspects:
         self._always = always
         self._calls = Remembered()
         self._scopes: set[str] = set()
+        self._last: tuple[Any, _Told] | None = None
         self.processes = Processes()
+
+    def _told(self, rows: Any) -> _Told:
+        """Read once for all that is asked of the same rows."""
+        if self._last is None or self._last[0] is not rows:
+            self._last = rows, _Told(rows)
+        return self._last[1]
 
     def unread(self, lowest: int, highest: int, scopes: Iterable[str]) -> None:
         """The store holds calls with starts in this stretch, under these scopes, that nobody remembers."""
@@ -63,24 +70,23 @@ class Suspects:
 
     def among(self, rows: Any) -> Bools:
         """`rows`: schema CALLS. Which of them share a key with each other, or can only be judged with others."""
-        told = _Told(rows)
+        told = self._told(rows)
         out = told.streams | self.in_mixed_processes(rows)
         out[np.flatnonzero(told.has_id)] |= _repeated(told.responses)
         return out | told.across_scopes() if len(told.scopes) > 1 else out
 
     def in_mixed_processes(self, rows: Any) -> Bools:
         """Those of a process that has told calls of the model under two scopes."""
-        out = np.zeros(rows.num_rows, bool)
-        processes = list(zip(*(rows[name].to_pylist() for name in (*_PROCESS, "scope")), strict=True))
-        self.processes.note(one for one in set(processes) if None not in one)
+        told = self._told(rows)
+        self.processes.note(one for one in told.processes if None not in one)
         mixed = self.processes.mixed()
-        if mixed:
-            out[:] = [one[:3] in mixed for one in processes]
-        return out
+        if not mixed:
+            return np.zeros(told.count, bool)
+        return np.array([one[:3] in mixed for one in told.processes], bool)[told.process]
 
     def ask(self, rows: Any, apart_ns: int) -> Bools:
         """Which rows may share a key with a stored one."""
-        told = _Told(rows)
+        told = self._told(rows)
         if self._always:
             return np.ones(told.count, bool)
         out = told.streams | self.in_mixed_processes(rows)
@@ -104,7 +110,7 @@ class Suspects:
 
     def remember(self, rows: Any) -> None:
         """After their commit: rows as they were told, one per span."""
-        told = _Told(rows)
+        told, self._last = self._told(rows), None
         if len(self._scopes) <= MOST_SCOPES:  # of more, every row is asked for
             self._scopes |= set(told.scopes[: MOST_SCOPES + 1])
         marks = np.array([hash(scope) for scope in told.scopes], np.int64).view(np.uint64)[told.scope]
@@ -125,6 +131,7 @@ class _Told:
         self.scopes: list[str] = scope.dictionary.to_pylist()
         self.scope: Ints = scope.indices.to_numpy()
         self.streams: Bools = rows["stream_key"].is_valid().to_numpy().astype(bool)
+        self.processes, self.process = _distinct([rows[name] for name in (*_PROCESS, "scope")])
 
     def across_scopes(self) -> Bools:
         """Rows in whose trace another scope tells something, where one of both has no response id."""
@@ -156,6 +163,23 @@ def sharing(rows: Any, near: list[dict[str, Any]]) -> Bools:
         pairs = zip(processes, scopes, strict=True)
         out |= np.array([bool(beside.get(process, set()) - {scope}) for process, scope in pairs])
     return out
+
+
+def _distinct(columns: list[Any]) -> tuple[list[tuple[Any, ...]], Ints]:
+    """(the distinct combinations of text columns, each row's place among them)."""
+    place = np.zeros(len(columns[0]), np.int64)
+    values, codes = [], []
+    for column in columns:
+        encoded = column.combine_chunks().dictionary_encode()
+        known = [*encoded.dictionary.to_pylist(), None]
+        code = encoded.indices.fill_null(len(known) - 1).to_numpy()
+        values.append(known)
+        codes.append(code)
+        if len(known) > 1 + (encoded.null_count == 0):  # else it tells nothing apart
+            place = np.unique(place * len(known) + code, return_inverse=True)[1]
+    _, first, place = np.unique(place, return_index=True, return_inverse=True)
+    told = [[known[one] for one in code[first].tolist()] for known, code in zip(values, codes, strict=True)]
+    return list(zip(*told, strict=True)), place
 
 
 def _repeated(keys: Keys) -> Bools:
