@@ -7,6 +7,7 @@ Key C: the same process and requested model under two scopes. What then belongs 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,12 @@ class Suspects:
 
     def in_mixed_processes(self, rows: Any) -> Bools:
         """Those of a process that has told calls of the model under two scopes."""
-        told = self._told(rows)
-        self.processes.note(one for one in told.processes if None not in one)
+        processes, process = self._told(rows).processes
+        self.processes.note(one for one in processes if None not in one)
         mixed = self.processes.mixed()
         if not mixed:
-            return np.zeros(told.count, bool)
-        return np.array([one[:3] in mixed for one in told.processes], bool)[told.process]
+            return np.zeros(len(process), bool)
+        return np.array([one[:3] in mixed for one in processes], bool)[process]
 
     def ask(self, rows: Any, apart_ns: int) -> Bools:
         """Which rows may share a key with a stored one."""
@@ -131,7 +132,12 @@ class _Told:
         self.scopes: list[str] = scope.dictionary.to_pylist()
         self.scope: Ints = scope.indices.to_numpy()
         self.streams: Bools = rows["stream_key"].is_valid().to_numpy().astype(bool)
-        self.processes, self.process = _distinct([rows[name] for name in (*_PROCESS, "scope")])
+        self._rows = rows
+
+    @cached_property
+    def processes(self) -> tuple[list[tuple[Any, ...]], Ints]:
+        """(the distinct processes with their scope, each row's place among them)."""
+        return _distinct([self._rows[name] for name in (*_PROCESS, "scope")])
 
     def across_scopes(self) -> Bools:
         """Rows in whose trace another scope tells something, where one of both has no response id."""
