@@ -220,6 +220,41 @@ class House:
         observe(now)
         judge(now)
 
+    def guard(self) -> None:
+        """Two policies of a route, one of which holds; what gateways counted of them, and what waits."""
+        from afterlaunch.accounts.models import Client
+        from afterlaunch.ground import clock
+        from afterlaunch.ground.actors import automation
+        from afterlaunch.guard import holding
+        from afterlaunch.guard.actions import put_policy, put_queue
+        from afterlaunch.guard.counting import SLOT
+        from afterlaunch.guard.models import Count
+        from afterlaunch.routes.models import Route
+
+        someone, client = automation("Ada Nguyen"), Client.objects.get(slug="house")
+        route = Route.objects.select_related("system__client").get(name="support-chat")
+        put_queue(someone, client, "Refunds desk", None, 600)
+        approval = {"queue": "Refunds desk", "fallback": "deny"}
+        asked = {"where": "request", "fail": "closed"}
+        terms = {"kind": "terms", "terms": ["refund", "chargeback"]}
+        hold = put_policy(someone, route, "Refunds", {**asked, "check": terms, "action": "hold", "approval": approval})
+        mails = put_policy(
+            someone, route, "Nothing personal leaves", {**asked, "check": {"kind": "pii"}, "action": "redact"}
+        )
+        slot = int(clock.now().timestamp()) // SLOT * SLOT
+        for row, back in ((row, back) for row in (hold, mails) for back in range(0, 280, 4)):
+            amounts = {"evaluated": 40, "matched": back % 7, "micros": 9_000, "exceptions": back % 40 == 0}
+            Count.objects.create(policy=row, gateway="gw-1", slot=slot - back * SLOT, **amounts)
+        for number in range(12):
+            content = f'{{"messages": [{{"role": "user", "content": "refund order {number}"}}]}}'
+            holding.ask(
+                someone,
+                holding.Question(
+                    str(hold.pk), f"{number:064d}", "a blocked term", content, len(content),
+                    path="/v1/chat/completions", tenant=f"customer-{number:02d}", agent="desk", key="k1",
+                ),
+            )  # fmt: skip
+
     def targets(self) -> None:
         """One that answers (the server's own metrics), two that do not, one that is paused."""
         from afterlaunch.accounts.models import Client
@@ -496,6 +531,10 @@ PAGES = {
     "compare": "/calls/compare",
     "session": "/calls/session?id=none",
     "spend": "/spend",
+    "guard": "/guard",
+    "guard-policy": "/guard/policies/1",
+    "approvals": "/guard/approvals",
+    "approval": "/guard/approvals/1",
     "budgets": "/budgets?limit=0.05&unit=usd&window=day&scope=tenant%3D*&client=house",
     "budget": "/budgets/1",
     "budget-observed": "/budgets/2",

@@ -51,6 +51,7 @@ def main(folder: str, wanted: list[str]) -> int:
         house.targets()
         house.slos()
         house.budgets()
+        house.guard()
         house.keeping()
         house.channels()
         house.signals()

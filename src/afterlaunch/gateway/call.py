@@ -17,10 +17,11 @@ from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.attempts import Attempts, Opened
 from afterlaunch.gateway.configuration import Configuration
+from afterlaunch.gateway.counting import count
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.guarding.gates import Cut, Gate, gate_of
-from afterlaunch.gateway.guarding.judging import Facts, Guarding, Judge
+from afterlaunch.gateway.guarding.judging import Guarding, Judge, facts_of
 from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.limits import Buckets, scopes_of
 from afterlaunch.gateway.metering import Meter, meter_for
@@ -72,7 +73,7 @@ class Call:
         facts = self._facts()
         self._counted = configuration.counted(facts)
         guard = configuration.guards.get(route.name)
-        self._judge = Judge(guard, stack.guarding, self._guarded(facts)) if guard is not None else None
+        self._judge = Judge(guard, stack.guarding, facts_of(facts, asked, self._id)) if guard is not None else None
         self._attempts = Attempts(
             stack.client,
             stack.health,
@@ -240,7 +241,7 @@ class Call:
         meter = self._meter = meter_for(self._asked.protocol, kind, encoding)
         attempt.reading = meter.reading
         headers = response_headers(head.headers)
-        gate = self._gate(head, kind, encoding)
+        gate = gate_of(self._judge, self._asked, head.status, kind, encoding) if self._judge is not None else None
         if withhold or (gate is not None and gate.edits):
             headers = [pair for pair in headers if pair[0] != b"content-length"]
         self._refuse_larger(attempt, headers)
@@ -282,6 +283,7 @@ class Call:
             attempt.state, attempt.error = "upstream-cut", _CUT.get(problem.kind, "stream_cut")
             client.abort(head)
             if gate is not None and gate.holds:
+                gate.close()
                 self._finish(attempt)
                 raise Refusal(502, "upstream-cut", "The upstream's answer ended before it was whole.") from problem
         except Cut as cut:
@@ -311,18 +313,6 @@ class Call:
         finally:
             gate.close()
             self._report()
-
-    def _guarded(self, facts: tuple[str | None, ...]) -> Facts:
-        client, system, environment, route, tenant, agent, key, user = facts
-        told = (str(route), str(client), str(system), str(environment), self._asked.path, self._asked.protocol)
-        return Facts(*told, tenant, agent, str(key), user, self._id)
-
-    def _gate(self, head: Head, kind: str, encoding: str) -> Gate | None:
-        """Errors of the provider and what a GET looks up are no answers of a model."""
-        judge = self._judge
-        if judge is None or not judge.answered or head.status >= 300 or self._asked.method != "POST":
-            return None
-        return gate_of(judge, self._asked.protocol, kind, encoding)
 
     async def _through(self, gate: Gate, out: bytes, attempt: Attempt, ended: bool) -> bytes:
         """Raises Cut; Refusal, when the attempt is over."""
@@ -452,49 +442,29 @@ class Call:
             if not attempt.ended:
                 attempt.ended, attempt.state, attempt.error = now, "upstream-cut", "gateway_stopped"
             self.settle(attempt)
-        self._count(now)
-        self._stack.exporter.put(
-            CallReport(
-                self._asked,
-                self._key,
-                self._route,
-                self._assignment,
-                self._tenant,
-                self._epoch,
-                self._id,
-                self._start_ns,
-                now,
-                self._streaming,
-                attempts,
-                self._hit,
-                trail or None,
-            )
+        report = CallReport(
+            self._asked,
+            self._key,
+            self._route,
+            self._assignment,
+            self._tenant,
+            self._epoch,
+            self._id,
+            self._start_ns,
+            now,
+            self._streaming,
+            attempts,
+            self._hit,
+            trail or None,
         )
+        count(self._stack.metrics, report)
+        self._spend()
+        self._stack.exporter.put(report)
 
-    def _count(self, seconds: float) -> None:
-        metrics, route, arm = self._stack.metrics, self._route.name, self._assignment.arm.name
-        if self._hit is not None:
-            metrics.call(route, arm, "remembered", "none", seconds)
-            return
-        attempts = self._attempts.made
-        if not attempts:  # the guard refused it
-            metrics.call(route, arm, "refused", "none", seconds)
-            return
-        last, metered = attempts[-1], self._asked.protocol.operation is not None
-        usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
-        metrics.call(route, arm, last.state, usage, seconds)
-        for before in attempts[:-1]:
-            metrics.add(
-                "attempts_failed_total", upstream=before.target.upstream.name, error=before.error or before.state
-            )
-        if last.fallback:
-            metrics.add("fallbacks_total", route=route, upstream=last.target.upstream.name)
-        if last.tokens:
-            metrics.tokens(route, arm, last.tokens.input or 0, last.tokens.output or 0)
-        elif metered:
-            why = (last.reading and last.reading.unknown) or last.state
-            metrics.add("usage_unknown_total", route=route, reason=why)
-        if self._limited:
+    def _spend(self) -> None:
+        """The tokens of the limits."""
+        if self._limited and self._attempts.made:
+            last = self._attempts.made[-1]
             spent = last.tokens or (last.estimate[0] if last.estimate else None)
             if spent is not None:
                 self._stack.buckets.spend(self._limited, (spent.input or 0) + (spent.output or 0))

@@ -162,7 +162,7 @@ def _trail(trail: Trail) -> bytes:
         ("afterlaunch.guard.exceptions", tuple(trail.exceptions) or None),
         ("afterlaunch.guard.hold", trail.hold or None),
         ("afterlaunch.guard.buffered", trail.buffered or None),
-        ("afterlaunch.guard.seconds", trail.seconds),
+        ("afterlaunch.guard.seconds", round(trail.seconds, 6)),
     )
 
 

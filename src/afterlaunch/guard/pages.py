@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from afterlaunch.contracts.guard import ACTIONS, BYPASSED, CHECKS, FAIL, FALLBAC
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.errors import Invalid, Unavailable
 from afterlaunch.guard import forms, holding
 from afterlaunch.guard.actions import (
     end_bypass,
@@ -42,10 +42,13 @@ from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.actions import route_by_name, routes_seen_by
 from afterlaunch.routes.models import GuardBypass, GuardPolicy
+from afterlaunch.telemetry.views.finding import find
+from afterlaunch.telemetry.views.search import Search, Term
 from afterlaunch.verdicts.models import Verdict
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
-RECENTLY = 50
+RECENTLY, NEWEST = 50, 20
+SERVER_KIND = 2  # of spans
 CHOICES = {
     "wheres": WHERE, "kinds": CHECKS, "actions": ACTIONS, "fails": FAIL, "modes": MODES, "fallbacks": FALLBACKS,
     "streams": [("", "passes unchecked, counted"), *((one, one) for one in STREAMS if one)], "pii": ", ".join(PII),
@@ -147,7 +150,6 @@ def policy(request: Request, pk: int) -> HttpResponse:
     found = sums([row.pk], now - DAY, now + SECOND).get(row.pk, Sums())
     contract = row.contract()
     waiting = Hold.objects.filter(policy=row, state="waiting", until__gt=now).count()
-    since = (now - DAY).astimezone(UTC)
     asked = quote(f'attribute:"afterlaunch.guard.policy={row.name}"', safe="")
     context: dict[str, Any] = {
         "row": row,
@@ -155,7 +157,7 @@ def policy(request: Request, pk: int) -> HttpResponse:
         "picture": _picture([row.pk], now) if found.evaluated else None,
         "waiting": waiting,
         "calls": f"/calls?q={asked}&range=24h",
-        "since": since,
+        **_seen(row, now),
         "bypasses": row.bypasses.all()[:RECENTLY],
         "now": now,
         "deeds": _deeds(f"guard_policy/{row.pk}"),
@@ -166,6 +168,38 @@ def policy(request: Request, pk: int) -> HttpResponse:
         **CHOICES,
     }
     return render(request, "guard/policy.html", context)
+
+
+def _seen(row: GuardPolicy, now: datetime) -> dict[str, Any]:
+    """Policies hold, and are altered, without telemetry too."""
+    try:
+        return {"matches": _matches(row, now)}
+    except Unavailable as problem:
+        return {"unseen": problem.message}
+
+
+def _matches(row: GuardPolicy, now: datetime) -> list[dict[str, Any]]:
+    """The newest calls in which it decided or matched first, those that were refused included: as the gateway's own
+    spans tell them, of the route's client."""
+    asked = Search(
+        (Term("attribute", ":", (row.name,), "afterlaunch.guard.policy"), Term("route", ":", (row.route.name,)))
+    )
+    client = frozenset((row.route.system.client.slug,))
+    found = find(asked, now - DAY, now + SECOND, client, 2 * NEWEST, table="spans", seconds=0.5).rows
+    return [
+        {
+            "at": datetime.fromisoformat(str(one["start"])), "trace": one["trace_id"], "tenant": one["tenant"],
+            "agent": one["agent"], "outcome": one["attributes"].get("afterlaunch.guard.outcome", ""),
+            "what": _listed(one["attributes"].get("afterlaunch.guard.matched", "")),
+            "failed": _listed(one["attributes"].get("afterlaunch.guard.exceptions", "")),
+        }
+        for one in found
+        if one["kind"] == SERVER_KIND
+    ][:NEWEST]  # fmt: skip
+
+
+def _listed(text: str) -> list[str]:
+    return [str(one) for one in orjson.loads(text)] if text.startswith("[") else [text] if text else []
 
 
 def _deeds(subject: str) -> list[dict[str, Any]]:

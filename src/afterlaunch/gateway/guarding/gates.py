@@ -29,6 +29,7 @@ from afterlaunch.gateway.guarding.reading import (
 from afterlaunch.gateway.guarding.rules import Rule
 from afterlaunch.gateway.protocols import Protocol as Wire
 from afterlaunch.gateway.protocols import Refusal
+from afterlaunch.gateway.request import Asked
 
 REMEMBERED = 1_024  # characters of a text that a pattern may reach back
 
@@ -67,8 +68,11 @@ class Gate(Protocol):
         """However it ended."""
 
 
-def gate_of(judge: Judge, wire: Wire, kind: str, encoding: str) -> Gate:
-    rules = judge.answered
+def gate_of(judge: Judge, asked: Asked, status: int, kind: str, encoding: str) -> Gate | None:
+    """None where nothing is checked: errors of the provider and what a GET looks up are no answers of a model."""
+    rules, wire = judge.answered, asked.protocol
+    if not rules or status >= 300 or asked.method != "POST":
+        return None
     stopping = [one for one in rules if one.policy.stops]
     streamed = kind.startswith("text/event-stream")
     if not stopping or not streamed or any(one.policy.stream == "buffer" for one in stopping):

@@ -24,6 +24,7 @@ from afterlaunch.gateway.guarding.rules import Guard, Rule
 from afterlaunch.gateway.guarding.tally import Tally
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Protocol, Refusal
+from afterlaunch.gateway.request import Asked
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,13 @@ class Facts(NamedTuple):
     key: str
     user: str | None
     call: str
+
+
+def facts_of(known: tuple[str | None, ...], asked: Asked, call: str) -> Facts:
+    """`known`: in the order of `contracts.budgets.DIMENSIONS`."""
+    client, system, environment, route, tenant, agent, key, user = known
+    whose = (str(route), str(client), str(system), str(environment))
+    return Facts(*whose, asked.path, asked.protocol, tenant, agent, str(key), user, call)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.contracts.plain import made
+from afterlaunch.gateway.guarding.judging import ROOM
 from afterlaunch.gateway.tests.house import KEY, Canned, House, attributes, running, snapshot_of, until
 from afterlaunch.gateway.tests.test_forwarding import STREAM, call
 from afterlaunch.ground.settings import reload
@@ -179,6 +180,15 @@ def test_an_answer_is_redacted_also_where_a_stream_cuts_it_in_pieces(gateway_hou
     ]
     texts = [one["choices"][0]["delta"]["content"] for one in chunks]
     assert texts == ["to [masked: e-mail] now", "", ""]
+
+
+def test_what_is_held_back_costs_no_memory_when_it_is_over(gateway_house: House) -> None:
+    publish(gateway_house, policy("response", "deny", {"kind": "pii"}, stream="buffer"))
+    broken = replace(streams("half an ", "answer"), cut=True, headers=[*STREAM, (b"content-length", b"9999")])
+    for answer, status in ((broken, 502), (says(MAIL), 403), (says("fine"), 200)):
+        gateway_house.provider.answer = lambda _, answer=answer: answer  # type: ignore[misc]
+        assert ask(gateway_house, {**ASKED, "stream": True})[0] == status
+    until(lambda: gateway_house.gateway._guarding.room == ROOM)
 
 
 def test_a_watched_stream_is_cut_at_a_match_in_the_callers_own_words(gateway_house: House) -> None:

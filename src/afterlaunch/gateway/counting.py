@@ -1,0 +1,25 @@
+"""A finished call in the gateway's own counters."""
+
+from __future__ import annotations
+
+from afterlaunch.gateway.metrics import Metrics
+from afterlaunch.gateway.report import CallReport
+
+
+def count(metrics: Metrics, report: CallReport) -> None:
+    route, arm, seconds, attempts = report.route.name, report.assignment.arm.name, report.ended, report.attempts
+    if report.hit is not None or not attempts:  # without attempts the guard refused it
+        metrics.call(route, arm, "remembered" if report.hit is not None else "refused", "none", seconds)
+        return
+    last, metered = attempts[-1], report.asked.protocol.operation is not None
+    usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
+    metrics.call(route, arm, last.state, usage, seconds)
+    for before in attempts[:-1]:
+        metrics.add("attempts_failed_total", upstream=before.target.upstream.name, error=before.error or before.state)
+    if last.fallback:
+        metrics.add("fallbacks_total", route=route, upstream=last.target.upstream.name)
+    if last.tokens:
+        metrics.tokens(route, arm, last.tokens.input or 0, last.tokens.output or 0)
+    elif metered:
+        why = (last.reading and last.reading.unknown) or last.state
+        metrics.add("usage_unknown_total", route=route, reason=why)
