@@ -38,9 +38,11 @@ def infer(
 
     contract = inferred(Text(table, encoding, delimiter), name or table.stem, owner)
     body = write(contract)
-    rows = contract.volume[1] if contract.volume and contract.volume[1] else 0
-    if rows // 2 < ENOUGH:
-        say(f"From {rows // 2:,} records this is a sketch: {ENOUGH:,} are needed for a draft.")
+    rows = (contract.volume[1] or 0) // 2 if contract.volume else 0
+    if 0 < rows < ENOUGH:
+        say(f"From {rows:,} records this is a sketch: {ENOUGH:,} are needed for a draft.")
+    if not rows:
+        say("The table is empty, or longer than what was read of it: the draft asks for no volume.")
     if output:
         output.write_text(body, encoding="utf-8")
     else:
@@ -83,7 +85,5 @@ def check(
     else:
         for line in shown.lines(report):
             typer.echo(line)
-    if text.trouble.ragged_rows:
-        say(f"{text.trouble.ragged_rows:,} rows have too many or too few fields and were left out.")
     if report.verdict != "ok":
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ def columns_of(rule: Rule) -> set[str]:
 class Unique:
     """Values seen before, by their 64-bit hashes."""
 
-    MOST = 20_000_000
+    MOST = 8_000_000
 
     def __init__(self, broken: Broken) -> None:
         self.broken, self.seen = broken, set[int]()

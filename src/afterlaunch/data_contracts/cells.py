@@ -35,6 +35,8 @@ MARKERS = frozenset(
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\Z")
 INTEGER = re.compile(r"[+-]?\d{1,18}\Z")
 WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)*)\s*([^\d\s.,+-](?:[^\d]{0,14}[^\d\s])?)\Z")
+MARKED = 20
+"""Characters of a marker, with blanks around it."""
 TRUTHS = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n", "0", "1"})
 TYPES = ("integer", "number", "boolean", "date", "timestamp", "time", "text")
 SHARED = 0.9
@@ -48,7 +50,7 @@ def missing(text: str) -> bool:
 
 def marker(text: str) -> bool:
     """Text that stands for a missing value."""
-    return text.strip().lower() in MARKERS
+    return len(text) <= MARKED and text.strip().lower() in MARKERS
 
 
 def is_type(text: str, kind: str) -> bool:

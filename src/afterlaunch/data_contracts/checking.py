@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from afterlaunch.data_contracts.between import Between, Unique, columns_of
 from afterlaunch.data_contracts.cells import instant, is_type, marker, missing, number
@@ -24,8 +27,8 @@ from afterlaunch.data_contracts.verdicts import PARTS, Broken, Cell, Report, jud
 
 NEARLY_ALL = 0.99
 EXAMPLES = 5
-Told = Callable[[str], str | None]
-"""A distinct value → None where it keeps the rule, else what it should be, or ''."""
+Told = Callable[[list[str]], list[str | None]]
+"""Distinct values → for each None where it keeps the rule, else what it should be, or ''."""
 
 
 class Check:
@@ -95,25 +98,25 @@ class Check:
         """The rules that one value answers by itself."""
         out: list[tuple[Broken, Told]] = []
         if column.required:
-            out.append((self._broken("required", column), lambda value: None if present(value) else ""))
+            out.append((self._broken("required", column), _each(lambda value: None if present(value) else "")))
         if column.type != "text":
             out.append((self._broken("type", column), _type(column)))
         if column.range is not None:
             out.append((self._broken("range", column), _range(column.range)))
         if column.values is not None:
             known = frozenset(column.values)
-            out.append((self._broken("values", column), lambda value: None if _gone(value) or value in known else ""))
+            among = _each(lambda value: None if value in known or _gone(value) else "")
+            out.append((self._broken("values", column), among))
         if column.pattern is not None:
-            matches = compiled(column.pattern, column.name).fullmatch
-            out.append((self._broken("pattern", column), lambda value: None if _gone(value) or matches(value) else ""))
+            out.append((self._broken("pattern", column), _pattern(column.pattern)))
         if column.length is not None:
             least, most = column.length
-            inside: Told = lambda value: None if _gone(value) or least <= len(value) <= most else ""  # noqa: E731
+            inside = _each(lambda value: None if least <= len(value) <= most or _gone(value) else "")
             out.append((self._broken("length", column), inside))
         if column.similar:
             broken = self._broken("similar", column)
             if facts.columns[column.name].complete:
-                out.append((broken, facts.slips(column.name).get))
+                out.append((broken, _each(facts.slips(column.name).get)))
             else:
                 broken.not_assessed = "too many different values"
         return out
@@ -134,7 +137,7 @@ class Check:
             codes = np.asarray(coded.codes)
             self._watch(column, coded, codes)
             for broken, told in rules:
-                said = [told(value) for value in coded.values]
+                said = told(coded.values)
                 wrong = np.array([one is not None for one in said], bool)
                 if not wrong.any():
                     continue
@@ -201,8 +204,19 @@ class Check:
                     at = at if at.tzinfo else at.replace(tzinfo=UTC)
                     self.newest = at if self.newest is None else max(self.newest, at)
 
+    def _unread(self) -> None:
+        """What could be read only in part."""
+        trouble = self.table.trouble
+        if trouble.ragged_rows:
+            said = f"{trouble.ragged_rows:,} rows have too many or too few fields; they are left out and not counted."
+            self._finding("ragged_rows", "", said, "error", count=trouble.ragged_rows)
+        for name, called in trouble.duplicates.items():
+            said = f"{len(called)} columns are called {name}; here they are {', '.join(called)}."
+            self._finding("duplicate_column", name, said, "error")
+
     def _end(self) -> None:
         report, contract = self.report, self.contract
+        self._unread()
         for broken in report.rules:
             if report.rows and broken.records > NEARLY_ALL * report.rows and report.rows > 1:
                 what = "schema or unit" if broken.rule == "type" else "schema"
@@ -239,26 +253,43 @@ def _gone(value: str) -> bool:
     return missing(value) or marker(value)
 
 
+def _each(told: Callable[[str], str | None]) -> Told:
+    return lambda values: [told(value) for value in values]
+
+
 def _type(column: Column) -> Told:
     """A marker of a missing value is no number: a number column leaves the cell empty."""
-    strict = column.type in ("integer", "number")
+    strict, kind = column.type in ("integer", "number"), column.type
 
     def told(value: str) -> str | None:
-        if missing(value) or (not strict and marker(value)):
+        if not value or is_type(value, kind) or missing(value) or (not strict and marker(value)):
             return None
-        return None if is_type(value, column.type) else ""
+        return ""
 
-    return told
+    return _each(told)
 
 
 def _range(bounds: tuple[float | None, float | None]) -> Told:
-    least, most = bounds
+    least, most = (-inf if bounds[0] is None else bounds[0]), (inf if bounds[1] is None else bounds[1])
 
     def told(value: str) -> str | None:
-        found = number(value)
-        if found is None or ((least is None or found >= least) and (most is None or found <= most)):
+        """What is no number breaks the type, not the range."""
+        try:
+            found = float(value)
+        except ValueError:
             return None
-        return ""
+        return "" if (found < least or found > most) and number(value) is not None else None
+
+    return _each(told)
+
+
+def _pattern(pattern: str) -> Told:
+    compiled(pattern)
+    whole = rf"\A(?:{pattern})\z"
+
+    def told(values: list[str]) -> list[str | None]:
+        matches = pc.match_substring_regex(pa.array(values, pa.string()), whole).to_pylist()
+        return [None if fits or _gone(value) else "" for fits, value in zip(matches, values, strict=True)]
 
     return told
 

@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from itertools import pairwise, permutations
+from itertools import islice, pairwise, permutations
 from keyword import iskeyword
+
+import numpy as np
 
 from afterlaunch.data_contracts.cells import TRUTHS, instant, is_type, number, shape, shaped, unit
 from afterlaunch.data_contracts.contract import Column, Contract, Rule
@@ -32,11 +34,13 @@ SHAPES, LEAST_SHAPE, MORE_SHAPES = 5, 0.005, 0.02
 PAIR_ROWS, PAIR_COLUMNS = 50_000, 40
 WIDER = 0.25
 ROWS_OF_SET = 20
+MOST_ROWS, MOST_DIFFERENT = 200_000, 10_000
 SAMPLE, SIGNS = 300, "_-/:|. ,#"
 
 
-def infer(table: Text, name: str, owner: str) -> Contract:
-    first, tail, rows = _read(table)
+def infer(table: Text, name: str, owner: str, most_rows: int = MOST_ROWS) -> Contract:
+    """Reads the first `most_rows` and some; a table that is longer gets no volume."""
+    first, tail, rows = _read(table, most_rows)
     out = Contract(name, owner)
     out.columns = [_column(one, first, tail[one]) for one in table.names]
     kinds = {one.name: one.type for one in out.columns}
@@ -46,7 +50,7 @@ def infer(table: Text, name: str, owner: str) -> Contract:
     follow = _dependencies(table, out.columns, first)
     out.rules = [Rule("expression", text, expression=text) for text in made.values()]
     out.rules += _embedded(table, out.columns, first) + [rule for rule in follow if rule.to not in made]
-    out.volume = (rows // 2, rows * 2)
+    out.volume = (rows // 2, rows * 2) if rows else None
     for column in out.columns:
         if column.type in ("timestamp", "date") and out.fresh is None:
             out.fresh_column, out.fresh = column.name, _cadence(first.columns[column.name].counts, kinds[column.name])
@@ -54,8 +58,10 @@ def infer(table: Text, name: str, owner: str) -> Contract:
     return out
 
 
-def _read(table: Text) -> tuple[Facts, dict[str, set[str]], int]:
-    """All values; for each column those that were first seen in the last fifth of the records."""
+def _read(table: Text, most_rows: int) -> tuple[Facts, dict[str, set[str]], int]:
+    """The values; for each column those that were first seen in the last fifth of the records; how many records there
+    are, or 0 where there are more than were read."""
+    whole = True
     facts = Facts(table.names)
     seen_at: dict[str, dict[str, int]] = {name: {} for name in table.names}
     for stretch in table:
@@ -64,10 +70,17 @@ def _read(table: Text) -> tuple[Facts, dict[str, set[str]], int]:
             known = seen_at[name]
             if len(known) > 4 * SET:
                 continue
-            for row, code in enumerate(column.codes):
-                known.setdefault(column.values[code], stretch.first + row)
+            for code, row in zip(*np.unique(column.codes, return_index=True), strict=True):
+                known.setdefault(column.values[code], stretch.first + int(row))
+        if facts.rows >= most_rows:
+            whole = False
+            break
     late = facts.rows * 0.8
-    return facts, {name: {v for v, at in known.items() if at >= late} for name, known in seen_at.items()}, facts.rows
+    return (
+        facts,
+        {name: {v for v, at in known.items() if at >= late} for name, known in seen_at.items()},
+        facts.rows * whole,
+    )
 
 
 def _column(name: str, facts: Facts, late: set[str]) -> Column:
@@ -79,7 +92,8 @@ def _column(name: str, facts: Facts, late: set[str]) -> Column:
     total = sum(counts.values())
     if not total:
         return out
-    out.type = _type(counts, total)
+    few = _some(counts)
+    out.type = _type(few, sum(few.values()))
     share = 1 - total / facts.rows
     if share:
         out.nulls = round(min(1.0, max(1.5 * share, HARDLY)), 3)
@@ -93,9 +107,15 @@ def _column(name: str, facts: Facts, late: set[str]) -> Column:
     if out.type == "text":
         slips = facts.slips(name)
         out.similar = not out.unique and _repeating(counts, total)
-        out.pattern = _pattern(counts, total)
+        out.pattern = _pattern(few, sum(few.values()))
         out.values = None if out.pattern else _values(counts, slips, late, total)
     return out
+
+
+def _some(counts: dict[str, int]) -> dict[str, int]:
+    """At most so many different values, from all over."""
+    every = 1 + len(counts) // MOST_DIFFERENT
+    return dict(islice(counts.items(), 0, None, every)) if every > 1 else counts
 
 
 def _type(counts: Mapping[str, int], total: int) -> str:
@@ -222,6 +242,8 @@ def _embedded(table: Text, columns: list[Column], facts: Facts) -> list[Rule]:
     hits = Counter[tuple[str, str]]()
     gone = Counter[str]()
     for stretch in table if domains else ():
+        if stretch.first >= PAIR_ROWS:
+            break
         for other, domain in domains.items():
             without = [row for row in range(stretch.rows) if not present(stretch.columns[other].cell(row))]
             gone[other] += len(without)
@@ -299,11 +321,13 @@ def _dependencies(table: Text, columns: list[Column], facts: Facts) -> list[Rule
         found.add(stretch)
         if found.rows >= PAIR_ROWS:
             break
-    return [
-        Rule("dependency", f"{there} → {here}", given=there, to=here)
-        for (there, here), pair in found.pairs.items()
-        if pair.complete and pair.majorities().holds
-    ]
+    out = []
+    for (there, here), pair in found.pairs.items():
+        told = pair.majorities()
+        if pair.complete and (told.holds or told.shows):
+            severity = "error" if told.holds else "warn"
+            out.append(Rule("dependency", f"{there} → {here}", severity, given=there, to=here))
+    return out
 
 
 def _gives(counts: Mapping[str, int], rows: int) -> bool:

@@ -129,6 +129,12 @@ def test_a_change_of_schema_is_a_finding_of_its_own(tmp_path: Path) -> None:
     }
 
 
+def test_rows_and_columns_that_cannot_be_read_are_findings(tmp_path: Path) -> None:
+    code, told = check(tmp_path, "  columns: [{name: a}]\n", "a,b,b\n" + "1,2,3\n" * 100 + "1,2\n")
+    assert code == 1 and told["verdict"] == "failing"
+    assert {one["kind"] for one in told["findings"]} >= {"ragged_rows", "duplicate_column"}
+
+
 def test_windows_have_a_size_and_an_age(tmp_path: Path) -> None:
     contract = """
   columns: [{name: at, type: timestamp, nulls: 0.1}]
@@ -211,6 +217,27 @@ def test_a_draft_holds_what_nearly_all_records_keep_to(tmp_path: Path) -> None:
     assert columns["id"].unique and columns["id"].required and columns["zip"].pattern == r"\d{5}"
     assert columns["note"].nulls > 0.75 and draft.fresh_column == "at"
     assert {(one.given, one.to) for one in draft.rules} == {("zip", "city"), ("city", "zip")}
+
+
+def test_where_many_sources_tell_of_one_thing_a_dependency_shows_through_noise(tmp_path: Path) -> None:
+    """As a warning: the contract may be confirmed, the score stays."""
+    rng = random.Random(4)
+    lines, wrong = ["flight,leaves"], set()
+    for row in range(1500):
+        flight = row % 30
+        leaves = f"{7 + flight % 12}:{flight + 10} a.m."
+        if rng.random() < 0.3:
+            wrong.add(row)
+            leaves = rng.choice(["", f"12/02/2011 {leaves}", f"{7 + flight % 12}:{rng.randrange(41, 60)} a.m."])
+        lines.append(f"AA-{1000 + flight},{leaves}")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    draft = inferred(tmp_path, tmp_path / "t.csv")
+    assert [(one.given, one.to, one.severity) for one in draft.rules][:1] == [("flight", "leaves", "warn")]
+    out = tmp_path / "cells.csv"
+    given = ["data", "check", str(tmp_path / "t.csv"), "--contract", str(tmp_path / "draft.yaml"), "--cells", str(out)]
+    runner.invoke(app, given)
+    found = {int(one["row"]) for one in csv.DictReader(out.open()) if one["column"] == "leaves"}
+    assert len(found & wrong) > 0.95 * len(wrong) and len(found & wrong) > 0.95 * len(found)
 
 
 @settings(max_examples=15, deadline=None)
