@@ -76,7 +76,7 @@ def shift_where(x: float, df: int, tail: float) -> float:
     at, was = start, 0.0
     for _ in range(60):
         gap = shifted_chi2_tail(x, df, at) - tail
-        if abs(gap) < 1e-6:
+        if abs(gap) < 5e-5:
             return at
         low, high = (at, high) if gap < 0 else (low, at)
         spread = sqrt(2 * (df + 2 * at))

@@ -121,33 +121,35 @@ def _place(test: Test, limits: Limits) -> str:
 
 
 PLACES = {
-    "above": "certainly above the line of {line:g}",
-    "at_line": "at the line of {line:g}",
-    "drifted_below_line": "below the line of {line:g}",
+    "above": "certainly above the line of {line}",
+    "at_line": "at the line of {line}",
+    "drifted_below_line": "below the line of {line}",
 }
 METHODS = {
     "psi": "PSI",
     "ks": "Kolmogorov-Smirnov",
     "chi_square": "chi-square",
-    "missing_rate": "the share of missing values",
-    "invalid_rate": "the share of infinities and of what is no number",
-    "other_values_rate": "the share of unusual values",
+    "missing_rate": "missing values",
+    "invalid_rate": "infinities and what is no number",
+    "other_values_rate": "values other than the usual one",
 }
 
 
 def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Limits) -> str:
-    line = limits.line if test.threshold is None else test.threshold
+    line = f"{limits.line:g}" if test.threshold is None else f"{100 * test.threshold:g} points"
     place = PLACES[state].format(line=line)
     effect = test.effect
+    sure = f"{_sure(q)} by {METHODS[test.method]}"
     if effect is None:
-        size = f"{METHODS[test.method]} {test.statistic:.3g}"
+        size = f"D = {test.statistic:.3g}"
     elif test.threshold is None:
         raw = evidence.distances["psi"]
         size = f"PSI {raw:.3g}, without chance {effect.value:.3g} ({effect.low:.3g} to {effect.high:.3g}), {place}"
     else:
         size = f"{METHODS[test.method]} changed by {100 * effect.value:+.3g} points, {place}"
+        sure = _sure(q)
     moved = evidence.moved[:1].upper() + evidence.moved[1:]
-    return f"{moved}; {size}; {_sure(q)} by {METHODS[test.method]}."
+    return f"{moved}; {size}; {sure}."
 
 
 def _sure(q: float) -> str:

@@ -17,6 +17,7 @@ from afterlaunch.ground.errors import Invalid
 ROWS = 65_536
 BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
+GROUP_BYTES = 4 << 20
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
 
@@ -120,7 +121,12 @@ class ParquetTable:
         return {name: _kind(one.type) for name, one in zip(self._names, self._schema, strict=True)}
 
     def groups(self, names: Sequence[str]) -> list[list[str]]:
-        return [list(names)] if self.trouble.duplicates else [[name] for name in names]
+        """One column at a time; of short ones as many as fit in 4 MB, since a reader of a wide table takes long to
+        start."""
+        if self.trouble.duplicates:
+            return [list(names)]
+        together = max(1, GROUP_BYTES // (8 * max(self.rows, 1)))
+        return [list(names[at : at + together]) for at in range(0, len(names), together)]
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
         wanted = set(names)
