@@ -31,7 +31,9 @@ def score(
     most: int = typer.Option(1 << 31, "-M", "--most", min=1, help="Documents looked at for each query."),
     judged_only: bool = typer.Option(False, "-J", "--judged-only", help="Leave unjudged documents out of the ranking."),
     collection: int = typer.Option(0, "-N", "--collection", min=0, help="Documents there are; for utility."),
-    form: str = typer.Option("qrels", "-R", "--form", help="qrels, or qrels_jg: groups of judges in field 2."),
+    form: str = typer.Option(
+        "qrels", "-R", "--form", help="qrels, qrels_jg (groups of judges in field 2), prefs, qrels_prefs."
+    ),
     reference: Path | None = typer.Option(
         None, "-Z", "--reference", help="Means and deviations: scores are told as distances from them."
     ),
@@ -40,17 +42,21 @@ def score(
     """Score a retrieval run against judgements, with the measures, options and output of trec_eval: precision, recall,
     MAP, MRR, nDCG, bpref and more. Exit 1 when no query has both results and judgements. See docs/retrieval.md."""
     from afterlaunch.retrieval import files, shown
+    from afterlaunch.retrieval.measures import FORMS
     from afterlaunch.retrieval.scoring import Choice
     from afterlaunch.retrieval.scoring import score as scored
 
-    if form not in ("qrels", "qrels_jg"):
-        fail(f"There is no form {form!r}.", "Forms: qrels, qrels_jg.", code=2)
+    if form not in FORMS:
+        fail(f"There is no form {form!r}.", f"Forms: {', '.join(FORMS)}", code=2)
     if level < 1:
         fail("The least relevant grade is 1 or more.", code=2)
-    grouped = form == "qrels_jg"
-    choice = Choice(tuple(measures), complete, level, most, judged_only, collection, grouped)
+    choice = Choice(tuple(measures), complete, level, most, judged_only, collection, form)
     known = files.reference(given(reference)) if reference else None
-    told = scored(files.qrels(given(qrels), grouped), files.run(given(run)), choice, known)
+    body = given(qrels)
+    judged = (
+        files.preferences(body, form == "prefs") if form.endswith("prefs") else files.qrels(body, form == "qrels_jg")
+    )
+    told = scored(judged, files.run(given(run)), choice, known)
     if json:
         answer(shown.document(told))
     else:

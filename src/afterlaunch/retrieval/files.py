@@ -12,6 +12,10 @@ Grades = dict[str, int]
 """Document → grade; below zero: in the pool, but nobody judged it."""
 Groups = dict[str, Grades]
 """Group of judges → what they judged. One group, named '', where groups are not told apart."""
+Levels = dict[str, float]
+"""Document → level; the higher is preferred. 0 is not relevant."""
+Subgroups = dict[str, dict[str, Levels]]
+"""Group of judges → subgroup → levels."""
 Reference = dict[tuple[str, str], tuple[float, float]]
 """(query, measure) → mean and standard deviation over the runs of reference."""
 
@@ -40,6 +44,25 @@ def qrels(body: bytes, grouped: bool = False) -> dict[str, Groups]:
         grades[document] = _grade(told, number)
     if not out:
         raise Invalid("There is no judgement in the file.", "A line is: query, iteration, document, grade.")
+    return out
+
+
+def preferences(body: bytes, subgroups: bool = True) -> dict[str, Subgroups]:
+    """Query → groups → subgroups. A line: query, group, subgroup (unless qrels are read so), document, level."""
+    out: dict[str, Subgroups] = {}
+    for number, fields in _lines(body, "the judgements"):
+        if len(fields) != 4 + subgroups:
+            form = "query, group, subgroup, document, level" if subgroups else "query, group, document, grade"
+            raise Invalid(
+                f"Line {number} of the judgements has {len(fields)} fields, not {4 + subgroups}.", f"A line is: {form}."
+            )
+        query, group, *between, document, told = fields
+        levels = out.setdefault(query, {}).setdefault(group, {}).setdefault(between[0] if between else "0", {})
+        if document in levels:
+            raise Invalid(f"Line {number} of the judgements judges {document} of query {query} a second time.")
+        levels[document] = _score(told, f"line {number} of the judgements")
+    if not out:
+        raise Invalid("There is no judgement in the file.")
     return out
 
 

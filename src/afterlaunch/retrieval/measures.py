@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.retrieval import binary, gains
+from afterlaunch.retrieval import binary, gains, preferences
 from afterlaunch.retrieval.ranking import Ranking
 
 MEAN, SUM, GEOMETRIC, NONE = "mean", "sum", "geometric mean", "none"
@@ -19,15 +19,16 @@ TENTHS = tuple(i / 10 for i in range(11))
 @dataclass(frozen=True)
 class Measure:
     """`of(ranking, parameters)`: a number, or one for each parameter where `form` is cutoffs or shares.
-    `over`: how queries become one. `grouped`: the mean over groups of judges. `written`: parameters as told."""
+    `over`: how queries become one. `judged`: the form of
+    judgements it needs; of qrels_jg the mean over groups of judges. `written`: parameters as told."""
 
     name: str
-    of: Callable[[Ranking, Any], Any]
+    of: Callable[[Any, Any], Any]
     form: str = ""
     parameters: Any = ()
     over: str = MEAN
     whole: bool = False
-    grouped: bool = False
+    judged: str = "qrels"
     written: str = ""
 
     def names(self) -> list[str]:
@@ -37,7 +38,7 @@ class Measure:
             return [f"{self.name}_{share:3.2f}" for share in self.parameters]
         return [f"{self.name}_{self.written}" if self.written else self.name]
 
-    def values(self, rankings: Sequence[Ranking]) -> list[Any]:
+    def values(self, rankings: Sequence[Any]) -> list[Any]:
         """In the order of `names`, one ranking for each group of judges."""
         told = [self.of(ranking, self.parameters) for ranking in rankings]
         if self.form not in (CUTOFFS, SHARES):
@@ -52,6 +53,24 @@ def _plain(of: Callable[[Ranking], Any]) -> Callable[[Ranking, Any], Any]:
 def _persistent(ranking: Ranking, pairs: dict[int | str, float]) -> float:
     only = {grade: gain for grade, gain in pairs.items() if isinstance(grade, int)}
     return gains.rank_biased_precision(ranking, only, pairs.get("p", 0.9))
+
+
+def _preferences() -> Iterator[Measure]:
+    all_of, ret, imp = preferences.all_of, preferences.retrieved_of, preferences.implied_of
+    for name, at in (("poss", 1), ("ful", 0)):
+        yield Measure(f"prefs_num_prefs_{name}", _counted(all_of, at), over=SUM, whole=True, judged="prefs")
+    yield Measure("prefs_num_prefs_ful_ret", _counted(ret, 0), over=SUM, whole=True, judged="prefs")
+    for suffix, parts, areas in (("", all_of, 3), ("_ret", ret, 1), ("_imp", imp, 2)):
+        yield Measure(f"prefs_simp{suffix}", preferences.simple(parts), judged="prefs")
+        yield Measure(f"prefs_pair{suffix}", preferences.paired(areas), judged="prefs")
+        yield Measure(f"prefs_avgjg{suffix}", preferences.averaged(parts), judged="prefs")
+        if suffix != "_imp":
+            name = f"prefs_avgjg_Rnonrel{suffix}"
+            yield Measure(name, preferences.as_many_others(suffix == "_ret"), judged="prefs")
+
+
+def _counted(parts: preferences.Parts, at: int) -> Callable[[Any, Any], int]:
+    return lambda asked, _: sum(parts(group)[at] for group in asked.groups)
 
 
 ALL: tuple[Measure, ...] = (
@@ -95,14 +114,15 @@ ALL: tuple[Measure, ...] = (
         whole=True,
     ),
     Measure("num_nonjudged_ret", _plain(lambda r: sum(1 for grade in r.grades if grade < 0)), over=SUM, whole=True),
-    Measure("map_avgjg", _plain(binary.average_precision), grouped=True),
-    Measure("P_avgjg", binary.precision, CUTOFFS, RANKS, grouped=True),
+    *_preferences(),
+    Measure("map_avgjg", _plain(binary.average_precision), judged="qrels_jg"),
+    Measure("P_avgjg", binary.precision, CUTOFFS, RANKS, judged="qrels_jg"),
     Measure(
         "Rprec_mult_avgjg",
         binary.r_precision_multiples,
         SHARES,
         tuple(i / 5 for i in range(1, 11)),
-        grouped=True,
+        judged="qrels_jg",
     ),
     Measure("yaap", _plain(binary.smoothed_average_precision)),
     Measure("rbp", _persistent, PAIRS, {}),
@@ -111,7 +131,8 @@ ALL: tuple[Measure, ...] = (
     Measure("unj", binary.unjudged, CUTOFFS, (5, 10, 20)),
 )
 BY_NAME = {one.name: one for one in ALL}
-GROUPED = tuple(one.name for one in ALL if one.grouped)
+GROUPED = tuple(one.name for one in ALL if one.judged == "qrels_jg")
+PREFERENCES = tuple(one.name for one in ALL if one.judged == "prefs")
 OFFICIAL = tuple(one.name for one in ALL[:10])
 SETS = {
     "official": OFFICIAL,
@@ -129,20 +150,26 @@ SETS = {
     "all_trec": tuple(
         one.name
         for one in ALL
-        if not one.grouped and one.name not in ("dcg", "ideal_dcg", "num_nonjudged_ret", "yaap", "Runj")
+        if one.judged == "qrels" and one.name not in ("dcg", "ideal_dcg", "num_nonjudged_ret", "yaap", "Runj")
     ),
     "qrels_jg": GROUPED,
+    "all_prefs": PREFERENCES,
+    "prefs": PREFERENCES[:6],
 }
 HEAD = ("runid", "num_q")
 """Of the run, not of a query."""
 
 
-def chosen(asked: Sequence[str], grouped: bool) -> tuple[list[Measure], frozenset[str]]:
+FORMS = {"qrels": "official", "qrels_jg": "qrels_jg", "prefs": "prefs", "qrels_prefs": "prefs"}
+"""Form of judgements → the measures of which it is usual to ask."""
+
+
+def chosen(asked: Sequence[str], form: str) -> tuple[list[Measure], frozenset[str]]:
     """The measures, in the order of `ALL`, and which of `HEAD`. `asked`: names, names with parameters after a dot
     (`P.5,10`, `ndcg.1=3,2=9`), names of sets."""
     names: dict[str, Measure] = {}
     head: set[str] = set()
-    for one in asked or (("qrels_jg",) if grouped else ("official",)):
+    for one in asked or (FORMS[form],):
         name, _, told = one.partition(".")
         if name in SETS and not told:
             head |= set(HEAD)
@@ -156,9 +183,8 @@ def chosen(asked: Sequence[str], grouped: bool) -> tuple[list[Measure], frozense
             known = ", ".join([*SETS, *HEAD, *BY_NAME])
             raise Invalid(f"There is no measure {name!r}.", f"Measures and sets: {known}")
     for measure in names.values():
-        if measure.grouped != grouped:
-            form = "qrels_jg" if measure.grouped else "qrels"
-            raise Invalid(f"{measure.name} needs judgements of the form {form}.", f"Say --form {form}.")
+        if measure.judged != form.removeprefix("qrels_" if form == "qrels_prefs" else ""):
+            raise Invalid(f"{measure.name} needs judgements of the form {measure.judged}.", f"Say -R {measure.judged}.")
     return [names[one.name] for one in ALL if one.name in names], frozenset(head)
 
 

@@ -50,12 +50,15 @@ class Ranking:
 
 
 def rank(found: dict[str, float], grades: Grades, level: int, most: int, judged_only: bool, collection: int) -> Ranking:
-    """Best score first; of equal ones the later name first, byte by byte."""
-    order = sorted(found, key=lambda name: (found[name], name.encode("utf-8", "surrogateescape")), reverse=True)
-    told = [_grade(grades.get(name)) for name in order[:most]]
+    told = [_grade(grades.get(name)) for name in ordered(found)[:most]]
     if judged_only:
         told = [grade for grade in told if grade >= 0]
     return Ranking(told, Counter(grade for grade in grades.values() if grade >= 0), level, collection)
+
+
+def ordered(found: dict[str, float]) -> list[str]:
+    """Best score first; of equal ones the later name first, byte by byte."""
+    return sorted(found, key=lambda name: (found[name], name.encode("utf-8", "surrogateescape")), reverse=True)
 
 
 def _grade(told: int | None) -> int:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from typing import Any
 
 from afterlaunch.retrieval.binary import LEAST
-from afterlaunch.retrieval.files import Groups, Reference, Run
+from afterlaunch.retrieval.files import Groups, Reference, Run, Subgroups
 from afterlaunch.retrieval.measures import GEOMETRIC, NONE, SUM, Measure, chosen
-from afterlaunch.retrieval.ranking import rank
+from afterlaunch.retrieval.preferences import Preferences
+from afterlaunch.retrieval.ranking import ordered, rank
 
 NO_REFERENCE = -1000000.0
 """The score of a query whose reference is missing, as trec_eval has it."""
 Values = dict[str, float | int | str]
+Judged = Mapping[str, Groups] | Mapping[str, Subgroups]
 
 
 @dataclass(frozen=True)
 class Choice:
     """`complete`: the mean over all judged queries; one without results counts as nothing found. `level`: the least
     grade that is relevant. `most`: documents looked at for each query. `collection`: documents there are, for the
-    measure utility. `grouped`: judgements of several groups of judges."""
+    measure utility. `form`: of the judgements."""
 
     measures: Sequence[str] = ()
     complete: bool = False
@@ -29,7 +31,7 @@ class Choice:
     most: int = 1 << 62
     judged_only: bool = False
     collection: int = 0
-    grouped: bool = False
+    form: str = "qrels"
 
 
 @dataclass
@@ -47,10 +49,10 @@ class Scores:
     standardised: bool = False
 
 
-def score(judged: dict[str, Groups], run: Run, choice: Choice, reference: Reference | None = None) -> Scores:
+def score(judged: Judged, run: Run, choice: Choice, reference: Reference | None = None) -> Scores:
     """1. Queries with both results and judgements, by name. 2. Their rankings and values. 3. With a reference: each
     value as its distance from the reference's mean in standard deviations. 4. All of them."""
-    measures, head = chosen(choice.measures, choice.grouped)
+    measures, head = chosen(choice.measures, choice.form)
     order = sorted(run.found, key=_bytes)
     out = Scores(run.name, measures, head, standardised=reference is not None)
     out.without_judgements = [query for query in order if query not in judged]
@@ -62,8 +64,8 @@ def score(judged: dict[str, Groups], run: Run, choice: Choice, reference: Refere
     if out.queries:
         missing = len(out.without_results) if choice.complete else 0
         out.all = _all(out, missing)
-        if missing and "num_rel" in out.all and reference is None:
-            out.all["num_rel"] = _relevant(judged, choice.level)
+        if choice.complete and "num_rel" in out.all:
+            out.all["num_rel"] = _relevant(judged)
     return out
 
 
@@ -71,11 +73,19 @@ def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _values(found: dict[str, float], groups: Groups, choice: Choice, measures: list[Measure]) -> Values:
-    rankings = [
-        rank(found, groups[group], choice.level, choice.most, choice.judged_only, choice.collection)
-        for group in sorted(groups, key=_bytes)
-    ]
+def _values(found: dict[str, float], groups: Any, choice: Choice, measures: list[Measure]) -> Values:
+    if choice.form in ("prefs", "qrels_prefs"):
+        return _named(measures, [Preferences(ordered(found)[: choice.most], groups)])
+    return _named(
+        measures,
+        [
+            rank(found, groups[group], choice.level, choice.most, choice.judged_only, choice.collection)
+            for group in sorted(groups, key=_bytes)
+        ],
+    )
+
+
+def _named(measures: list[Measure], rankings: list[Any]) -> Values:
     out: Values = {}
     for measure in measures:
         out.update(zip(measure.names(), measure.values(rankings), strict=True))
@@ -116,5 +126,6 @@ def _all(scores: Scores, missing: int) -> Values:
     return out
 
 
-def _relevant(judged: dict[str, Groups], level: int) -> int:
-    return sum(grade >= level for groups in judged.values() for grades in groups.values() for grade in grades.values())
+def _relevant(judged: Any) -> int:
+    """Over all judged queries; of any grade above 0, as trec_eval counts here whatever the level."""
+    return sum(grade > 0 for groups in judged.values() for grades in groups.values() for grade in grades.values())

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.real_input import real
 from typer.testing import CliRunner
 
 from afterlaunch.cli.main import app
@@ -82,14 +83,59 @@ def test_no_query_in_common_is_not_assessed() -> None:
 
 
 def test_nothing_relevant_is_zero_and_never_an_error() -> None:
-    told = scored({"a": 0}, "ab", *(one.name for one in ALL if not one.grouped))
+    told = scored({"a": 0}, "ab", *(one.name for one in ALL if one.judged == "qrels"))
     assert told["ndcg"] == told["map"] == told["iprec_at_recall_0.00"] == told["bpref"] == 0.0
 
 
 def test_groups_of_judges_count_alike() -> None:
     judged = {"1": {"x": {"a": 1}, "y": {"b": 1}}}
-    told = score(judged, Run("r", {"1": {"a": 2.0, "b": 1.0}}), Choice(("map_avgjg",), grouped=True))
+    told = score(judged, Run("r", {"1": {"a": 2.0, "b": 1.0}}), Choice(("map_avgjg",), form="qrels_jg"))
     assert told.queries["1"]["map_avgjg"] == 0.75
+
+
+PREFERRED = b"1 u s a 3\n1 u s b 1\n1 u s c 0\n1 v s b 2\n1 v s a 1\n"
+
+
+def preferred(body: bytes, order: str, *measures: str) -> dict[str, Any]:
+    run = Run("r", {"1": {name: 100.0 - i for i, name in enumerate(order)}})
+    return score(files.preferences(body), run, Choice(measures, form="prefs")).queries["1"]
+
+
+def test_preferences_of_judges_are_kept_or_not() -> None:
+    """a before b before c for one judge, b before a for the other; c is not retrieved."""
+    assert preferred(PREFERRED, "axb", "all_prefs") == {
+        "prefs_num_prefs_poss": 4,
+        "prefs_num_prefs_ful": 3,
+        "prefs_num_prefs_ful_ret": 1,
+        "prefs_simp": 0.75,
+        "prefs_pair": pytest.approx((0.5 + 1 + 1) / 3),
+        "prefs_avgjg": 0.5,
+        "prefs_avgjg_Rnonrel": pytest.approx(((3 + 2) / (3 + 2) + (0 + 2 * 2) / (1 + 2 * 2)) / 2),
+        "prefs_simp_ret": 0.5,
+        "prefs_pair_ret": 0.5,
+        "prefs_avgjg_ret": 0.5,
+        "prefs_avgjg_Rnonrel_ret": pytest.approx(((1 + 2 * 2) / (1 + 2 * 2) + (0 + 2 * 2) / (1 + 2 * 2)) / 2),
+        "prefs_simp_imp": 0.75,
+        "prefs_pair_imp": pytest.approx((0.5 + 1 + 1) / 3),
+        "prefs_avgjg_imp": 0.5,
+    }
+
+
+def test_preferences_of_subgroups_are_put_together() -> None:
+    body = b"1 u s a 2\n1 u s b 1\n1 u t b 2\n1 u t c 1\n"
+    assert preferred(body, "abc", "prefs_num_prefs_poss", "prefs_simp") == {
+        "prefs_num_prefs_poss": 3,
+        "prefs_simp": 1.0,
+    }
+    with pytest.raises(Invalid, match="contradicts itself"):
+        preferred(body + b"1 u w c 2\n1 u w a 1\n", "abc", "prefs_simp")
+
+
+def test_qrels_may_be_read_as_preferences() -> None:
+    folder = real("data/retrieval/trec_eval")
+    given = [str(folder / "qrels.test"), str(folder / "results.test")]
+    told = runner.invoke(app, ["retrieval", "score", "-R", "qrels_prefs", "-q", "-m", "prefs_num_prefs_poss", *given])
+    assert told.stdout.splitlines()[0] == f"{'prefs_num_prefs_poss':<22}\t301\t{474 * 1234}"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +200,7 @@ def test_the_command_ends_with_one_when_nothing_could_be_scored(tmp_path: Path) 
 @settings(max_examples=60, deadline=None)
 @given(some.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    for read in (files.qrels, files.run, files.reference):
+    for read in (files.qrels, files.run, files.reference, files.preferences):
         try:
             read(body)
         except Invalid as problem:
