@@ -107,7 +107,7 @@ def put_policy(
 
 @transaction.atomic
 def end_policy(actor: Actor, row: GuardPolicy, reason: str = "") -> GuardPolicy:
-    """It is asked no more; what was counted stays. What it holds stays held until decided or past its time."""
+    """It is asked no more; what was counted stays. A request that it held passes when it is sent again."""
     actor.require(Role.OPERATOR, _slug(row))
     if not GuardPolicy.objects.filter(pk=row.pk, ended_at=None).update(ended_at=clock.now()):
         raise Conflict(f"The policy {row.name} has ended already.")

@@ -50,14 +50,15 @@ class Request:
     def __init__(self, body: bytes) -> None:
         """Raises Unreadable."""
         self.body = body
-        document = parsed(body) if body else {}
+        if body:
+            parsed(body)
         self._walked = walked(body) if body else Walked([], {})
         self._texts = [one for one in self._walked.strings if is_text(one)]
-        self.results = [one for one in self._texts if is_result(one, self._walked)]
-        self.document = document if isinstance(document, dict) else {}
 
     def strings(self, where: str) -> list[String]:
-        return self.results if where == "tool-result" else self._texts
+        if where != "tool-result":
+            return self._texts
+        return [one for one in self._texts if is_result(one, self._walked)]
 
     @property
     def models(self) -> list[str]:

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import orjson
 
 Path = tuple[str | int, ...]
-_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"([ \t\r\n]*:)?|[{}\[\],]', re.DOTALL)
+_NEXT = re.compile(rb'["{}\[\],]')
+_COLON = re.compile(rb"[ \t\r\n]*:")
+_QUOTE, _BACKSLASH = 0x22, 0x5C
 # Members that say what a thing is, or hold bytes of files and signatures: no text that somebody wrote.
 STRUCTURE = frozenset(
     (
@@ -48,22 +50,26 @@ class Walked:
 
 
 def walk(body: bytes, offset: int = 0) -> Walked:
-    """All string values in order. `offset` is added to their places."""
+    """All string values in order. `offset` is added to their places. Raises ValueError, IndexError for what is no
+    JSON."""
     strings: list[String] = []
     types: dict[Path, set[str]] = {}
     path: list[str | int] = []
     lists: list[bool] = []  # of each open container
-    for token in _TOKEN.finditer(body):
-        first = body[token.start()]
-        if first == 0x22:  # "
-            if token.group(2) is not None:
-                path[-1] = _text(token.group(1))
+    at, search = 0, _NEXT.search
+    while (found := search(body, at)) is not None:
+        start = found.start()
+        first, at = body[start], start + 1
+        if first == _QUOTE:
+            end = _closing(body, at)
+            inner, at = body[at:end], end + 1
+            if _COLON.match(body, at):
+                path[-1] = _text(inner)
                 continue
-            here = tuple(path)
-            text = _text(token.group(1))
+            here, text = tuple(path), _text(inner)
             if here and here[-1] in ("role", "type"):
                 types.setdefault(here[:-1], set()).add(text)
-            strings.append(String(here, offset + token.start(), offset + token.start() + len(token.group()), text))
+            strings.append(String(here, offset + start, offset + at, text))
         elif first == 0x2C:  # ,
             if lists and lists[-1]:
                 path[-1] += 1  # type: ignore[operator]
@@ -74,6 +80,19 @@ def walk(body: bytes, offset: int = 0) -> Walked:
             lists.pop()
             path.pop()
     return Walked(strings, types)
+
+
+def _closing(body: bytes, start: int) -> int:
+    """The quote that ends the string which begins at `start`: the first one behind an even number of backslashes."""
+    end = body.index(b'"', start)
+    while body[end - 1] == _BACKSLASH:
+        before = end - 1
+        while body[before] == _BACKSLASH:
+            before -= 1
+        if (end - before) % 2:
+            break
+        end = body.index(b'"', end + 1)
+    return end
 
 
 def _text(inner: bytes) -> str:

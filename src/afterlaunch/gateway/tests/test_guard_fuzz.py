@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,6 +20,8 @@ from afterlaunch.contracts.guard import ACTIONS, CHECKS, FAIL, PII, STREAMS, WHE
 from afterlaunch.contracts.plain import made
 from afterlaunch.gateway.guarding.checks import Seen, redact_of
 from afterlaunch.gateway.guarding.checks import test_of as check_of
+from afterlaunch.gateway.guarding.gates import Cut, Watch
+from afterlaunch.gateway.guarding.judging import Facts, Guarding, Judge
 from afterlaunch.gateway.guarding.reading import (
     Answer,
     Request,
@@ -27,6 +32,8 @@ from afterlaunch.gateway.guarding.reading import (
     read_stream,
 )
 from afterlaunch.gateway.guarding.rules import guard_of
+from afterlaunch.gateway.guarding.tally import Tally
+from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import CHAT, EMBEDDINGS, MESSAGES, OPAQUE, RESPONSES
 
 WIRES = (CHAT, RESPONSES, MESSAGES, EMBEDDINGS, OPAQUE)
@@ -120,6 +127,42 @@ def test_any_bytes_are_read_or_are_an_exception(body: bytes, wire: Any) -> None:
             attempt()
         except Unreadable:
             continue
+
+
+def judge_of(folder: Path, policy: dict[str, Any]) -> Judge:
+    guard = guard_of((made(Policy, {"id": "1", "name": "p", "where": "response", "action": "deny", **policy}),))
+    shared = Guarding(Tally(folder / "tally.json"), None, None, Metrics())  # type: ignore[arg-type]
+    return Judge(guard, shared, Facts("r", "c", "s", "e", "/v1/chat/completions", CHAT, None, None, "k", None, "1"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.sampled_from(["bl", "ue", "b", "l", "u", "e", " ", "sky ", "é", "blue"]), max_size=12),
+    st.sampled_from(["\n\n", "\r\n\r\n"]), st.lists(st.integers(1, 60), min_size=1, max_size=40),
+    st.sampled_from([0, 3, 500]),
+)  # fmt: skip
+def test_a_watched_stream_passes_whole_or_is_cut_before_the_match_is_complete(
+    tmp_path: Path, texts: list[str], end: str, sizes: list[int], window: int
+) -> None:
+    chunks = [{"choices": [{"index": 0, "delta": {"content": one}}]} for one in texts]
+    body = "".join(f"data: {json.dumps(one)}{end}" for one in chunks).encode() + b"data: [DONE]\n\n"
+    check = {"kind": "pattern", "patterns": ["blue"]}
+    judge = judge_of(tmp_path, {"check": check, "fail": "closed", "stream": "watch", "window": window})
+    gate, out, at = Watch(judge, judge.answered, (), CHAT, ""), b"", 0
+    try:
+        for size in itertools.cycle(sizes):
+            out += gate.feed(body[at : at + size])
+            at += size
+            if at >= len(body):
+                break
+        out += asyncio.run(gate.finish())
+    except Cut as cut:
+        sent = "".join(one.string.text for one in read_stream(out, CHAT).fragments)
+        assert "blue" in "".join(texts) and "blue" not in sent and body.startswith(out)
+        assert b"guard-denied" in cut.event
+        assert len("".join(texts).partition("blue")[0]) - len(sent) <= max(window, 3) + 4
+    else:
+        assert "blue" not in "".join(texts) and out == body
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def test_what_failed_after_the_providers_answer_is_the_applications() -> None:
         (("agent", None, "GraphRecursionError", None), "agent_limit", "application"),
         (("agent", None, "CancelledError", None), "cancelled", "user"),
         (("guardrail", None, None, "refused"), "guardrail_block", "policy"),
+        (("other", 403, "guardrail_block", "guardrail_block"), "guardrail_block", "policy"),
+        (("inference", 200, "guardrail_block", None), "guardrail_block", "policy"),
         (("tool", None, "RateLimitError", "boom"), "tool_error", "tool"),
         (("tool", 500, None, None), "tool_error", "tool"),
         (("tool", None, "httpx.ConnectTimeout", None), "timeout", "tool"),
