@@ -3,6 +3,7 @@ the rest of the command line would cost it more than its answer."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -21,6 +22,7 @@ def run() -> None:
         return
     for name, value in SPARED.items():
         os.environ.setdefault(name, value)
+    gc.set_threshold(50_000)  # what imports make is no garbage
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
