@@ -41,9 +41,19 @@ class Check:
         self._schema()
         names = {one.name for one in self.columns}
         self.rules = [rule for rule in contract.rules if columns_of(rule) <= names]
+        for column in contract.columns:
+            if column.name not in names:
+                self._unjudged("column", (column.name,), f"{column.name}: all rules", "the column is not there")
+        for rule in contract.rules:
+            if rule not in self.rules:
+                columns = tuple(sorted(columns_of(rule)))
+                self._unjudged(rule.kind, columns, rule.name, "a column is not there")
         self.newest: datetime | None = None
         self.null_rows: dict[str, int] = {}
         self.part_rows = dict.fromkeys(PARTS, 0)
+
+    def _unjudged(self, rule: str, columns: tuple[str, ...], name: str, why: str) -> None:
+        self.report.rules.append(Broken(rule, columns, "error", name, not_assessed=why))
 
     def _schema(self) -> None:
         told = {one.name for one in self.contract.columns}

@@ -4,7 +4,8 @@
 2. Nulls: where there is none, a value is required; else there is a budget of half as many again.
 3. Ranges: the 0.1 and 99.9 % quantiles, widened by a quarter of the distance between them.
 4. Sets: up to 200 values, of which the last fifth of the records brought none new.
-5. Patterns: at most five shapes that cover 95 %, where digits, signs or short codes are in them.
+5. Patterns: at most five shapes that cover 95 %, where digits, signs or short codes are in them; one that 85 % have is
+   asked for as a warning.
 6. Uniqueness, slips of frequent values, dependencies between columns, values that slid into a neighbour.
 
 A person confirms it. From fewer than `ENOUGH` records it is a sketch.
@@ -31,6 +32,7 @@ MOST = 0.95
 HARDLY = 0.01
 SET = 200
 SHAPES, LEAST_SHAPE, MORE_SHAPES = 5, 0.005, 0.02
+USUAL = 0.85
 PAIR_ROWS, PAIR_COLUMNS = 50_000, 40
 WIDER = 0.25
 ROWS_OF_SET = 20
@@ -108,6 +110,9 @@ def _column(name: str, facts: Facts, late: set[str]) -> Column:
         slips = facts.slips(name)
         out.similar = not out.unique and _repeating(counts, total)
         out.pattern = _pattern(few, sum(few.values()))
+        several = out.pattern is None or out.pattern.startswith("(")
+        if several and (usual := _usual_shape(few, sum(few.values()))):
+            out.pattern, out.warn = usual, ("pattern",)
         out.values = None if out.pattern else _values(counts, slips, late, total)
     return out
 
@@ -214,6 +219,15 @@ def _pattern(counts: Mapping[str, int], total: int) -> str | None:
         if kept and enough and all(_telling(one) for one in kept):
             return kept[0] if len(kept) == 1 else f"({'|'.join(kept)})"
     return None
+
+
+def _usual_shape(counts: Mapping[str, int], total: int) -> str | None:
+    """One shape with digits that most have, while others have another: good for a warning."""
+    shapes = Counter[str]()
+    for value, n in counts.items():
+        shapes[shape(value)] += n
+    one, n = shapes.most_common(1)[0]
+    return one if n >= USUAL * total and r"\d" in one else None
 
 
 def _telling(one: str) -> bool:

@@ -119,6 +119,7 @@ def test_an_empty_table_is_not_assessed(tmp_path: Path) -> None:
 
 def test_a_change_of_schema_is_a_finding_of_its_own(tmp_path: Path) -> None:
     contract = "  columns: [{name: beer_name}, {name: gone}, {name: n, type: number}]\n"
+    contract += "  rules: [{kind: dependency, from: gone, to: n}]\n"
     code, told = check(tmp_path, contract, "beer-name,n,new\n" + "x,1 kg,1\n" * 100)
     assert code == 1 and told["verdict"] == "failing"
     assert {(one["kind"], one["column"], one["severity"]) for one in told["findings"]} == {
@@ -127,6 +128,8 @@ def test_a_change_of_schema_is_a_finding_of_its_own(tmp_path: Path) -> None:
         ("column_added", "new", "warn"),
         ("likely_change", "n", "error"),
     }
+    unjudged = {one["name"] for one in told["rules"] if one["state"] == "not_assessed"}
+    assert unjudged == {"beer_name: all rules", "gone: all rules", "gone → n"}
 
 
 def test_rows_and_columns_that_cannot_be_read_are_findings(tmp_path: Path) -> None:
