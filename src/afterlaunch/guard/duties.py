@@ -11,8 +11,11 @@ from afterlaunch.guard.models import Hold, Queue
 from afterlaunch.notify.outbox import Notice, enqueue
 from afterlaunch.oncall.escalation import catch_all
 from afterlaunch.telemetry.keeping.actions import rules
+from afterlaunch.telemetry.keeping.erasing import ERASED, Subject, digest_of
+from afterlaunch.telemetry.keeping.models import Erasure
 
 AT_ONCE = 500
+ERASURES = timedelta(days=7)  # so long each is looked at: one that was asked for while nothing ran is not missed
 KEPT = timedelta(days=400)  # of what was held, without its content
 
 
@@ -72,4 +75,18 @@ def tidy(now: datetime) -> None:
         before = now - timedelta(days=kept.days_of(slug)["content"])
         old = Hold.objects.filter(queue__client__slug=slug, asked_at__lt=before).exclude(content="")
         old.update(content="", content_gone_at=now)
+    _erase(now)
     Hold.objects.filter(asked_at__lt=now - KEPT).exclude(state="waiting").delete()
+
+
+def _erase(now: datetime) -> None:
+    """What is held of users and tenants whose telemetry was to be erased: their names and the content."""
+    for one in Erasure.objects.filter(asked_at__gt=now - ERASURES, kind__in=("user", "tenant")).select_related(
+        "client"
+    ):
+        rows = Hold.objects.filter(queue__client=one.client, asked_at__lte=one.asked_at).exclude(**{one.kind: ""})
+        named = rows.values_list(one.kind, flat=True).distinct().order_by()
+        slug = one.client.slug
+        found = [name for name in named if digest_of(one.salt, Subject(slug, one.kind, name)) == one.digest]
+        gone = {one.kind: ERASED, "content": "", "content_gone_at": now}
+        rows.filter(**{f"{one.kind}__in": found}).update(**gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,8 @@ from afterlaunch.guard.models import Count, Hold
 from afterlaunch.guard.rules import JUDGES, Exceptions, Overrides, Recent, Triggers, of_route
 from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.routes.models import GuardPolicy, Route
+from afterlaunch.telemetry.keeping.erasing import Subject, digest_of
+from afterlaunch.telemetry.keeping.models import Erasure
 from afterlaunch.verdicts.models import Verdict
 from afterlaunch.verdicts.words import Status
 
@@ -119,3 +122,15 @@ def test_what_nobody_decided_expires_and_content_is_deleted_in_time(policy: Guar
     assert gone.content == "" and gone.content_gone_at is not None
     duties.tidy(clock.now() + timedelta(days=401))
     assert not Hold.objects.exists()
+
+
+def test_what_is_held_of_a_user_is_erased_with_their_telemetry(policy: GuardPolicy) -> None:
+    client = policy.route.system.client
+    mine = holding.ask(GATEWAY, replace(question(policy), user="jane"))
+    other = holding.ask(GATEWAY, replace(question(policy, "b"), user="john"))
+    digest = digest_of("salt", Subject("acme", "user", "jane"))
+    Erasure.objects.create(client=client, kind="user", salt="salt", digest=digest, by="x", asked_at=clock.now())
+    duties.tidy(clock.now())
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.user, mine.content) == ("erased", "") and (other.user, other.content) == ("john", "refund")
