@@ -59,6 +59,9 @@ from afterlaunch.receivers.wire import Request
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
+from afterlaunch.savings.actions import say_terms
+from afterlaunch.savings.facts import Terms
+from afterlaunch.savings.models import Recommendation
 from afterlaunch.scraping.actions import Values, put_target
 from afterlaunch.sla.models import Clock, Handover
 from afterlaunch.slo import asked
@@ -238,7 +241,14 @@ class World:
             client=client, version=version, since=now, until=now, reason=f"{said} run", proposed_at=now,
             proposed_by=f"{said} proposer", totals=[],
         )  # fmt: skip
-        return {"repricing": run.pk, "yesterday": (now - timedelta(days=1)).isoformat()}
+        saving = Recommendation.objects.create(
+            client=client, key=f"{said}", kind="batch", place={"client": client.slug, "route": f"{said}-route"},
+            title=f"{said} saving", state="projected", low_nano=1, middle_nano=2, high_nano=3,
+            found_at=now, seen_at=now, figures={"month_nano": 4},
+        )  # fmt: skip
+        say_terms(ENGINE, client, f"{said}-desk", f"{said}-route", Terms(f"{said}-metric", 0.5))
+        yesterday = (now - timedelta(days=1)).isoformat()
+        return {"repricing": run.pk, "saving": saving.pk, "yesterday": yesterday}
 
     def _status_page(self, client: Client, system: System) -> dict[str, object]:
         """One that strangers must not find: what is on it belongs to the client alone."""

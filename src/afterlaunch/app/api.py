@@ -29,6 +29,7 @@ from afterlaunch.oncall.api import router as oncall
 from afterlaunch.probes.api import router as probes
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
+from afterlaunch.savings.api import router as savings
 from afterlaunch.scraping.api import router as scraping
 from afterlaunch.sla.api import router as sla
 from afterlaunch.slo.api import router as slos
@@ -65,6 +66,7 @@ api.add_router("", signals)
 api.add_router("", prices)
 api.add_router("", bills)
 api.add_router("", explorer)
+api.add_router("", savings)
 api.add_router("", views)
 api.add_router("", scraping)
 api.add_router("", slos)

@@ -108,6 +108,7 @@ INSTALLED_APPS = [
     "afterlaunch.alerts",
     "afterlaunch.slo",
     "afterlaunch.spend",
+    "afterlaunch.savings",
     "afterlaunch.receivers",
     "afterlaunch.changes",
     "afterlaunch.budgets",

@@ -1,0 +1,98 @@
+"""How a saving is written, the same on pages, in the API and in reports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from afterlaunch.look.formats import money, percent
+from afterlaunch.savings.models import Recommendation
+from afterlaunch.telemetry.views.grids import usd
+
+KINDS = {
+    "failed_attempts": "Failed attempts",
+    "output_limit": "Limit on answers",
+    "prompt_caching": "Prompt cache",
+    "response_caching": "Repeated questions",
+    "batch": "Batch",
+    "prompt_trimming": "Shorter prompts",
+    "reasoning_effort": "Reasoning effort",
+    "model_swap": "Another model",
+}
+STATES = {
+    "projected": "to decide",
+    "not_assessed": "not assessed",
+    "rejected": "rejected",
+    "accepted": "accepted",
+    "in_shadow": "on trial",
+    "verified": "verified",
+    "realised": "realised",
+    "refuted": "refuted",
+    "declined": "declined",
+    "gone": "no longer found",
+}
+BY = {"shadow": "a shadow run", "candidate": "a staged change", "ledger": "the time before and after"}
+
+
+def saving(row: Recommendation) -> str:
+    """Projected, in 30 days."""
+    if row.low_nano is None or row.middle_nano is None or row.high_nano is None:
+        return "not assessed"
+    if row.low_nano == row.high_nano:
+        return money(row.middle_nano)
+    return f"{money(row.middle_nano)} ({money(row.low_nano)} to {money(row.high_nano)})"
+
+
+def measured(row: Recommendation) -> str:
+    """What was shown, in 30 days; empty while nothing was."""
+    told = row.measured
+    if not told:
+        return ""
+    how = BY[told["by"]]
+    if "share" not in told:
+        return f"{how}: {told['before']:,} and {told['after']:,} calls so far, at least 100 of each are needed"
+    less = f"{percent(abs(told['share']))} {'less' if told['share'] >= 0 else 'more'} a call"
+    bounds = f"{told['low']:+.1%} to {told['high']:+.1%} saved"
+    return f"{money(abs(told['share_nano']))} {'saved' if told['share'] >= 0 else 'more'}: {less} ({bounds}) by {how}"
+
+
+def as_document(row: Recommendation) -> dict[str, Any]:
+    """For the API and reports. Amounts in USD in 30 days; null: not assessed."""
+    return {
+        "id": row.pk,
+        "client": row.client.slug,
+        "kind": row.kind,
+        "state": row.state,
+        "title": row.title,
+        "place": row.place,
+        "target": row.target or None,
+        "saving_usd": _usd(row.middle_nano),
+        "saving_low_usd": _usd(row.low_nano),
+        "saving_high_usd": _usd(row.high_nano),
+        "evidence": row.evidence,
+        "figures": {name: value for name, value in row.figures.items() if name != "month_nano"},
+        "assumes": row.assumes,
+        "risk": row.risk,
+        "effort": row.effort,
+        "missing": row.missing,
+        "found_at": row.found_at,
+        "seen_at": row.seen_at,
+        "decided_at": row.decided_at,
+        "decided_by": row.decided_by or None,
+        "reason": row.reason,
+        "live_at": row.live_at,
+        "measured": _measured(row.measured),
+        "path": row.path,
+    }
+
+
+def _usd(nano: int | None) -> str | None:
+    return None if nano is None else usd(nano)
+
+
+def _measured(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not told:
+        return None
+    amounts = {name: told[name] for name in told if name.endswith("_nano")}
+    rest = {name: value for name, value in told.items() if name not in amounts}
+    return rest | {f"saving_{name.removesuffix('_nano')}_usd": usd(value) for name, value in amounts.items()}
