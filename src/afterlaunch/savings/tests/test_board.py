@@ -29,7 +29,11 @@ MINUTE = 60 * 10**9
 
 
 def call(number: int, ago_ns: int, **more: Any) -> Any:
-    told = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
+    told: dict[str, Any] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.model": "gpt-4o",
+    }
     told |= {"gen_ai.usage.input_tokens": 3_000, "gen_ai.usage.output_tokens": 100, "afterlaunch.route": "support"}
     told |= more
     one = span(told, number=number, trace=number)
