@@ -10,7 +10,7 @@ from afterlaunch.budgets.standing import begun, window_now
 from afterlaunch.contracts.budgets import EACH
 from afterlaunch.contracts.budgets import Budget as Contract
 from afterlaunch.routes.models import Budget
-from afterlaunch.telemetry.queries import stretches
+from afterlaunch.telemetry.queries import answered_stretches
 from afterlaunch.telemetry.windows import Window
 
 
@@ -35,7 +35,7 @@ def used_between(bounds: list[datetime], budget: Contract) -> list[Window]:
     """One row per stretch and counter; the scope's dimensions are all in the rollups."""
     each = [name for name, value in budget.scope.items() if value == EACH]
     equals = {name: value for name, value in budget.scope.items() if value != EACH}
-    return stretches(bounds, each, None, **equals)
+    return answered_stretches(bounds, each, None, **equals)
 
 
 def counter_of(budget: Contract, seen: Window) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from afterlaunch.contracts.shadow import Shadow
+
 CALLER_GONE = ("cancel", "drain")
 
 
@@ -65,6 +67,7 @@ class Handling:
     largest_answer: int = 0
     cache_seconds: int = 0
     own_headers: bool = True
+    shadow: Shadow = field(default_factory=Shadow)
 
     def check(self, known: set[str]) -> str | None:
         """What is wrong with it; `known`: names of upstreams."""
@@ -89,4 +92,4 @@ class Handling:
                 return f"{name} lies between {low:g} and {high:g}, not at {value:g}"
         if self.leaving.policy not in CALLER_GONE:
             return f"leaving.policy is one of {', '.join(CALLER_GONE)}, not {self.leaving.policy!r}"
-        return None
+        return self.shadow.wrong(known)

@@ -111,8 +111,8 @@ def _dimensions(
     empty = Window(start, end, {})
     found = []
     for name in DIMENSIONS:
-        before = {row.key[name]: row for row in queries.windows(start, onset, [name], clients, **place)}
-        after = {row.key[name]: row for row in queries.windows(onset, end, [name], clients, **place)}
+        before = {row.key[name]: row for row in queries.answered(start, onset, [name], clients, **place)}
+        after = {row.key[name]: row for row in queries.answered(onset, end, [name], clients, **place)}
         new = {one for one in after if one not in before and one is not None} if before else set[str]()
         seen = _first_seen(name, new, (onset - EARLY, end), clients, place) if new else {}
         parts = []

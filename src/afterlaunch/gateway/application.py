@@ -25,6 +25,8 @@ from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import OPAQUE, Refusal
 from afterlaunch.gateway.request import Asked, RequestHead, assign, read_headers, read_request, split_target
 from afterlaunch.gateway.server_link import Link, Poller
+from afterlaunch.gateway.shadowing.lanes import Shadows
+from afterlaunch.gateway.shadowing.sending import Means
 from afterlaunch.gateway.spending.budgets import Budgets
 from afterlaunch.gateway.spending.counters import Counters
 from afterlaunch.gateway.spending.prices import Prices
@@ -70,6 +72,10 @@ class Gateway:
         self._tally = Tally(self._folder / "guard" / f"{self._index or 0}.json")
         people = People(self._link, self._session)
         self._guarding = Guarding(self._tally, Services(), people, self.metrics)
+        apart = Estimator()
+        budgets = Budgets(self._store, self._prices, apart, self.metrics)
+        means = Means(Client(), self._exporter, self.metrics, budgets, apart)
+        self._shadows = Shadows(means, lambda: self.holder.current)
         self._stack = Stack(
             self._client,
             self._exporter,
@@ -77,6 +83,7 @@ class Gateway:
             self._buckets,
             self._budgets,
             self._guarding,
+            self._shadows,
             estimator=estimator,
         )
         counters = Counters(self._link, self._session, self._store)
@@ -114,6 +121,7 @@ class Gateway:
             await asyncio.wait(beside, timeout=5)
         for late in list(self._stack.later):
             late.cancel()
+        await self._shadows.stop()
         await self._exporter.close()
         await self._client.close()
         self._buckets.close()
@@ -127,6 +135,7 @@ class Gateway:
         """Called about once a second."""
         self._client.sweep(now)
         self._budgets.tend(clock.real())
+        self._shadows.tend(now)
         self._tally.sweep()
         self.metrics.share()
 
@@ -207,6 +216,9 @@ class Gateway:
             "upstreams_resting": len(self._stack.health.resting(asyncio.get_running_loop().time())),
             "remembered_bytes": self._stack.answers.size,
             "drains": len(self._stack.drains),
+            "shadow_in_flight": self._shadows.in_flight,
+            "shadow_waiting": self._shadows.waiting,
+            "shadow_bytes": self._shadows.held_bytes,
             "holds_waiting": self._guarding.people.waiting,
         }
         return _reply(200, self.metrics.text(gauges), b"text/plain; version=0.0.4")

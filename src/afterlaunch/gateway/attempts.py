@@ -38,7 +38,7 @@ _RANDOM = random.Random()  # noqa: S311 - draws pauses
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_RANDOM.seed)  # or all workers would pause alike
 # By kind of Broken: status and reason of our answer, error type of the attempt.
-_BROKEN = {
+BROKEN = {
     "unreachable": (502, "upstream-unreachable", "connection_error"),
     "address-refused": (502, "upstream-address-refused", "address_refused"),
     "busy": (503, "upstream-busy", "upstream_busy"),
@@ -78,10 +78,11 @@ def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepa
     asks = isinstance(options, dict) and options.get("include_usage") is True
     injected = inject and streaming and not asks and asked.protocol is CHAT
     edited = ask_for_usage(body) if injected else body
-    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected, _most(document))
+    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected, most_output(document))
 
 
-def _most(document: dict[str, Any]) -> int | None:
+def most_output(document: dict[str, Any]) -> int | None:
+    """Tokens that the caller asks for at most, of all choices."""
     bounds = [document.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
     whole = [one for one in bounds if type(one) is int and one >= 0]
     choices = document.get("n")
@@ -226,7 +227,7 @@ class Attempts:
             head = await self._client.open(target.origin, asked.method, path.encode("latin-1"), headers, body, seconds)
         except Broken as problem:
             log.warning("upstream %s: %s: %s", target.upstream.name, problem.kind, problem)
-            _, _, attempt.error = _BROKEN[problem.kind]
+            _, _, attempt.error = BROKEN[problem.kind]
             attempt.state, attempt.ended = "upstream-error", since()
             return attempt, problem
         if seconds < patience:
@@ -273,7 +274,7 @@ def _failure(answer: _Answer | Broken) -> Failure | None:
 
 def _opened(attempt: Attempt, answer: _Answer | Broken) -> Opened:
     if isinstance(answer, Broken):
-        status, reason, _ = _BROKEN[answer.kind]
+        status, reason, _ = BROKEN[answer.kind]
         name = attempt.target.upstream.name
         said = f"The upstream {name} did not answer: {answer.kind.replace('-', ' ')}."
         raise Refusal(status, reason, said, retry_after=1 if status == 503 else None) from answer

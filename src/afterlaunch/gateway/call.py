@@ -18,6 +18,7 @@ from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.attempts import Attempts, Opened
 from afterlaunch.gateway.configuration import Configuration
 from afterlaunch.gateway.counting import count
+from afterlaunch.gateway.ending import conclude, content_of, settle
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.guarding.gates import Cut, Gate, gate_of
@@ -30,6 +31,8 @@ from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import LARGEST, Answers, Remembered, key_of
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
 from afterlaunch.gateway.request import Asked, assign, response_headers, tenant_of
+from afterlaunch.gateway.shadowing.copies import Copy
+from afterlaunch.gateway.shadowing.lanes import Shadows
 from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold
 from afterlaunch.gateway.sse import Withhold
 from afterlaunch.gateway.upstream import Broken, Client, Head
@@ -51,6 +54,7 @@ class Stack:
     buckets: Buckets
     budgets: Budgets
     guarding: Guarding
+    shadows: Shadows
     health: Health = field(default_factory=Health)
     answers: Answers = field(default_factory=Answers)
     estimator: Estimator = field(default_factory=Estimator)
@@ -118,6 +122,8 @@ class Call:
                 body = await self._judge.request(body)
             if not self._remembered(body, answer):
                 await self._serve(body, answer)
+                if self._route.handling.shadow.share:
+                    self._shadow(body)
         except asyncio.CancelledError:
             if not self._gone:
                 raise
@@ -167,12 +173,18 @@ class Call:
         return await self._stack.budgets.reserve(asking, attempt.number, self._counted)
 
     def settle(self, attempt: Attempt) -> None:
-        hold, attempt.hold = attempt.hold, None
-        if hold is not None:
-            answered = attempt.tokens is not None or (self._sse and attempt.status == 200)  # an error within a stream
-            free = attempt.state == "upstream-error" and not answered and attempt.error not in _MAY_BE_BILLED
-            estimate = attempt.estimate[0] if attempt.estimate else None
-            self._stack.budgets.settle(hold, attempt.tokens, estimate, charged=not free)
+        settle(self._stack.budgets, attempt, self._sse)
+
+    # ---- the shadow
+
+    def _shadow(self, body: bytes) -> None:
+        """Of a call that its own arm answered whole, when its caller has had everything."""
+        last = self._attempts.made[-1]
+        if last.state == "complete" and not last.fallback:
+            copy = Copy(
+                self._asked, self._key, self._route, self._assignment, self._tenant, self._epoch, self._id, body
+            )
+            self._stack.shadows.offer(copy)
 
     # ---- remembered answers
 
@@ -235,7 +247,7 @@ class Call:
     async def _pass(self, opened: Opened, answer: Answer) -> None:
         """Bytes first, metering after. A cut stream stays visibly cut: no last chunk is invented."""
         attempt, head, read, injected = opened.attempt, opened.head, opened.spent, opened.injected
-        kind, encoding = _content(head)
+        kind, encoding = content_of(head)
         sse = self._sse = kind.startswith("text/event-stream")
         withhold = Withhold(self._asked.protocol.longest_event) if injected and sse and not encoding else None
         meter = self._meter = meter_for(self._asked.protocol, kind, encoding)
@@ -357,23 +369,7 @@ class Call:
         self._settle(attempt, reading.tokens(self._asked.protocol))
 
     def _settle(self, attempt: Attempt, tokens: Tokens | None) -> None:
-        reading = attempt.reading
-        assert reading is not None
-        if attempt.status is not None and attempt.status >= 400:
-            attempt.state, attempt.error = "upstream-error", reading.error or str(attempt.status)
-        elif attempt.state == "complete" and reading.error and self._sse:
-            attempt.state, attempt.error = "upstream-error", reading.error
-        elif attempt.state == "complete" and self._sse and self._asked.protocol.operation and not reading.ended:
-            attempt.state, attempt.error = "upstream-cut", "stream_cut"
-        attempt.tokens = tokens
-        model = reading.model or attempt.model
-        events = reading.events - reading.ended if self._sse else 0  # the last one has no content
-        if model is None or self._asked.protocol.operation is None:
-            return
-        if tokens is not None:
-            self._stack.estimator.learn(model, self._tenant or "", attempt.sent_bytes, events, tokens)
-        elif events and attempt.state != "upstream-error":
-            attempt.estimate = self._stack.estimator.estimate(model, self._tenant or "", attempt.sent_bytes, events)
+        conclude(attempt, tokens, self._asked.protocol, self._sse, self._stack.estimator, self._tenant or "")
 
     # ---- a caller who leaves
 
@@ -470,17 +466,4 @@ class Call:
                 self._stack.buckets.spend(self._limited, (spent.input or 0) + (spent.output or 0))
 
 
-_MAY_BE_BILLED = frozenset(("timeout", "connection_lost", "invalid_response"))  # the provider may have worked on it
 _CUT = {"timeout": "stream_timeout", "too-large": "answer_too_large"}
-
-
-def _content(head: Head) -> tuple[str, str]:
-    """Content type and encoding, lower case."""
-    kind = encoding = b""
-    for name, value in head.headers:
-        if name == b"content-type":
-            kind = value
-        elif name == b"content-encoding":
-            encoding = value
-    text = encoding.decode("latin-1").strip().lower()
-    return kind.decode("latin-1").strip().lower(), "" if text == "identity" else text

@@ -68,6 +68,9 @@ class Configuration:
     def missing_credentials(self) -> list[str]:
         return sorted(n for n, t in self._targets.items() if not t.passthrough and t.secret is None)
 
+    def target(self, upstream: str) -> Target:
+        return self._targets[upstream]
+
     def places(self, route: Route, arm: Arm) -> list[Place]:
         """The arm's upstream and the route's fallbacks, those whose credential the gateway holds. Raises Refusal when
         it holds none."""

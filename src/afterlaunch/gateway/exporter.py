@@ -37,7 +37,7 @@ class Exporter:
 
     def put(self, report: CallReport) -> None:
         if len(self._ring) >= RING:
-            self._metrics.add("spans_dropped_total", 1 + len(report.attempts), reason="ring-full")
+            self._metrics.add("spans_dropped_total", report.spans, reason="ring-full")
             return
         self._ring.append(report)
 

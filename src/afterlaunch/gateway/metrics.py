@@ -24,6 +24,8 @@ _HELP = {
     "budget_store_failures_total": "Times that budgets could not be counted.",
     "guard_matched_total": "Calls in which a guard policy matched, by policy and what was done.",
     "guard_exceptions_total": "Guard checks that could not be made, by policy and reason.",
+    "shadow_mirrored_total": "Copies of calls that were sent to a shadow, by how they ended.",
+    "shadow_dropped_total": "Calls of a shadow's share that were not mirrored, by reason.",
     "spans_exported_total": "Own spans that the server has taken.",
     "spans_dropped_total": "Own spans lost, by reason.",
 }

@@ -86,6 +86,11 @@ class CallReport:
     attempts: list[Attempt]
     hit: Remembered | None = None  # the answer was remembered: no upstream was asked
     trail: Trail | None = None  # where a policy of the guard matched or could not be asked
+    shadow: bool = False  # a copy that was answered for nobody: a span alone, in a trace of its own
+
+    @property
+    def spans(self) -> int:
+        return len(self.attempts) + (not self.shadow)
 
 
 def new_id(size: int) -> bytes:
@@ -97,6 +102,8 @@ def spans_of(report: CallReport) -> list[Span]:
     route, asked = report.route, report.asked
     trace_id, parent, state = trace_of(asked) or (new_id(16), b"", "")
     root = new_id(8)
+    if report.shadow:
+        trace_id, root, state = new_id(16), b"", ""
     where = _resource(route.client, route.system, route.environment)
     common = _common(report)
     if report.trail:
@@ -111,7 +118,9 @@ def spans_of(report: CallReport) -> list[Span]:
         server = common + _server(asked.method, asked.path, last.status, last.state)
         failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
     name, end_ns = f"{asked.method} {asked.path}", start_ns + int(report.ended * 1e9)
-    made = [Span(where, trace_id, root, parent, state, name, SERVER, start_ns, end_ns, server, failed)]
+    made = []
+    if not report.shadow:
+        made.append(Span(where, trace_id, root, parent, state, name, SERVER, start_ns, end_ns, server, failed))
     for attempt in report.attempts:
         name = f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}"
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)

@@ -39,7 +39,7 @@ class Health:
 
 
 def _by_system(start: datetime, end: datetime, clients: frozenset[str] | None) -> dict[Key, Window]:
-    rows = queries.windows(start, end, ["client", "system"], clients)
+    rows = queries.answered(start, end, ["client", "system"], clients)
     return {(row.key["client"], row.key["system"]): row for row in rows}
 
 
@@ -81,5 +81,5 @@ def begins(now: datetime) -> tuple[datetime, datetime]:
 
 def total(start: datetime, end: datetime, clients: frozenset[str] | None) -> Window:
     """Everything the actor may see, as one window."""
-    rows = queries.windows(start, end, [], clients)
+    rows = queries.answered(start, end, [], clients)
     return rows[0] if rows else Window(start, end, {})

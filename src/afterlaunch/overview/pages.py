@@ -108,7 +108,7 @@ def _system(request: Request, found: System) -> dict[str, Any]:
     name, start, end = chosen_range(request)
     seen = frozenset({found.client.slug})
     steps = queries.series(start, end, max(1, RANGES[name] // 60 // 48), seen, system=found.key)
-    rows = queries.windows(start, end, [], seen, system=found.key)
+    rows = queries.answered(start, end, [], seen, system=found.key)
     verdicts = list(Verdict.objects.filter(client=found.client.slug, system=found.key))
     judged = [one for one in verdicts if one.status != "not_assessed"]
     versions = Version.objects.filter(component__system=found).select_related("component")

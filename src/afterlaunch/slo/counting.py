@@ -238,7 +238,7 @@ def _remembered(first: int, last: int, latencies: bool) -> Rows:
 def _between(begins: Sequence[int], latencies: bool) -> list[tuple[int, Rows]]:
     """Two questions for any number of pieces; one, if no latency is asked for."""
     single = len(begins) == 2
-    rollups = Rollups(begins[0], begins[-1], None, {}, grain_of(() if single else begins))
+    rollups = Rollups(begins[0], begins[-1], None, {}, grain_of(() if single else begins), mirrored=False)
     step = "" if single else step_of(begins)
     found: dict[int, Rows] = {number: {} for number in range(len(begins) - 1)}
     for row in rollups.sums(DIMENSIONS, step):

@@ -72,7 +72,7 @@ def counted(client: str, measure: Measure, first: int, last: int, step: int) -> 
     equals = {"system": measure.system, "environment": measure.environment}
     equals |= {"route": measure.route} if measure.route else {}
     equals |= {"model": measure.model} if measure.model else {}
-    rollups = Rollups(first, last, frozenset((client,)), equals, grain_of((first, step)))
+    rollups = Rollups(first, last, frozenset((client,)), equals, grain_of((first, step)), mirrored=False)
     sql = f"((minute - {first}) // {int(step)})"
     found: dict[int, list[tuple[Group, dict[str, int], dict[int, list[tuple[int, int]]]]]] = {}
     if measure.kind == LATENCY:

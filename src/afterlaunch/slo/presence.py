@@ -90,7 +90,7 @@ def _ask(versions: Sequence[SloVersion], hour: int, known: dict[tuple[str, Measu
     for week in range(1, WEEKS + 1):
         at = hour - week * 7 * 24 * 60
         first, last = at - around, at + HOUR // MINUTE
-        rows = Rollups(first, last, None, {}, 1).sums(DIMENSIONS, "minute")
+        rows = Rollups(first, last, None, {}, 1, mirrored=False).sums(DIMENSIONS, "minute")
         for version in versions:
             measure, client = version.definition.measure, version.slo.client.slug
             place = (client, measure.system, measure.environment)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from afterlaunch.contracts.labels import PROBE_AGENT
+from afterlaunch.contracts.labels import PROBE_AGENT, SHADOW_ARM
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import CALL_KINDS, Clients, minute_of, narrowed, stretches
@@ -64,7 +64,7 @@ def purpose_of(agent: str | None, arm: str | None, environment: str | None) -> s
     """What a call was for: our own probes, a mirrored candidate, a test; else production."""
     if agent == PROBE_AGENT:
         return "probe"
-    if arm == "shadow":
+    if arm == SHADOW_ARM:
         return "shadow"
     return "test" if environment == "test" else "production"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 
-from afterlaunch.contracts.labels import PROBE_AGENT
+from afterlaunch.contracts.labels import PROBE_AGENT, SHADOW_ARM
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import profiles
@@ -22,7 +22,8 @@ from afterlaunch.telemetry.windows import Window
 Clients = frozenset[str] | None
 CALL_KINDS = ("inference", "embedding", "rerank")
 TOLD = "sum(calls) > 0 or sum(in_uncached) > 0 or sum(out_visible) > 0"  # tokens may be known before their call is
-OF_USERS = f"(agent is null or agent <> '{PROBE_AGENT}')"
+NOT_MIRRORED = f"(arm is null or arm <> '{SHADOW_ARM}')"
+OF_USERS = f"((agent is null or agent <> '{PROBE_AGENT}') and {NOT_MIRRORED})"
 AFTER_CURSOR = " and (start_ns < ? or (start_ns = ? and span_id < unhex(?)))"
 PROFILED = (profiles.LATENCY, profiles.TTFT)
 
@@ -58,7 +59,8 @@ def narrowed(clients: Clients, equals: Mapping[str, str | None]) -> tuple[str, l
 class Rollups:
     """What the rollups hold of the whole minutes [first, last), for some clients and values. `operations`: of spans
     that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for; 0
-    where it cares for none, and asks for no steps."""
+    where it cares for none, and asks for no steps. `users`: without golden prompts and without what was mirrored;
+    `mirrored`: False: without the latter alone."""
 
     def __init__(
         self,
@@ -69,9 +71,10 @@ class Rollups:
         grain: int,
         operations: bool = False,
         users: bool = False,
+        mirrored: bool = True,
     ) -> None:
         where, self._wanted = narrowed(clients, equals)
-        where += f" and {OF_USERS}" if users else ""
+        where += f" and {OF_USERS}" if users else "" if mirrored else f" and {NOT_MIRRORED}"
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
         self._chosen = f"(select * from series where {kinds} and {where})"
         self._stretches = current().engine.stretches(first, last, grain)
@@ -143,6 +146,13 @@ def judged(
     return _windows(start, end, group_by, clients, equals, False, (*PROFILED, profiles.COST), users=True)
 
 
+def answered(
+    start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """The same as `windows` without copies that a shadow answered for nobody."""
+    return _windows(start, end, group_by, clients, equals, operations=False, mirrored=False)
+
+
 def operations(
     start: datetime, end: datetime, group_by: Sequence[str], clients: Clients = None, **equals: str | None
 ) -> list[Window]:
@@ -159,9 +169,10 @@ def _windows(
     operations: bool,
     measures: Sequence[int] = PROFILED,
     users: bool = False,
+    mirrored: bool = True,
 ) -> list[Window]:
     _check(group_by)
-    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations, users)
+    rollups = Rollups(minute_of(start), minute_of(end), clients, equals, grain_of(()), operations, users, mirrored)
     found, spread = rollups.sums(group_by), rollups.profile(group_by, measures)
     return [_window(row, start, end, group_by, spread.get(tuple(row[n] for n in group_by), {})) for row in found]
 
@@ -220,9 +231,9 @@ def _window(row: dict[str, Any], start: datetime, end: datetime, group_by: Seque
 def series(
     start: datetime, end: datetime, step_minutes: int, clients: Clients = None, **equals: str | None
 ) -> list[Window]:
-    """One window per step of [start, end), empty ones included, in order."""
+    """One window per step of [start, end), empty ones included, in order; without copies that a shadow answered."""
     first, last = minute_of(start), minute_of(end)
-    rollups = Rollups(first, last, clients, equals, grain_of((first, step_minutes)))
+    rollups = Rollups(first, last, clients, equals, grain_of((first, step_minutes)), mirrored=False)
     step = f"((minute - {first}) // {int(step_minutes)})"
     rows = {row["step"]: row for row in rollups.sums([], step)}
     spread = rollups.profile([], step=step)
@@ -243,6 +254,13 @@ def stretches(
     return _stretches(bounds, group_by, clients, equals, users=False)
 
 
+def answered_stretches(
+    bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients = None, **equals: str | None
+) -> list[Window]:
+    """The same without copies that a shadow answered for nobody."""
+    return _stretches(bounds, group_by, clients, equals, users=False, mirrored=False)
+
+
 def judged_stretches(
     bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients = None, **equals: str | None
 ) -> list[Window]:
@@ -251,11 +269,16 @@ def judged_stretches(
 
 
 def _stretches(
-    bounds: Sequence[datetime], group_by: Sequence[str], clients: Clients, equals: Mapping[str, str | None], users: bool
+    bounds: Sequence[datetime],
+    group_by: Sequence[str],
+    clients: Clients,
+    equals: Mapping[str, str | None],
+    users: bool,
+    mirrored: bool = True,
 ) -> list[Window]:
     _check(group_by)
     begins = [minute_of(bound) for bound in bounds]
-    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins), users=users)
+    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins), users=users, mirrored=mirrored)
     rows = rollups.sums(group_by, step_of(begins))
     rows.sort(key=lambda row: (row["step"], *((row[name] is None, row[name] or "") for name in group_by)))
     return [_window(row, bounds[row["step"]], bounds[row["step"] + 1], group_by, {}) for row in rows]

@@ -15,7 +15,7 @@ from afterlaunch.incidents.kinds import kind_named
 from afterlaunch.incidents.models import Assignment, Incident, Tick, TimelineEntry
 from afterlaunch.incidents.reviews.drafting import Line, Measured, Recorded, window_end
 from afterlaunch.incidents.updates.promises import hours_of
-from afterlaunch.telemetry.queries import windows
+from afterlaunch.telemetry.queries import answered
 from afterlaunch.telemetry.store import current
 
 PROMISES = 5
@@ -108,7 +108,7 @@ def _measured(incident: Incident) -> Measured:
     place = {"system": incident.system.key, "environment": incident.environment or None}
     asked = {name: value for name, value in place.items() if value}
     try:
-        whole = windows(start, end, [], client, **asked)
+        whole = answered(start, end, [], client, **asked)
         users = _users(incident, clock.to_ns(start), clock.to_ns(end))
     except (Unavailable, Invalid) as problem:
         return Measured(why=problem.message)

@@ -162,6 +162,34 @@ def test_how_calls_are_handled_reaches_the_gateway_and_what_cannot_be_is_refused
     assert current() == newest
 
 
+def test_a_shadow_is_part_of_how_calls_are_handled(route: Route) -> None:
+    budget = {"limit": 5.0}
+    given = {"shadow": {"share": 1_000, "upstream": "openai", "model": "gpt-5", "budget": budget, "redact": []}}
+    assert set_handling(ENGINE, route, given).handling == given
+    newest = current()
+    assert newest is not None
+    shadow = unseal(newest[1], shared_key()).routes[0].handling.shadow
+    assert (shadow.share, shadow.model, shadow.redact, shadow.in_flight) == (1_000, "gpt-5", (), 4)
+    assert shadow.budget is not None and shadow.budget.of("r").limit == 5 * 10**9
+    for wrong in (
+        {"share": 1},
+        {"share": 10_001, "budget": budget},
+        {"upstream": "nowhere"},
+        {"model": "gpt-5"},
+        {"redact": ["name"]},
+        {"in_flight": 0},
+        {"deadline": 0},
+        {"budget": {}},
+        *(
+            {"budget": {"limit": 1, **more}}
+            for more in ({"unit": "eur"}, {"limit": 0}, {"zone": "Mars/X"}, {"window": "y"})
+        ),
+    ):
+        with pytest.raises(Invalid):
+            set_handling(ENGINE, route, {"shadow": wrong})
+    assert set_handling(ENGINE, route, {"shadow": {}}).handling == {}
+
+
 def test_a_key_is_limited_by_its_own_administrators_only(route: Route) -> None:
     key, _ = create_key(ENGINE, "desk", route)
     set_limits(ENGINE, key, {"requests": 5})

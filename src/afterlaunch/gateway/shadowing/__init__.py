@@ -1,0 +1,1 @@
+"""Copies of callers' requests that a candidate answers for nobody."""
