@@ -49,7 +49,8 @@ def copy_of(body: bytes, wire: Protocol) -> Copy:
             "budget": st.fixed_dictionaries(
                 {"limit": NUMBERS},
                 optional={
-                    "unit": st.sampled_from(["usd", "tokens", "requests", "eur"]), "window": st.sampled_from([*WINDOWS, "y"]),
+                    "unit": st.sampled_from(["usd", "tokens", "requests", "eur"]),
+                    "window": st.sampled_from([*WINDOWS, "y"]),
                     "zone": st.sampled_from(["Europe/Berlin", "../etc", "", "Mars"]) | st.text(max_size=5),
                 },
             ) | JSON,

@@ -91,7 +91,7 @@ def test_a_healthy_service_has_its_budget_left(store: stores.Store, client: Clie
 
 
 def test_what_a_shadow_answered_for_nobody_is_no_event(either: stores.Store, client: Client) -> None:
-    slo, fast = make(client), make(client, Measure("latency", "support", value=1_000), name="fast")
+    slo, fast = make(client), make(client, Measure("latency", "support", value=F(1_000)), name="fast")
     shadow = calls(ago(minutes=3), 20, 80, ms=9_000, more={"afterlaunch.arm": "shadow"})
     tell(either, calls(ago(hours=2), 500, 1), calls(ago(minutes=3), 50), shadow)
     found, quick = look(slo), look(fast)
