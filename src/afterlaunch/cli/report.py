@@ -27,12 +27,24 @@ PATIENCE_SECONDS = 120
 
 class Format(StrEnum):
     HTML = "html"
+    PDF = "pdf"
     MARKDOWN = "md"
+    JSON = "json"
+
+
+class TokenFormat(StrEnum):
+    HTML = "html"
+    PDF = "pdf"
+    MARKDOWN = "md"
+    CSV = "csv"
     JSON = "json"
 
 
 @dataclass(frozen=True)
 class _Wanted:
+    """`kind`: monthly or tokens."""
+
+    kind: str
     month: str | None
     client: str | None
     system: str | None
@@ -47,28 +59,71 @@ class _Wanted:
         return urlencode({name: value for name, value in named.items() if value})
 
 
+MONTH = typer.Option(None, help="Year and month, as 2026-11. Default: the last one that is over.")
+CLIENT = typer.Option(None, help="Slug of the client. Default: all clients.")
+SYSTEM = typer.Option(None, help="Key of a system. Default: all systems.")
+ZONE = typer.Option(None, help="IANA zone of the month's bounds. Default: the client's.")
+OUTPUT = typer.Option(None, help="File to write. Default: stdout.")
+URL = typer.Option(None, help="Address that links begin with. Default: the server's public one.")
+TO = typer.Option("", "--to", help="Address of the server to ask. Default: the one of the settings.")
+TOKEN = typer.Option("", envvar="AFTERLAUNCH_TOKEN", help="Token with the role viewer. Default: a passing one.")
+DATA = typer.Option(None, "--data", help="Data folder. Default: AFTERLAUNCH_DATA.")
+AS_JSON = typer.Option(False, "--json", help="One JSON document on stdout.")
+
+
 @report.command("monthly")
 @plainly
 def monthly(
-    month: str | None = typer.Option(None, help="Year and month, as 2026-11. Default: the last one that is over."),
-    client: str | None = typer.Option(None, help="Slug of the client. Default: all clients."),
-    system: str | None = typer.Option(None, help="Key of a system. Default: all systems."),
-    time_zone: str | None = typer.Option(None, help="IANA zone of the month's bounds. Default: the client's."),
-    form: Format = typer.Option(None, "--format", help="html, md or json. Default: html, with --json json."),
-    output: Path | None = typer.Option(None, help="File to write. Default: stdout."),
-    url: str | None = typer.Option(None, help="Address that links begin with. Default: the server's public one."),
-    to: str = typer.Option("", "--to", help="Address of the server to ask. Default: the one of the settings."),
-    token: str = typer.Option(
-        "", envvar="AFTERLAUNCH_TOKEN", help="Token with the role viewer. Default: a passing one."
-    ),
-    data: str | None = typer.Option(None, "--data", help="Data folder. Default: AFTERLAUNCH_DATA."),
-    json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
+    month: str | None = MONTH,
+    client: str | None = CLIENT,
+    system: str | None = SYSTEM,
+    time_zone: str | None = ZONE,
+    form: Format = typer.Option(None, "--format", help="html, pdf, md or json. Default: html, with --json json."),
+    output: Path | None = OUTPUT,
+    url: str | None = URL,
+    to: str = TO,
+    token: str = TOKEN,
+    data: str | None = DATA,
+    json: bool = AS_JSON,
 ) -> None:
     """Write a month's report. The running server is asked; when none runs, the stores of the data folder are read."""
-    chosen = form or (Format.JSON if json and output is None else Format.HTML)
-    if json and output is None and chosen is not Format.JSON:
-        fail(f"--json prints the report as JSON, not as {chosen.value}.", "Leave one of the two out.", code=2)
-    wanted = _Wanted(month, client, system, time_zone, chosen.value, url)
+    chosen = _form(form.value if form else "", output, json)
+    _write(_Wanted("monthly", month, client, system, time_zone, chosen, url), to, token, data, output, json)
+
+
+@report.command("tokens")
+@plainly
+def tokens(
+    month: str | None = MONTH,
+    client: str | None = CLIENT,
+    system: str | None = SYSTEM,
+    time_zone: str | None = ZONE,
+    form: TokenFormat = typer.Option(
+        None, "--format", help="html, pdf, md, csv or json. Default: html, with --json json."
+    ),
+    output: Path | None = OUTPUT,
+    url: str | None = URL,
+    to: str = TO,
+    token: str = TOKEN,
+    data: str | None = DATA,
+    json: bool = AS_JSON,
+) -> None:
+    """Write where a month's tokens went: spend by model, agent and tenant, why it changed, anomalies, recommendations
+    with projected and verified savings, model swaps, budgets, bills and forecast."""
+    chosen = _form(form.value if form else "", output, json)
+    _write(_Wanted("tokens", month, client, system, time_zone, chosen, url), to, token, data, output, json)
+
+
+def _form(form: str, output: Path | None, json: bool) -> str:
+    chosen = form or ("json" if json and output is None else "html")
+    if json and output is None and chosen != "json":
+        fail(f"--json prints the report as JSON, not as {chosen}.", "Leave one of the two out.", code=2)
+    if chosen == "pdf" and output is None and sys.stdout.isatty():
+        fail("A PDF is no text for a terminal.", "Name a file: --output report.pdf", code=2)
+    return chosen
+
+
+def _write(wanted: _Wanted, to: str, token: str, data: str | None, output: Path | None, json: bool) -> None:
     body = _asked(wanted, to, token, NOT_THERE) if to or token else _local(wanted, data)
     if output is None:
         sys.stdout.buffer.write(body)
@@ -80,7 +135,7 @@ def monthly(
         fail(f"{output} cannot be written: {problem.strerror}.", "Choose another --output.", code=2)
     say(f"{output} written, {len(body):,} bytes")
     if json:
-        answer({"file": str(output), "format": chosen.value, "bytes": len(body)})
+        answer({"file": str(output), "format": wanted.form, "bytes": len(body)})
 
 
 def _local(wanted: _Wanted, data: str | None) -> bytes:
@@ -112,15 +167,19 @@ def _local(wanted: _Wanted, data: str | None) -> bytes:
 
 def _read(wanted: _Wanted) -> bytes:
     from afterlaunch.ground.actors import automation
-    from afterlaunch.reports.documents import write
+    from afterlaunch.reports import documents
     from afterlaunch.reports.facts import Asked
     from afterlaunch.reports.facts import monthly as gather
     from afterlaunch.reports.links import base_url
+    from afterlaunch.reports.tokens import documents as token_documents
+    from afterlaunch.reports.tokens.facts import tokens as gather_tokens
 
     base = base_url(wanted.url) if wanted.url else settings().public_url
     asked = Asked(wanted.month, wanted.client, wanted.system, wanted.time_zone)
-    found = gather(automation("local administrator"), asked, settings().text("TIME_ZONE"))
-    return write(found, wanted.form, base)
+    actor, zone = automation("local administrator"), settings().text("TIME_ZONE")
+    if wanted.kind == "tokens":
+        return token_documents.write(gather_tokens(actor, asked, zone), wanted.form, base)
+    return documents.write(gather(actor, asked, zone), wanted.form, base)
 
 
 @contextmanager
@@ -149,7 +208,7 @@ def _asked(wanted: _Wanted, to: str, token: str, unreachable: str) -> bytes:
     if not address.startswith(("http://", "https://")):
         fail(f"{address!r} is no address of a server.", "For example --to http://127.0.0.1:8700", code=2)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    where = f"{address}/api/v1/reports/monthly?{wanted.query}"
+    where = f"{address}/api/v1/reports/{wanted.kind}?{wanted.query}"
     request = urllib.request.Request(where, headers=headers)  # noqa: S310 - http and https only, checked above
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310

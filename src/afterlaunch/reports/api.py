@@ -11,6 +11,8 @@ from afterlaunch.look.requests import Request
 from afterlaunch.reports import documents
 from afterlaunch.reports.facts import Asked, monthly
 from afterlaunch.reports.links import base_url
+from afterlaunch.reports.tokens import documents as token_documents
+from afterlaunch.reports.tokens.facts import tokens
 
 router = Router(tags=["reports"])
 
@@ -26,16 +28,40 @@ def monthly_report(
     url: str | None = None,
     download: bool = False,
 ) -> HttpResponse:
-    """The month as JSON, HTML or Markdown. `month` (2026-11) is by default the last one that is over; its bounds lie in
-    the time zone of the client, else of the reader. `url` begins the links (tokens only)."""
+    """The month as JSON, HTML, Markdown or PDF. `month` (2026-11) is by default the last one that is over; its bounds
+    lie in the time zone of the client, else of the reader. `url` begins the links (tokens only)."""
     asked = Asked(month, client, system, time_zone)
     report = monthly(request.actor, asked, timezone.get_current_timezone_name())
     body = documents.write(report, format, _base(request.actor, url))
-    response = HttpResponse(body, content_type=documents.TYPES[format])
+    return _answer(body, documents.TYPES[format], documents.file_name(report, format) if download else "")
+
+
+@router.get("/reports/tokens", response={200: dict})
+def token_report(
+    request: Request,
+    month: str | None = None,
+    client: str | None = None,
+    system: str | None = None,
+    time_zone: str | None = None,
+    format: str = "json",
+    url: str | None = None,
+    download: bool = False,
+) -> HttpResponse:
+    """Where the month's tokens went: spend by model, agent, route, version and tenant, why it changed, anomalies,
+    recommendations, model swaps, budgets, bills and forecast; as JSON, HTML, Markdown, CSV or PDF."""
+    asked = Asked(month, client, system, time_zone)
+    report = tokens(request.actor, asked, timezone.get_current_timezone_name())
+    body = token_documents.write(report, format, _base(request.actor, url))
+    name = token_documents.file_name(report, format) if download else ""
+    return _answer(body, token_documents.TYPES[format], name)
+
+
+def _answer(body: bytes, content_type: str, file_name: str) -> HttpResponse:
+    response = HttpResponse(body, content_type=content_type)
     response["Content-Security-Policy"] = documents.POLICY
     response["Cache-Control"] = "no-store"
-    if download:
-        response["Content-Disposition"] = f'attachment; filename="{documents.file_name(report, format)}"'
+    if file_name:
+        response["Content-Disposition"] = f'attachment; filename="{file_name}"'
     return response
 
 

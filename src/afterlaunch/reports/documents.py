@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.reports import links, markdown
+from afterlaunch.reports import links, markdown, pdf
 from afterlaunch.reports.blocks import Figure, Line
 from afterlaunch.reports.contents import ClockFacts, IncidentFacts, JudgeFacts, PlaceFacts, Report, SpendRow
 from afterlaunch.reports.rules import advice, missing, verdict_on
@@ -21,7 +21,12 @@ from afterlaunch.reports.summary import summary
 from afterlaunch.telemetry.api import spend_row
 from afterlaunch.telemetry.views.grids import usd
 
-TYPES = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "json": "application/json"}
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "json": "application/json",
+    "pdf": "application/pdf",
+}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -34,11 +39,13 @@ def write(report: Report, form: str, base: str) -> bytes:
     told = story(report)
     if form == "md":
         return markdown.write(told, base).encode()
-    return render_to_string("reports/file.html", {"story": told, "base": base, "style": _style()}).encode()
+    if form == "pdf":
+        return pdf.write(told, base, report.period.until)
+    return render_to_string("reports/file.html", {"story": told, "base": base, "style": style()}).encode()
 
 
 @cache
-def _style() -> SafeString:
+def style() -> SafeString:
     """The style sheet of the page, which the file carries in itself."""
     sheet = Path(__file__).parent / "static" / "reports" / "report.css"
     return mark_safe(sheet.read_text())  # noqa: S308 - a file of ours
@@ -87,7 +94,7 @@ def document(report: Report, base: str) -> dict[str, Any]:
         "judges": [_judge(one, at, base) for one in report.judges],
         "incidents": [_incident(one) | {"link": base + links.incident(one.pk)} for one in report.incidents],
         "spend": {
-            name: {"rows": [_spend(name, row) for row in rows], "link": base + at.spend(name)}
+            name: {"rows": [spend_of(name, row) for row in rows], "link": base + at.spend(name)}
             for name, rows in report.spend.items()
         },
         "days": [_day(report, day) for day in report.days if not day.ahead],
@@ -157,7 +164,7 @@ def _incident(one: IncidentFacts) -> dict[str, Any]:
     }
 
 
-def _spend(name: str, row: SpendRow) -> dict[str, Any]:
+def spend_of(name: str, row: SpendRow) -> dict[str, Any]:
     before: Mapping[str, Any] | None = None
     if row.before is not None:
         known = {"calls": row.before.calls, "cost_usd": usd(row.before.cost_nano)}

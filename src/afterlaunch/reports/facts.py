@@ -50,7 +50,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Question:
+class Question:
     """An `Asked` that has been checked against the actor."""
 
     actor: Actor
@@ -81,10 +81,10 @@ def zone_for(client: Client | None, actor: Actor, reader_zone: str) -> str:
 
 def monthly(actor: Actor, asked: Asked, reader_zone: str) -> contents.Report:
     """The month as the actor may see it. Raises Invalid, NotAllowed, NotFound; Unavailable without telemetry."""
-    return _gather(_question(actor, asked, reader_zone))
+    return gather(question(actor, asked, reader_zone))
 
 
-def _question(actor: Actor, asked: Asked, reader_zone: str) -> _Question:
+def question(actor: Actor, asked: Asked, reader_zone: str) -> Question:
     mine = clients_seen_by(actor)
     client = client_by_slug(actor, asked.client) if asked.client else None
     if client is not None:
@@ -99,7 +99,7 @@ def _question(actor: Actor, asked: Asked, reader_zone: str) -> _Question:
     now = clock.now()
     month = asked.month or _newest_over(clients, zone, now)
     scope = contents.Scope(client.slug if client else None, client.name if client else None, asked.system or None)
-    return _Question(actor, clients, scope, period(month, zone, now))
+    return Question(actor, clients, scope, period(month, zone, now))
 
 
 def _newest_over(clients: Clients, zone: str, now: datetime) -> str:
@@ -115,14 +115,10 @@ def _systems(actor: Actor, clients: Clients) -> Any:
     return rows if clients is None else rows.filter(client__slug__in=clients)
 
 
-def _gather(asked: _Question) -> contents.Report:
+def gather(asked: Question) -> contents.Report:
     when = asked.period
     totals = queries.stretches([when.start, when.until], [], asked.clients, **asked.narrowed)
     last = period(preceding(when.month), when.zone, when.until)
-    before = {
-        name: _by(queries.stretches([last.start, last.end], [name], asked.clients, **asked.narrowed), name)
-        for name in SPEND_BY
-    }
     past_days = queries.stretches(last.bounds, [], asked.clients, **asked.narrowed)
     past = queries.stretches([last.start, last.end], [], asked.clients, **asked.narrowed)
     systems = _system_facts(asked)
@@ -132,7 +128,7 @@ def _gather(asked: _Question) -> contents.Report:
         scope=asked.scope,
         total=totals[0] if totals else None,
         before=contents.Before(last.month, past[0] if past else None, len(past_days), len(last.days)),
-        spend={name: _spend(asked, name, before[name]) for name in SPEND_BY},
+        spend={name: spend_by(asked, name) for name in SPEND_BY},
         days=_days(asked),
         places=_places(asked, systems, silent),
         systems=systems,
@@ -146,9 +142,11 @@ def _by(rows: list[Window], name: str) -> dict[str | None, Window]:
     return {row.key[name]: row for row in rows}
 
 
-def _spend(asked: _Question, name: str, before: Mapping[str | None, Window]) -> tuple[contents.SpendRow, ...]:
+def spend_by(asked: Question, name: str) -> tuple[contents.SpendRow, ...]:
     """The dearest first; what only the month before had is a row without calls."""
     when = asked.period
+    last = period(preceding(when.month), when.zone, when.until)
+    before = _by(queries.stretches([last.start, last.end], [name], asked.clients, **asked.narrowed), name)
     rows = _by(queries.stretches([when.start, when.until], [name], asked.clients, **asked.narrowed), name)
     gone = {value: Window(when.start, when.until, {name: value}) for value in before if value not in rows}
     all_rows = [contents.SpendRow(value, row, before.get(value)) for value, row in {**rows, **gone}.items()]
@@ -156,7 +154,7 @@ def _spend(asked: _Question, name: str, before: Mapping[str | None, Window]) -> 
     return tuple(all_rows)
 
 
-def _days(asked: _Question) -> tuple[contents.Day, ...]:
+def _days(asked: Question) -> tuple[contents.Day, ...]:
     when = asked.period
     whole = {row.start: row for row in queries.stretches(when.bounds, [], asked.clients, **asked.narrowed)}
     models: dict[datetime, dict[str | None, Window]] = defaultdict(dict)
@@ -169,7 +167,7 @@ def _days(asked: _Question) -> tuple[contents.Day, ...]:
     )
 
 
-def _system_facts(asked: _Question) -> tuple[contents.SystemFacts, ...]:
+def _system_facts(asked: Question) -> tuple[contents.SystemFacts, ...]:
     verified = ContactMethod.objects.filter(user=OuterRef("owner"), removed_at=None, verified_at__isnull=False)
     schedule = Schedule.objects.filter(client=OuterRef("client"), removed_at=None)
     rows = _systems(asked.actor, asked.clients).filter(Q(first_seen_at=None) | Q(first_seen_at__lt=asked.period.until))
@@ -194,7 +192,7 @@ Known = tuple[contents.SystemFacts, ...]
 Silent = Mapping[Place, list[Silence]]
 
 
-def _places(asked: _Question, systems: Known, silent: Silent) -> tuple[contents.PlaceFacts, ...]:
+def _places(asked: Question, systems: Known, silent: Silent) -> tuple[contents.PlaceFacts, ...]:
     when = asked.period
     known = {(one.client, one.key): one for one in systems}
     windows = {
@@ -229,7 +227,7 @@ def _places(asked: _Question, systems: Known, silent: Silent) -> tuple[contents.
     return tuple(sorted(out, key=lambda place: tuple(part or "" for part in place.place)))
 
 
-def _titles() -> Mapping[str, tuple[str, str]]:
+def titles() -> Mapping[str, tuple[str, str]]:
     """(title, explanation) by judge; the list stands in `app`."""
     return cast("Mapping[str, tuple[str, str]]", import_string(settings.JUDGE_TITLES))
 
@@ -245,7 +243,7 @@ def _where(verdict: Verdict) -> str:
     return ", ".join(f"{name} {value}" for name, value in told if value) or "the whole system"
 
 
-def _judges(asked: _Question, systems: Known, silent: Silent) -> tuple[contents.JudgeFacts, ...]:
+def _judges(asked: Question, systems: Known, silent: Silent) -> tuple[contents.JudgeFacts, ...]:
     when, known = asked.period, {(one.client, one.key): one for one in systems}
     before = VerdictChange.objects.filter(verdict=OuterRef("pk"), at__lte=when.start).order_by("-at", "-pk")
     rows = Verdict.objects.annotate(began=Subquery(before.values("after")[:1]))
@@ -265,9 +263,9 @@ def _judges(asked: _Question, systems: Known, silent: Silent) -> tuple[contents.
         lasted = history.durations([*told, *steps[row.pk]], when.start, when.until, row.assessed_at, quiet)
         if lasted:
             groups[row.client, row.system, row.environment, row.judge, _level(row)].append((row, lasted))
-    titles = _titles()
+    named = titles()
     return tuple(
-        _judge(key, members, titles.get(key[3], (key[3], ""))[0], known.get((key[0], key[1])))
+        _judge(key, members, named.get(key[3], (key[3], ""))[0], known.get((key[0], key[1])))
         for key, members in sorted(groups.items())
     )
 
@@ -295,7 +293,7 @@ def _judge(
     )
 
 
-def _incidents(asked: _Question) -> tuple[contents.IncidentFacts, ...]:
+def _incidents(asked: Question) -> tuple[contents.IncidentFacts, ...]:
     """Those detected in the month, and those that came into it still open; the earliest first."""
     when = asked.period
     rows = incidents_seen_by(asked.actor).filter(detected_at__lt=when.until)
@@ -308,7 +306,7 @@ def _incidents(asked: _Question) -> tuple[contents.IncidentFacts, ...]:
     return tuple(_incident(asked, one, frozen.get(one.pk)) for one in found)
 
 
-def _incident(asked: _Question, row: Incident, told: Mapping[str, Any] | None) -> contents.IncidentFacts:
+def _incident(asked: Question, row: Incident, told: Mapping[str, Any] | None) -> contents.IncidentFacts:
     cause, reason = "", "not_looked_for"
     changes: tuple[tuple[int, str], ...] = ()
     if told is not None:
@@ -357,7 +355,7 @@ def _clocks(row: Incident) -> tuple[contents.ClockFacts, ...]:
     )
 
 
-def _changes(asked: _Question) -> tuple[contents.ChangeFacts, ...]:
+def _changes(asked: Question) -> tuple[contents.ChangeFacts, ...]:
     """Those proposed, started or finished in the month; the earliest first."""
     when = asked.period
     touched = Q()

@@ -78,6 +78,14 @@ class Links:
         query = {"month": self._month, **self._filters, "time_zone": self._zone, "format": form}
         return f"/api/v1/reports/monthly?{urlencode(query)}"
 
+    def tokens(self, form: str) -> str:
+        query = {"month": self._month, **self._filters, "time_zone": self._zone, "format": form}
+        return f"/api/v1/reports/tokens?{urlencode(query)}"
+
+    def tokens_page(self) -> str:
+        query = {**self._filters, "time_zone": self._zone}
+        return f"/reports/tokens/{self._month}?{urlencode(query)}"
+
     def page(self) -> str:
         query = {**self._filters, "time_zone": self._zone}
         return f"/reports/monthly/{self._month}?{urlencode(query)}"

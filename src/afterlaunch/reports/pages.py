@@ -14,9 +14,13 @@ from django.views.decorators.http import require_safe
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.ground import clock
 from afterlaunch.look.requests import Request
+from afterlaunch.reports.blocks import Story
+from afterlaunch.reports.contents import Report
 from afterlaunch.reports.facts import Asked, clients_seen_by, monthly, zone_for
-from afterlaunch.reports.periods import following, label, month_of, period
+from afterlaunch.reports.periods import following, month_of, period
 from afterlaunch.reports.sections import story
+from afterlaunch.reports.tokens.facts import tokens
+from afterlaunch.reports.tokens.story import story as token_story
 from afterlaunch.telemetry import queries, served
 from afterlaunch.telemetry.windows import Window
 
@@ -70,19 +74,38 @@ def _months(clients: Clients, zone: str, now: datetime, slug: str) -> list[Month
 
 @require_safe
 def monthly_report(request: Request, month: str) -> HttpResponse:
-    asked = Asked(
-        month,
-        request.GET.get("client") or None,
-        request.GET.get("system") or None,
-        request.GET.get("time_zone") or None,
-    )
-    report = monthly(request.actor, asked, timezone.get_current_timezone_name())
-    query = {"month": month, **report.scope.filters, "time_zone": report.period.zone}
+    report = monthly(request.actor, _asked(request, month), timezone.get_current_timezone_name())
+    return _page(request, report, story(report), "monthly", ("HTML", "PDF", "Markdown", "JSON"))
+
+
+@require_safe
+def token_report(request: Request, month: str) -> HttpResponse:
+    report = tokens(request.actor, _asked(request, month), timezone.get_current_timezone_name())
+    return _page(request, report.base, token_story(report), "tokens", ("HTML", "PDF", "Markdown", "CSV", "JSON"))
+
+
+def _asked(request: Request, month: str) -> Asked:
+    given = (request.GET.get(name) or None for name in ("client", "system", "time_zone"))
+    return Asked(month, *given)
+
+
+def _page(request: Request, report: Report, told: Story, kind: str, forms: tuple[str, ...]) -> HttpResponse:
+    query = {"month": report.period.month, **report.scope.filters, "time_zone": report.period.zone}
+    others = {**report.scope.filters, "time_zone": report.period.zone}
     context = {
-        "story": story(report),
+        "story": told,
         "base": "",
-        "label": label(month),
+        "label": report.period.label,
         "client": report.scope.client or "",
-        "query": urlencode(query),
+        "files": [(form, f"/api/v1/reports/{kind}?{_query(query, form)}") for form in forms],
+        "kinds": [
+            (title, f"/reports/{name}/{report.period.month}?{urlencode(others)}", name == kind)
+            for name, title in (("monthly", "The month"), ("tokens", "Tokens"))
+        ],
     }
     return render(request, "reports/monthly.html", context)
+
+
+def _query(query: dict[str, str], form: str) -> str:
+    short = {"Markdown": "md"}.get(form, form.lower())
+    return urlencode({**query, "format": short, "download": "false" if short == "json" else "true"})

@@ -15,12 +15,12 @@ from afterlaunch.telemetry.windows import Window
 
 
 def section(report: Report, at: links.Links) -> Section:
-    tables = [_spend_table(report, at, name) for name in ("model", "agent", "tenant")]
+    tables = [spend_table(report, at, name) for name in ("model", "agent", "tenant")]
     drawn = [charts.spend(report, at)] if report.total else []
     return Section("spend", "Spend", (), [*drawn, *tables, _daily(report, at)])
 
 
-def _spend_table(report: Report, at: links.Links, name: str) -> Table:
+def spend_table(report: Report, at: links.Links, name: str) -> Table:
     before = label(report.before.month)
     titles = ("Calls", "Fresh in", "Cached in", "Other in", "Out", "Reasoning", "Cost (USD)", "Cost unknown")
     columns = [Column(name.capitalize()), *(Column(title, True) for title in titles), Column(f"In {before}", True)]

@@ -89,6 +89,18 @@ def breakdown(
     return Breakdown(dimension, rows)
 
 
+def answered(start: datetime, end: datetime, clients: Clients = None, **equals: str | None) -> tuple[int | None, int]:
+    """(transactions, else traces, with a call that did not fail: None without any call; known cost of the failed)."""
+    where, parameters = narrowed(clients, equals)
+    row = current().query(
+        'select count(distinct case when not failed then coalesce("transaction", lower(hex(trace_id))) end) as told,'
+        " count(*) as calls, coalesce(sum(case when failed then cost_nano end), 0)::bigint as failed from calls"
+        f" where minute >= ? and minute < ? and op_kind in {CALL_KINDS} and {where}",
+        [minute_of(start), minute_of(end), *parameters],
+    )[0]
+    return (int(row["told"]) if row["calls"] else None), int(row["failed"])
+
+
 def _sum(value: str | None, rows: Iterable[Share]) -> Share:
     out = Share(value)
     for row in rows:

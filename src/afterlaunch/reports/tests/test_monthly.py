@@ -28,7 +28,9 @@ BASE = "https://watch.example"
 
 def written(form: str, actor: Actor = ADMIN, **asked: Any) -> str:
     given = {"month": "2026-11", "client": "acme", **asked}
-    return documents.write(monthly(actor, Asked(**given), "UTC"), form, BASE).decode()
+    return documents.write(monthly(actor, Asked(**given), "UTC"), form, BASE).decode(
+        "latin1" if form == "pdf" else "utf-8"
+    )
 
 
 def document(**asked: Any) -> Any:

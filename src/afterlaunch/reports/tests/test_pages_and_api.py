@@ -57,7 +57,7 @@ def test_a_token_that_may_only_send_telemetry_gets_no_report(told: Month) -> Non
 
 @pytest.mark.parametrize(
     "query",
-    [{"month": "2026-13"}, {"month": "2099-01"}, {"month": "2026-11", "format": "pdf"},
+    [{"month": "2026-13"}, {"month": "2099-01"}, {"month": "2026-11", "format": "docx"},
      {"month": "2026-11", "time_zone": "Mars/Olympus"}, {"month": "2026-11", "time_zone": "../etc/passwd"}],
 )  # fmt: skip
 def test_a_wrong_question_gets_a_problem_document_that_says_how_to_mend_it(told: Month, query: dict[str, str]) -> None:
