@@ -117,6 +117,7 @@ PAGES = (
     look("/", "viewer", "Overview"),
     look("/systems", "viewer", "Systems"),
     look("/systems/{system}", "viewer", "A system"),
+    look("/systems/{system}/drift", "viewer", "Drift of a system's inputs"),
     do(
         "/systems/{system}", "operator", "Adopt or edit a system",
         name="Desk", tier="standard", posture="pilot", time_zone="UTC",
@@ -478,6 +479,7 @@ REST = (
     do(f"{API}/channels/{{channel}}/remove", "admin", "Remove a channel"),
     look(f"{API}/openapi.json", "anybody", "The API's description"),
     look(f"{API}/systems", "viewer", "Systems"),
+    look(f"{API}/systems/{{system}}/drift", "viewer", "Drift of a system's inputs"),
     look(f"{API}/systems/{{system}}", "viewer", "A system"),
     look(
         f"{API}/spans", "viewer", "Spans",

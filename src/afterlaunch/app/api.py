@@ -26,6 +26,7 @@ from afterlaunch.incidents.updates.api import router as updates
 from afterlaunch.infrastructure.api import router as infrastructure
 from afterlaunch.notify.api import router as notify
 from afterlaunch.oncall.api import router as oncall
+from afterlaunch.predictions.api import router as drift
 from afterlaunch.probes.api import router as probes
 from afterlaunch.reports.api import router as reports
 from afterlaunch.routes.api import router as routes
@@ -72,6 +73,7 @@ api.add_router("", scraping)
 api.add_router("", slos)
 api.add_router("", keeping)
 api.add_router("", infrastructure)
+api.add_router("", drift)
 api.add_router("", probes)
 api.add_router("", status_pages)
 api.add_router("", verdicts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "afterlaunch.app.django_settings")
@@ -25,18 +25,18 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 def assemble(
     hot: dict[str, Application],
     pages: bool = True,
-    receivers: Application | None = None,
-    received: Callable[[str], bool] = lambda _: False,
+    receivers: Sequence[tuple[Callable[[str], bool], Application]] = (),
 ) -> Application:
-    """`hot` maps exact paths to raw ASGI applications, `receivers` has those that `received` tells; everything else
-    goes to Django: to all of its addresses, or, without `pages`, to those alone that tell how the process is."""
+    """`hot` maps exact paths to raw ASGI applications, each of `receivers` says which paths are its own; everything
+    else goes to Django: to all of its addresses, or, without `pages`, to those alone that tell how the process is."""
     django = get_asgi_application()
     known, elsewhere = {*hot, *HEALTH}, Elsewhere("This process has no pages and no API. Ask `serve web`.")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if receivers is not None and received(path):
-            return await receivers(scope, receive, send)
+        for serves, receiver in receivers:
+            if serves(path):
+                return await receiver(scope, receive, send)
         target: Application = hot.get(path, django)  # type: ignore[arg-type]
         return await (target if pages or path in known else elsewhere)(scope, receive, send)
 

@@ -113,6 +113,7 @@ INSTALLED_APPS = [
     "afterlaunch.changes",
     "afterlaunch.budgets",
     "afterlaunch.guard",
+    "afterlaunch.predictions",
     "afterlaunch.probes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

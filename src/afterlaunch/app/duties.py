@@ -23,6 +23,7 @@ from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps, refresh_calendars
+from afterlaunch.predictions import duties as predictions
 from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
@@ -55,6 +56,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("telemetry.weigh", 600, weigh),
     Duty("verdicts.watch", 30, run_judges),
     Duty("slo.judge", 30, slo.judge),
+    Duty("predictions.judge", 60, predictions.judge),
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),

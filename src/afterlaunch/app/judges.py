@@ -14,6 +14,7 @@ from afterlaunch.infrastructure.rules import (
     inference_queue,
     queue,
 )
+from afterlaunch.predictions.rules import INPUT
 from afterlaunch.probes.providers import ProviderHealth
 from afterlaunch.quality.conventions import Conventions
 from afterlaunch.quality.rules import Refusals, Truncated
@@ -54,6 +55,7 @@ JUDGES: tuple[Judge, ...] = (
 )
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
+TITLES |= {INPUT.name: (INPUT.title, INPUT.explanation)}  # run by the duty predictions.judge
 KINDS: dict[str, str] = {
     # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`
     "spend.unknown_cost": "data_pipeline",

@@ -92,10 +92,11 @@ class Server:
     def __init__(self, host: str, port: int, role: Role = Role.ALL) -> None:
         need_shared_stores(role)
         from afterlaunch.app import health
-        from afterlaunch.app.asgi import assemble
+        from afterlaunch.app.asgi import Application, assemble
         from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
         from afterlaunch.engine.duties import Engine
+        from afterlaunch.predictions import doors as predictions
         from afterlaunch.receivers import doors
         from afterlaunch.receivers.asgi import Receivers
 
@@ -104,12 +105,18 @@ class Server:
         period = settings().number("ENGINE_PERIOD")
         self._engine = Engine(DUTIES, holder, period) if role.has_engine else None
         health.this = health.Process(role, holder)
-        receivers = None
+        received: list[tuple[Callable[[str], bool], Application]] = []
         if role.receives:
-            receivers = Receivers(int(settings().number("RECEIVERS_MAX_BODY_KB") * 1024))
-            self._stores.closers.append(receivers.close)
+            alerts = Receivers(int(settings().number("RECEIVERS_MAX_BODY_KB") * 1024))
+            rows = Receivers(
+                int(settings().number("PREDICTIONS_MAX_BODY_MB") * 2**20),
+                predictions.answer,
+                setting="AFTERLAUNCH_PREDICTIONS_MAX_BODY_MB",
+            )
+            received = [(doors.serves, alerts), (predictions.serves, rows)]
+            self._stores.closers += [alerts.close, rows.close]
         config = uvicorn.Config(
-            assemble(self._stores.hot, role.has_pages, receivers, doors.serves),
+            assemble(self._stores.hot, role.has_pages, received),
             host=host,
             port=port,
             log_level="warning",

@@ -180,6 +180,12 @@ SETTINGS: tuple[Setting, ...] = (
         "1024",
         "Largest body of alerts from another tool, in KiB.",
     ),
+    Setting(
+        "AFTERLAUNCH_PREDICTIONS_MAX_BODY_MB",
+        "number",
+        "16",
+        "Largest body of predictions, or of a reference for them, in MiB.",
+    ),
     Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
     Setting(
         "AFTERLAUNCH_RAW_EVENT_MB",

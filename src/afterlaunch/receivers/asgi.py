@@ -29,12 +29,16 @@ WAITING_BYTES = 64 * 2**20
 
 
 class Receivers:
-    """`max_body` in bytes. `handle` turns a request into its answer, on a thread."""
+    """`max_body` in bytes; `setting` names what raises it. `handle` turns a request into its answer, on a thread."""
 
     def __init__(
-        self, max_body: int, handle: Callable[[Request], Answer] = doors.answer, waiting: int = WAITING
+        self,
+        max_body: int,
+        handle: Callable[[Request], Answer] = doors.answer,
+        waiting: int = WAITING,
+        setting: str = "AFTERLAUNCH_RECEIVERS_MAX_BODY_KB",
     ) -> None:
-        self._max_body, self._handle, self._most = max_body, handle, waiting
+        self._max_body, self._handle, self._most, self._setting = max_body, handle, waiting, setting
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="receivers")
         self._waiting, self._bytes = 0, 0
 
@@ -76,9 +80,7 @@ class Receivers:
 
     def _too_large(self) -> TooLarge:
         mib = self._max_body / 2**20
-        return TooLarge(
-            f"The body is larger than {mib:g} MiB.", "Split it, or raise AFTERLAUNCH_RECEIVERS_MAX_BODY_KB."
-        )
+        return TooLarge(f"The body is larger than {mib:g} MiB.", f"Split it, or raise {self._setting}.")
 
     async def _read(self, headers: dict[str, str], receive: Receive) -> bytes:
         parts, size, more = [], 0, True

@@ -1,0 +1,246 @@
+"""Bodies in: references and predictions, each body once, with everything that comes of it in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from afterlaunch.accounts.models import Client
+from afterlaunch.estate.actions import Sighting, note_sightings, systems_seen_by
+from afterlaunch.estate.models import System
+from afterlaunch.evidence.log import record
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
+from afterlaunch.predictions import folding, packed
+from afterlaunch.predictions.bodies import ID, TIME, VERSION, Rows
+from afterlaunch.predictions.models import Batch, Hour, Part, Reference
+from afterlaunch.profiles.layouts import Layout
+
+HOUR = timedelta(hours=1)
+AHEAD = timedelta(hours=1)  # so far may a sender's clock be ahead
+LEAST = 100  # rows of a reference
+KEY = 200  # characters
+LONGEST = timedelta(days=92)  # of a reference made of a period
+
+
+def system_for(actor: Actor, pk: int, role: Role) -> System:
+    """One that the actor may act on with this role. Whether another exists is not told to who may not see it."""
+    system = System.objects.select_related("client").filter(pk=pk).first()
+    if system is not None and actor.may(role, system.client.slug):
+        return system
+    if system is not None and systems_seen_by(actor).filter(pk=pk).exists():
+        actor.require(role, system.client.slug)
+    raise NotFound(f"There is no system {pk}.")
+
+
+def place_for(actor: Actor, client: str, key: str, role: Role) -> tuple[str, str]:
+    """Client and key of a system that may be new: the first body makes it known, as telemetry does."""
+    if not actor.may(role, client):
+        raise NotAllowed(f"This needs the role {role.value} for client {client!r}.", "Use a token of that client.")
+    if not key or len(key) > 200 or "\x00" in key:
+        raise Invalid("A system's name has 1 to 200 characters.", "For example ?client=acme&system=scoring")
+    if not Client.objects.filter(slug=client).exists():
+        raise NotFound(f"There is no client {client!r}.")
+    return client, key
+
+
+def in_force(system: System, environment: str) -> Reference | None:
+    return Reference.objects.filter(system=system, environment=environment).order_by("-version").first()
+
+
+def all_in_force() -> list[Reference]:
+    """The newest of every system and environment, without their profiles."""
+    newest: dict[tuple[int, str], Reference] = {}
+    rows = Reference.objects.select_related("system__client").defer("kept", "profile").order_by("version")
+    for row in rows:
+        newest[row.system_id, row.environment] = row
+    return list(newest.values())
+
+
+def references_of(system: System) -> QuerySet[Reference]:
+    return Reference.objects.filter(system=system).defer("kept", "profile").order_by("environment", "-version")
+
+
+@lru_cache(maxsize=32)
+def layouts_of(pk: int, digest: str) -> dict[str, Layout]:
+    """Of a reference, which never changes."""
+    return packed.unpack_layouts(bytes(Reference.objects.values_list("kept", flat=True).get(pk=pk, digest=digest)))
+
+
+def _locked(client: str, key: str, environment: str, now: datetime) -> System:
+    """Notes that something came of the system; until the end of the transaction others wait who tell of it too."""
+    note_sightings([Sighting(client, key, environment)], now)
+    return System.objects.select_related("client").get(client__slug=client, key=key)
+
+
+def make_reference(actor: Actor, client: str, key: str, environment: str, rows: Rows, digest: str) -> Reference:
+    """Of a table. The table that the reference in force was made of makes no other."""
+    actor.require(Role.OPERATOR, client)
+    if rows.count < LEAST:
+        raise Invalid(f"A reference needs {LEAST} rows; this table has {rows.count}.", "1,000 or more are better.")
+    layouts, left_out = folding.learn(rows)
+    if not layouts:
+        raise Invalid("No column of the table can be compared.", f"Beside {ID}, {TIME} and {VERSION} it needs others.")
+    profiles = folding.whole(layouts, rows)
+    given = {
+        "source": "body",
+        "rows": rows.count,
+        "columns": len(layouts),
+        "kept": packed.pack_layouts(layouts),
+        "profile": packed.pack(profiles),
+        "left_out": left_out,
+    }
+    return _made(actor, client, key, environment, digest, given)
+
+
+def make_from_period(actor: Actor, system: System, environment: str, start: datetime, end: datetime) -> Reference:
+    """Of whole hours that were received and judged, on the cells of the reference in force."""
+    actor.require(Role.OPERATOR, system.client.slug)
+    if (
+        any(at.minute or at.second or at.microsecond for at in (start, end))
+        or not timedelta(0) < end - start <= LONGEST
+    ):
+        raise Invalid(f"A period is of whole hours, at most {LONGEST.days} days.", "From 2026-03-01T00:00:00Z, say.")
+    before = in_force(system, environment)
+    if before is None:
+        raise Conflict("There is no reference yet to keep the cells of.", "Send a table to this address.")
+    hours = Hour.objects.filter(reference=before, start__gte=start, start__lt=end)
+    if hours.filter(due=True).exists():
+        raise Conflict("Some hours of the period are not closed yet.", "Ask again in half an hour.")
+    layouts = layouts_of(before.pk, before.digest)
+    profiles, rows = packed.empty(layouts), 0
+    for hour in hours.exclude(profile=None).iterator(50):
+        profiles = packed.merge(profiles, packed.unpack(bytes(hour.profile or b""), layouts))
+        rows += hour.rows
+    if rows < LEAST:
+        raise Invalid(f"A reference needs {LEAST} rows; the period has {rows}.", "Choose a longer one.")
+    body = packed.pack(profiles)
+    given = {
+        "source": "period",
+        "starts_at": start,
+        "ends_at": end,
+        "rows": rows,
+        "columns": before.columns,
+        "kept": before.kept,
+        "profile": body,
+        "left_out": before.left_out,
+    }
+    digest = hashlib.sha256(bytes(before.kept) + body).hexdigest()
+    return _made(actor, system.client.slug, system.key, environment, digest, given)
+
+
+@transaction.atomic
+def _made(actor: Actor, client: str, key: str, environment: str, digest: str, given: Mapping[str, Any]) -> Reference:
+    now = clock.now()
+    system = _locked(client, key, environment, now)
+    before = in_force(system, environment)
+    if before is not None and before.digest == digest:
+        return before
+    made = Reference.objects.create(
+        system=system,
+        environment=environment,
+        version=before.version + 1 if before else 1,
+        digest=digest,
+        made_at=now,
+        made_by=actor.name[:200],
+        **given,
+    )
+    told = {"system": system.key, "environment": environment, "version": made.version, "rows": made.rows}
+    sums = {"digest": digest, "profile": hashlib.sha256(bytes(made.profile)).hexdigest()}
+    record(actor, "reference.made", f"reference/{made.pk}", client, {**told, **sums, "source": made.source})
+    return made
+
+
+def known_batch(client: str, key: str, environment: str, batch: str, digest: str) -> Batch | None:
+    """A body that was taken before. Raises Conflict where another one had this key."""
+    place = {"system__client__slug": client, "system__key": key, "environment": environment}
+    found = Batch.objects.filter(key=batch, **place).select_related("reference").first()
+    if found is not None and found.digest != digest:
+        raise Conflict("This Idempotency-Key came with another body.", "Give every body a key of its own.")
+    return found
+
+
+def receive(
+    actor: Actor, client: str, key: str, environment: str, rows: Rows, batch: str, digest: str
+) -> tuple[Batch, bool, list[str], list[str]]:
+    """The batch, whether it is new, columns that the reference does not know, and columns that the body lacks."""
+    actor.require(Role.INGEST, client)
+    now = clock.now()
+    system = System.objects.filter(client__slug=client, key=key).first()
+    reference = in_force(system, environment) if system else None
+    if reference is None:
+        raise Conflict(
+            f"{key} has no reference in {environment}: nothing was taken.",
+            "Send training data, or another table to compare with, to …/references first.",
+        )
+    layouts = layouts_of(reference.pk, reference.digest)
+    folded = folding.windows(layouts, rows, now + AHEAD)
+    parts = [(one, packed.pack(one.profiles)) for one in folded]
+    with transaction.atomic():
+        system = _locked(client, key, environment, now)
+        if (found := known_batch(client, key, environment, batch, digest)) is not None:
+            return found, False, [], []
+        newest = in_force(system, environment)
+        if newest is None or newest.pk != reference.pk:
+            raise Unavailable("The reference changed just now.", "Send it again.", 1)
+        row = Batch.objects.create(
+            system=system,
+            environment=environment,
+            key=batch,
+            digest=digest,
+            reference=reference,
+            rows=rows.count,
+            windows=len(parts),
+            received_at=now,
+        )
+        Part.objects.bulk_create(
+            [
+                Part(
+                    batch=row,
+                    reference=reference,
+                    model_version=one.version,
+                    window=one.start,
+                    rows=one.rows,
+                    profile=body,
+                )
+                for one, body in parts
+            ],
+            batch_size=100,
+        )
+        _touch(reference, sorted({(one.version, hour_of(one.start)) for one, _ in parts}))
+    strange = [name for name in rows.features if name not in layouts and name not in reference.left_out]
+    return row, True, strange, [name for name in layouts if name not in rows.columns]
+
+
+def hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _touch(reference: Reference, hours: list[tuple[str, datetime]]) -> None:
+    fresh = [Hour(reference=reference, model_version=version, start=start) for version, start in hours]
+    Hour.objects.bulk_create(fresh, ignore_conflicts=True)
+    for version in sorted({version for version, _ in hours}):
+        starts = [start for one, start in hours if one == version]
+        for at in range(0, len(starts), 500):
+            told = Hour.objects.filter(reference=reference, model_version=version, start__in=starts[at : at + 500])
+            told.update(touched=F("touched") + 1, due=True)
+
+
+def digest_of(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def batch_key(headers: Mapping[str, str], digest: str) -> str:
+    given = headers.get("idempotency-key", "").strip()
+    if not given:
+        return f"sha256:{digest}"
+    if len(given) > KEY or not given.isprintable():
+        raise Invalid(f"An Idempotency-Key has 1 to {KEY} printable characters.")
+    return f"key:{given}"

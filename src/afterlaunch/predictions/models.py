@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from django.db import models
+
+from afterlaunch.estate.models import System
+
+
+class Reference(models.Model):
+    """What later windows are compared with; never altered. The one in force is the newest of its system and
+    environment. `digest`: of what it was made from; `kept` has the layouts, `profile` the profiles of its columns,
+    `left_out` why other columns have none."""
+
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="references")
+    environment = models.CharField(max_length=60)
+    version = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    source = models.CharField(max_length=10, choices=[("body", "a table"), ("period", "a period")])
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    rows = models.PositiveIntegerField()
+    columns = models.PositiveIntegerField()
+    kept = models.BinaryField()
+    profile = models.BinaryField()
+    left_out = models.JSONField(default=dict)
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("system", "environment", "-version")
+        constraints = [
+            models.UniqueConstraint(fields=["system", "environment", "version"], name="one_reference_per_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"reference {self.version} of {self.system}, {self.environment}"
+
+
+class Batch(models.Model):
+    """A body that was taken. `key`: its digest, or what the sender called it; the same one changes nothing again."""
+
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="prediction_batches")
+    environment = models.CharField(max_length=60)
+    key = models.CharField(max_length=210)
+    digest = models.CharField(max_length=64)
+    reference = models.ForeignKey(Reference, on_delete=models.CASCADE, related_name="batches")
+    rows = models.PositiveIntegerField()
+    windows = models.PositiveIntegerField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "environment", "key"], name="one_batch_per_key")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Part(models.Model):
+    """What one body told of one window of five minutes; never altered."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="parts")
+    reference = models.ForeignKey(Reference, on_delete=models.CASCADE, related_name="parts")
+    model_version = models.CharField(max_length=200, blank=True, default="")
+    window = models.DateTimeField()
+    rows = models.PositiveIntegerField()
+    profile = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "model_version", "window"], name="one_part_per_window")]
+        indexes = [models.Index(fields=["reference", "model_version", "window"])]
+
+    def __str__(self) -> str:
+        return f"{self.window} of batch {self.batch_id}"
+
+
+class Hour(models.Model):
+    """An hour of event time of one version of the model. `touched` grows with every body that tells of it; `due`: it is
+    to be judged, or judged again. `profile`, `state`, `status` and `features` are of the last time it was judged."""
+
+    reference = models.ForeignKey(Reference, on_delete=models.CASCADE, related_name="hours")
+    model_version = models.CharField(max_length=200, blank=True, default="")
+    start = models.DateTimeField()
+    touched = models.PositiveIntegerField(default=0)
+    due = models.BooleanField(default=True, db_index=True)
+    rows = models.PositiveIntegerField(default=0)
+    judged_at = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20, blank=True, default="")
+    why = models.TextField(blank=True, default="")
+    features = models.JSONField(default=list)
+    profile = models.BinaryField(null=True)
+    state = models.BinaryField(null=True)
+
+    class Meta:
+        ordering = ("start",)
+        constraints = [
+            models.UniqueConstraint(fields=["reference", "model_version", "start"], name="one_hour_per_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.start} of {self.reference}"

@@ -1,0 +1,50 @@
+"""A system's drift as a page: every feature over the last hours, and one of them then and now."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from afterlaunch.estate.actions import system_by_id
+from afterlaunch.ground.errors import NotFound
+from afterlaunch.ground.settings import settings
+from afterlaunch.look.requests import Request
+from afterlaunch.predictions import views
+
+
+@require_safe
+def drift(request: Request, pk: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    references = views.places(system)
+    context = {"system": system, "references": references, "address": settings().public_url}
+    environment = request.GET.get("environment") or (references[0].environment if references else "")
+    reference = next((one for one in references if one.environment == environment), None)
+    if reference is None:
+        if request.GET.get("environment") and references:
+            raise NotFound(f"{system.name} has no reference in {environment}.")
+        return render(request, "predictions/drift.html", context)
+    versions = views.versions_of(reference)
+    version = request.GET.get("version", versions[0] if versions else "")
+    hours = views.hours_of(reference, version)
+    rows = views.matrix(hours)
+    name = request.GET.get("feature") or (rows[0].name if rows else "")
+    chosen = next((row for row in rows if row.name == name), None)
+    if name and chosen is None and hours:
+        raise NotFound(f"The reference has no feature {name!r}.")
+    told = chosen.newest if chosen else {}
+    context |= {
+        "reference": reference,
+        "environment": environment,
+        "versions": versions,
+        "version": version,
+        "hours": hours,
+        "newest": hours[-1] if hours else None,
+        "rows": rows,
+        "counts": views.count_of(rows),
+        "chosen": chosen,
+        "told": told,
+        "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
+        "shown": views.SHOWN,
+    }
+    return render(request, "predictions/drift.html", context)

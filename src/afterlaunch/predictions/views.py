@@ -1,0 +1,164 @@
+"""What the page and the API tell of a system's drift: features by hours, and one feature then and now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+from django.utils.safestring import SafeString, mark_safe
+
+from afterlaunch.drift.pictures import picture
+from afterlaunch.estate.models import System
+from afterlaunch.predictions import packed
+from afterlaunch.predictions.actions import HOUR, layouts_of, references_of
+from afterlaunch.predictions.models import Hour, Reference
+from afterlaunch.predictions.packed import Profiles
+
+SHOWN = 48  # hours
+ORDER = ("breach", "warning", "not_assessed", "ok")
+CELL, HEIGHT = 10, 18
+
+
+@dataclass(frozen=True)
+class Row:
+    """A feature over the hours. `cells`: (hour, status, why); None: there were no predictions."""
+
+    name: str
+    kind: str
+    cells: list[tuple[Hour, dict[str, Any]] | None]
+    starts: list[datetime]
+
+    @property
+    def newest(self) -> dict[str, Any]:
+        return next((cell[1] for cell in reversed(self.cells) if cell), {})
+
+    @property
+    def rank(self) -> int:
+        return ORDER.index(self.newest.get("status", "not_assessed"))
+
+    @property
+    def strip(self) -> SafeString:
+        """Hours as cells, the newest at the right; drawn as SVG with a title each."""
+        drawn = []
+        for at, (start, cell) in enumerate(zip(self.starts, self.cells, strict=True)):
+            if cell is None:
+                continue
+            status = cell[1]["status"]
+            told = f"{start:%Y-%m-%d %H:%M} UTC, {status.replace('_', ' ')}: {cell[1]['why']}"
+            drawn.append(
+                f'<rect class="{status}" x="{at * CELL}" width="{CELL - 1}" height="{HEIGHT}">'
+                f"<title>{escape(told)}</title></rect>"
+            )
+        width = len(self.starts) * CELL
+        label = escape(f"{self.name} over {len(self.starts)} hours")
+        return mark_safe(  # noqa: S308
+            f'<svg class="strip" viewBox="0 0 {width} {HEIGHT}" preserveAspectRatio="none" role="img"'
+            f' aria-label="{label}">{"".join(drawn)}</svg>'
+        )
+
+
+def places(system: System) -> list[Reference]:
+    """The references in force, one of each environment."""
+    newest: dict[str, Reference] = {}
+    for row in references_of(system):
+        newest.setdefault(row.environment, row)
+    return list(newest.values())
+
+
+def versions_of(reference: Reference) -> list[str]:
+    """The version that was seen last comes first."""
+    rows = Hour.objects.filter(reference=reference).order_by("-start").values_list("model_version", flat=True)
+    return list(dict.fromkeys(rows[:2_000]))
+
+
+def hours_of(reference: Reference, version: str, shown: int = SHOWN) -> list[Hour]:
+    """The judged ones of the last hours with predictions, oldest first."""
+    rows = Hour.objects.filter(reference=reference, model_version=version).exclude(judged_at=None)
+    newest = rows.order_by("-start").values_list("start", flat=True).first()
+    if newest is None:
+        return []
+    found = rows.filter(start__gt=newest - HOUR * shown).defer("profile", "state")
+    return list(found.order_by("start"))
+
+
+def matrix(hours: list[Hour], shown: int = SHOWN) -> list[Row]:
+    """The worst now first."""
+    if not hours:
+        return []
+    newest = hours[-1].start
+    starts = [newest - timedelta(hours=back) for back in range(shown - 1, -1, -1)]
+    by_start = {hour.start: {one["name"]: one for one in hour.features} | {"": hour} for hour in hours}
+    rows = []
+    for one in hours[-1].features:
+        cells = []
+        for start in starts:
+            told = by_start.get(start)
+            cells.append((told[""], told[one["name"]]) if told and one["name"] in told else None)
+        rows.append(Row(one["name"], one["kind"], cells, starts))
+    return sorted(rows, key=lambda row: (row.rank, row.name))
+
+
+def then_and_now(reference: Reference, hour: Hour, name: str, told: str) -> SafeString:
+    """The distribution of one feature as a picture; empty where there is nothing to draw."""
+    layouts = layouts_of(reference.pk, reference.digest)
+    before, now = (_profiles(body, layouts, name) for body in (reference.profile, hour.profile))
+    if before is None or now is None:
+        return SafeString("")
+    return mark_safe(picture(before, now, told))  # noqa: S308
+
+
+def _profiles(body: Any, layouts: Any, name: str) -> Any:
+    if body is None:
+        return None
+    found: Profiles = packed.unpack(bytes(body), layouts)
+    return found.get(name)
+
+
+def reference_document(row: Reference) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "environment": row.environment,
+        "version": row.version,
+        "source": row.source,
+        "from": row.starts_at,
+        "to": row.ends_at,
+        "rows": row.rows,
+        "columns": row.columns,
+        "left_out": row.left_out,
+        "digest": row.digest,
+        "made_at": row.made_at,
+        "made_by": row.made_by,
+    }
+
+
+def document(system: System, environment: str | None, shown: int) -> dict[str, Any]:
+    found = []
+    for reference in places(system):
+        if environment and reference.environment != environment:
+            continue
+        told = [_told(hour) for version in versions_of(reference) for hour in hours_of(reference, version, shown)]
+        found.append({"reference": reference_document(reference), "hours": told})
+    return {"system": system.key, "client": system.client.slug, "environments": found}
+
+
+def _told(hour: Hour) -> dict[str, Any]:
+    return {
+        "start": hour.start,
+        "model_version": hour.model_version or None,
+        "rows": hour.rows,
+        "status": hour.status,
+        "why": hour.why,
+        "judged_at": hour.judged_at,
+        "to_be_judged_again": hour.due,
+        "features": hour.features,
+    }
+
+
+def count_of(rows: Iterable[Row]) -> dict[str, int]:
+    found = dict.fromkeys(ORDER, 0)
+    for row in rows:
+        found[row.newest.get("status", "not_assessed")] += 1
+    return found
