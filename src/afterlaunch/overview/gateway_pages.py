@@ -11,10 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from afterlaunch.estate.actions import system_by_id, systems_seen_by
 from afterlaunch.estate.models import System
-from afterlaunch.ground.actors import Role
-from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Invalid, Unavailable
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
+from afterlaunch.overview.live_routes import LiveRoute, live
 from afterlaunch.routes.actions import (
     ArmValues,
     create_key,
@@ -26,9 +28,17 @@ from afterlaunch.routes.actions import (
     route_by_name,
     routes_seen_by,
 )
-from afterlaunch.routes.models import Upstream
+from afterlaunch.routes.models import Route, Upstream
 
 HERE = "/settings/gateway"
+
+
+def _carried(actor: Actor, routes: list[Route]) -> dict[str, Any]:
+    """The settings can be altered while telemetry is away; the page says then that it does not know."""
+    try:
+        return {"live": live(routes, actor.sees(), clock.now()), "deaf": False}
+    except Unavailable:
+        return {"live": [LiveRoute(one, [], one.share / 10_000, None, False) for one in routes], "deaf": True}
 
 
 def _page(request: Request, **shown: Any) -> HttpResponse:
@@ -39,6 +49,7 @@ def _page(request: Request, **shown: Any) -> HttpResponse:
     keys = [(key, actor.may(Role.ADMIN, key.client.slug)) for key in rows]
     context = {
         "routes": routes,
+        **_carried(actor, routes),
         "keys": keys,
         "upstreams": Upstream.objects.all() if actor.sees() is None else [],
         "names": Upstream.objects.values_list("name", flat=True) if systems else [],
