@@ -56,7 +56,7 @@ class Shadow:
     in_flight: int = 4
     queue: int = 100
     queue_bytes: int = 16 << 20
-    largest_request: int = 1 << 20
+    largest_request: int = 256 << 10
     deadline: float = 120.0
     redact: tuple[str, ...] = PII
     without_tenants: tuple[str, ...] = ()

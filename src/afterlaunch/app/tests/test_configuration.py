@@ -52,6 +52,20 @@ def test_an_export_round_trips() -> None:
     assert to_yaml(export()) == text
 
 
+def test_a_shadow_round_trips_and_one_without_a_budget_is_refused() -> None:
+    shadow = "shadow: {share: 500, inFlight: 2, redact: [], withoutTenants: [t1], budget: {limit: 5}}"
+    text = TEXT.replace("promptVersion: v1}}", f"promptVersion: v1}}, handling: {{{shadow}}}}}")
+    apply(LOCAL, parse(text, "site.yaml"))
+    kept = Route.objects.get(name="answers").handling["shadow"]
+    given = {"share": 500, "in_flight": 2, "redact": [], "without_tenants": ["t1"], "budget": {"limit": 5.0}}
+    assert kept == given
+    exported = to_yaml(export())
+    assert "inFlight: 2" in exported and apply(LOCAL, parse(exported, "export")) == []
+    assert apply(LOCAL, parse(text, "site.yaml")) == []
+    with pytest.raises(Invalid, match=r"shadow.budget"):
+        apply(LOCAL, parse(text.replace(", budget: {limit: 5}", ""), "site.yaml"))
+
+
 def test_one_bad_document_leaves_everything_as_it_was() -> None:
     bad = TEXT.replace("upstream: openai,", "upstream: nowhere,")
     with pytest.raises(Invalid, match="nowhere"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
 HELD = 64 << 20  # bytes of requests, of all routes together
+SWITCH = 0.0005  # seconds after which the thread that masks gives way to callers; as Python has it 0.005
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Shadows:
         self._means, self._current = means, current
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = ThreadPoolExecutor(1, "shadow")
+        self._thread = ThreadPoolExecutor(1, "shadow", initializer=sys.setswitchinterval, initargs=(SWITCH,))
         self._held = 0
         self._stopped = False
 
@@ -135,6 +137,8 @@ class Shadows:
         shadow = copy.route.handling.shadow
         arm, target = self._place(copy, shadow)
         loop = asyncio.get_running_loop()
+        if not self._means.health.ready(target.upstream.name, copy.route.name, loop.time()):
+            raise Unfit("upstream-resting")
         sent = await loop.run_in_executor(self._thread, mirrored, copy, shadow, arm.model)
         await Sending(self._means, copy, shadow, arm, target, sent).run()
 

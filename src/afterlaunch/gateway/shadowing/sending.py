@@ -53,8 +53,6 @@ class Sending:
         """Raises Unfit where it is not sent."""
         attempt, loop = self._attempt, asyncio.get_running_loop()
         name, route, health = attempt.target.upstream.name, self._copy.route.name, self._means.health
-        if not health.ready(name, route, loop.time()):
-            raise Unfit("upstream-resting")
         self._start_ns, self._zero = clock.now_ns(), time.perf_counter()
         failure = None
         try:
@@ -69,7 +67,7 @@ class Sending:
             kind = problem.kind if isinstance(problem, Broken) else "timeout"
             if not self._began:
                 raise Unfit("budget-silent") from None
-            failure = of_broken(kind)
+            failure = of_broken(kind) if kind != "too-large" else None
             self._broken(kind)
         except asyncio.CancelledError:
             if not self._began:

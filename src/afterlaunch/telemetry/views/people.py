@@ -9,7 +9,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.look import formats
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.queries import narrowed, readable
+from afterlaunch.telemetry.queries import NOT_MIRRORED, narrowed, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.conversation import Turn, turns
@@ -70,7 +70,7 @@ def _where(ask: Asked, more: Mapping[str, str | None]) -> tuple[str, list[Any]]:
             "Transactions, sessions and users can't be narrowed by what only spans tell.", "Search the calls instead."
         )
     seen, mine = narrowed(ask.clients, {})
-    parts = [f"start_ns >= ? and start_ns < ? and {seen}"]
+    parts = [f"start_ns >= ? and start_ns < ? and {NOT_MIRRORED} and {seen}"]
     parameters: list[Any] = [clock.to_ns(ask.start), clock.to_ns(ask.end), *mine]
     if own[0]:
         parts.append(own[0])
