@@ -174,5 +174,6 @@ def overall(features: Sequence[Feature]) -> tuple[str, str]:
         if found := by[status]:
             names = ", ".join(one.name for one in found[:5]) + (" and others" if len(found) > 5 else "")
             count = f"{len(found)} of {assessed} assessed features {word}: {names}."
-            return status, f"{count} {found[0].name}: {found[0].why}{unsure}"
+            first = found[0].why if len(found) == 1 else f"Of {found[0].name}: {found[0].why}"
+            return status, f"{count} {first}{unsure}"
     return OK, f"None of {assessed} assessed features drifted.{unsure}"

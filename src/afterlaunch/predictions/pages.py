@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from afterlaunch.drift.judging import METHODS
 from afterlaunch.estate.actions import system_by_id
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.ground.settings import settings
@@ -33,6 +34,7 @@ def drift(request: Request, pk: int) -> HttpResponse:
     if name and chosen is None and hours:
         raise NotFound(f"The reference has no feature {name!r}.")
     told = chosen.newest if chosen else {}
+    counts = views.count_of(rows)
     context |= {
         "reference": reference,
         "environment": environment,
@@ -41,9 +43,12 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "hours": hours,
         "newest": hours[-1] if hours else None,
         "rows": rows,
-        "counts": views.count_of(rows),
+        "counts": counts,
+        "breach_tone": "breach" if counts["breach"] else "",
+        "warning_tone": "warning" if counts["warning"] else "",
         "chosen": chosen,
         "told": told,
+        "method": METHODS.get(told.get("method") or "", ""),
         "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
         "shown": views.SHOWN,
     }

@@ -10,16 +10,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground.errors import AfterlaunchError
-from afterlaunch.predictions import actions, bodies, folding, packed
+from afterlaunch.predictions import actions, bodies, doors, folding, packed
 from afterlaunch.predictions.models import Batch, Hour, Part, Reference
 from afterlaunch.predictions.tests.conftest import AT, House, lines, table
-from afterlaunch.receivers.wire import Answer
+from afterlaunch.receivers.wire import Answer, Request
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 
@@ -173,6 +174,28 @@ def test_bodies_that_are_none_or_too_much(house: House) -> None:
     assert status(as_arrow(pa.table({"x": [[1, 2]]})), ARROW) == 400
     many = [{"prediction_id": at, "time": (AT - timedelta(minutes=5 * at)).isoformat()} for at in range(7_000)]
     assert status(lines(many)) == 413
+
+
+def test_only_its_own_addresses_are_served(house: House) -> None:
+    for path in ("predictions", "references", "systems/7/predictions", "systems/7/references"):
+        assert doors.serves(f"/api/v1/{path}")
+    for path in ("systems/7/drift", "systems/x/predictions", "predictions/", "systems//predictions", "verdicts"):
+        assert not doors.serves(f"/api/v1/{path}")
+    house.reference()
+    request = Request("GET", "/api/v1/predictions", {"authorization": f"Bearer {house.tokens['admin']}"})
+    assert doors.answer(request).status == 405
+    assert doors.answer(Request("POST", "/api/v1/predictions")).status == 401
+
+
+def test_a_lost_database_says_when_to_come_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.reference()
+
+    def lost(*_: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(actions, "receive", lost)
+    answer = house.send(0)
+    assert answer.status == 503 and dict(answer.headers)["retry-after"] == "10"
 
 
 def test_who_may_send(house: House) -> None:
