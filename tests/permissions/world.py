@@ -355,7 +355,7 @@ class World:
         spec = {"where": "request", "action": "hold", "fail": "closed", "approval": approval}
         terms = {"kind": "terms", "terms": [f"{slug} {word(slug)}"]}
         policy = put_policy(ENGINE, route, f"{slug} {word(slug)}", {**spec, "check": terms})
-        things |= {"queue": queue.pk, "policy": policy.pk}
+        things |= {"queue": queue.pk, "guard_policy": policy.pk}
         until = clock.now() + timedelta(days=9)
         reason = f"{slug} {word(slug)}"
         things["bypass"] = grant_bypass(ENGINE, policy, "agent", reason, reason, until).pk

@@ -41,10 +41,10 @@ def score(
 ) -> None:
     """Score a retrieval run against judgements, with the measures, options and output of trec_eval: precision, recall,
     MAP, MRR, nDCG, bpref and more. Exit 1 when no query has both results and judgements. See docs/retrieval.md."""
-    from afterlaunch.retrieval import files, shown
-    from afterlaunch.retrieval.measures import FORMS
-    from afterlaunch.retrieval.scoring import Choice
-    from afterlaunch.retrieval.scoring import score as scored
+    from afterlaunch.rankings import files, shown
+    from afterlaunch.rankings.measures import FORMS
+    from afterlaunch.rankings.scoring import Choice
+    from afterlaunch.rankings.scoring import score as scored
 
     if form not in FORMS:
         fail(f"There is no form {form!r}.", f"Forms: {', '.join(FORMS)}", code=2)

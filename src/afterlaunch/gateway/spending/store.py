@@ -326,7 +326,15 @@ class Store:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def check(self) -> list[str]:
-        """What does not add up: counters against ledger and reservations. Empty when all is well."""
+        """What does not add up: counters against ledger and reservations, as they stood at one instant. Empty when all
+        is well."""
+        self._db.execute("begin")
+        try:
+            return self._differences()
+        finally:
+            self._db.execute("rollback")
+
+    def _differences(self) -> list[str]:
         sums: dict[tuple[str, str, int], list[int]] = {}
         for (holds,) in self._db.execute("select holds from ledger"):
             for budget, counter, start, _, charged in orjson.loads(holds):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from math import exp, log
 from typing import Any
 
-from afterlaunch.retrieval.binary import LEAST
-from afterlaunch.retrieval.files import Groups, Reference, Run, Subgroups
-from afterlaunch.retrieval.measures import GEOMETRIC, NONE, SUM, Measure, chosen
-from afterlaunch.retrieval.preferences import Preferences
-from afterlaunch.retrieval.ranking import ordered, rank
+from afterlaunch.rankings.binary import LEAST
+from afterlaunch.rankings.files import Groups, Reference, Run, Subgroups
+from afterlaunch.rankings.measures import GEOMETRIC, NONE, SUM, Measure, chosen
+from afterlaunch.rankings.preferences import Preferences
+from afterlaunch.rankings.ranking import ordered, rank
 
 NO_REFERENCE = -1000000.0
 """The score of a query whose reference is missing, as trec_eval has it."""

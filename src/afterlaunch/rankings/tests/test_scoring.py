@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from afterlaunch.cli.main import app
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.retrieval import files, shown
-from afterlaunch.retrieval.files import Groups, Run
-from afterlaunch.retrieval.measures import ALL, BY_NAME, SETS
-from afterlaunch.retrieval.scoring import Choice, Scores, score
+from afterlaunch.rankings import files, shown
+from afterlaunch.rankings.files import Groups, Run
+from afterlaunch.rankings.measures import ALL, BY_NAME, SETS
+from afterlaunch.rankings.scoring import Choice, Scores, score
 
 runner = CliRunner()
 

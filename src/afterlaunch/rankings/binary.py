@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import floor, log
 
-from afterlaunch.retrieval.ranking import NOT_IN_POOL, Ranking
+from afterlaunch.rankings.ranking import NOT_IN_POOL, Ranking
 
 LEAST = 0.00001
 """What a geometric mean takes a zero for."""

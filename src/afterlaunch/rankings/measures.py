@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.retrieval import binary, gains, preferences
-from afterlaunch.retrieval.ranking import Ranking
+from afterlaunch.rankings import binary, gains, preferences
+from afterlaunch.rankings.ranking import Ranking
 
 MEAN, SUM, GEOMETRIC, NONE = "mean", "sum", "geometric mean", "none"
 CUTOFFS, SHARES, NUMBERS, PAIRS = "cutoffs", "shares", "numbers", "pairs"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import log2
 
-from afterlaunch.retrieval.ranking import Ranking
+from afterlaunch.rankings.ranking import Ranking
 
 Gains = Mapping[int, float]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from afterlaunch.retrieval.files import Grades
+from afterlaunch.rankings.files import Grades
 
 NOT_IN_POOL, UNJUDGED = -1, -2
 

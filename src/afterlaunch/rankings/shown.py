@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from afterlaunch.retrieval.measures import GEOMETRIC
-from afterlaunch.retrieval.scoring import Scores, Values
+from afterlaunch.rankings.measures import GEOMETRIC
+from afterlaunch.rankings.scoring import Scores, Values
 
 
 def lines(scores: Scores, queries: bool = False, summary: bool = True) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.retrieval.files import Levels
+from afterlaunch.rankings.files import Levels
 
 MOST = 10_000
 """Judged documents of one query."""
