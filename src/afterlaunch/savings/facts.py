@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -52,6 +53,25 @@ class Score:
     def half(self) -> float:
         """Half of the 95 % interval of the mean (normal)."""
         return 1.96 * self.spread / sqrt(self.count)
+
+
+def answers_as(answered: str | None, asked: str) -> bool:
+    """Whether a call that a model answered is one of the model that was asked for: providers answer with a dated name
+    (gpt-4o-mini-2024-07-18, claude-haiku-4-5-20251001, gemini@20250101)."""
+    return answered is not None and re.fullmatch(re.escape(asked) + _DATED, answered, re.IGNORECASE) is not None
+
+
+_DATED = r"([-@](\d{8}|\d{4}-\d{2}-\d{2}))?"
+
+
+def pooled(scores: Sequence[Score]) -> Score | None:
+    """Several samples as one; None without any."""
+    count = sum(one.count for one in scores)
+    if not count:
+        return None
+    mean = sum(one.mean * one.count for one in scores) / count
+    squares = sum(one.spread**2 * (one.count - 1) + one.count * (one.mean - mean) ** 2 for one in scores)
+    return Score(count, mean, sqrt(squares / (count - 1)) if count > 1 else 0.0)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from afterlaunch.savings.rules import WORTH_NANO, Prices
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.attribution import purpose_of
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.queries import CALL_KINDS, Rollups, minute_of, narrowed
+from afterlaunch.telemetry.queries import CALL_KINDS, NOT_MIRRORED, Rollups, minute_of, narrowed
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import HOUR_NS
+from afterlaunch.telemetry.tiers import grain_of
 from afterlaunch.telemetry.told_events import evaluated
 
 GROUPED = Place._fields
@@ -34,12 +35,11 @@ def uses(client: str, now: datetime, terms: TermsOf) -> list[Use]:
     start = now - timedelta(days=DAYS)
     first, last = minute_of(start), minute_of(now) + 1
     equals: dict[str, str | None] = {"client": client}
-    rollups = Rollups(first, last, None, equals, grain=1)
+    rollups = Rollups(first, last, None, equals, grain_of(()), mirrored=False)
     rows = rollups.sums([*GROUPED, "environment", "arm"])
     by: dict[Place, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        if row["arm"] != "shadow":
-            by[Place(*(row[name] for name in GROUPED))].append(row)
+        by[Place(*(row[name] for name in GROUPED))].append(row)
     dearest = sorted(by, key=lambda place: -sum(row["cost_nano"] for row in by[place]))[:PLACES]
     dearest = [place for place in dearest if sum(row["cost_nano"] for row in by[place]) * 30 > WORTH_NANO]
     if not dearest:
@@ -114,7 +114,7 @@ def _failed(client: str, start: datetime, now: datetime) -> dict[Place, int]:
     names = ", ".join(f'"{name}"' for name in GROUPED)
     rows = current().query(
         f"select {names}, coalesce(sum(cost_nano), 0)::bigint as cost_nano from calls where client = ? and minute >= ?"
-        f" and minute < ? and failed and op_kind in {CALL_KINDS} group by {names}",
+        f" and minute < ? and failed and op_kind in {CALL_KINDS} and {NOT_MIRRORED} group by {names}",
         [client, minute_of(start), minute_of(now) + 1],
     )
     return {Place(*(row[name] for name in GROUPED)): row["cost_nano"] for row in rows}
@@ -127,13 +127,14 @@ def _sample(place: Place, now: datetime) -> tuple[list[Said], int]:
     sums = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS[:6])
     calls = current().query(
         f"select span_id, members, start_ns, session, cost_nano, in_cache_read, ({sums})::bigint as inputs from calls"
-        f" where minute >= ? and op_kind in {CALL_KINDS} and part is null and {where}"
+        f" where minute >= ? and op_kind in {CALL_KINDS} and part is null and {NOT_MIRRORED}"
+        f" and {where}"
         f" order by start_ns desc limit {SAMPLE}",
         [since, *parameters],
     )
     if not calls:
         return [], 0
-    wanted = {member: number for number, row in enumerate(calls) for member in (row["span_id"].hex(), *row["members"])}
+    wanted = {member: number for number, row in enumerate(calls) for member in _members(row)}
     texts: dict[int, tuple[str, int]] = {}
     for row in current().query(
         f"select span_id, substr(input_text, 1, {SHOWN}) as text, length(input_text) as length from spans"
@@ -150,16 +151,22 @@ def _sample(place: Place, now: datetime) -> tuple[list[Said], int]:
     return said[::-1], len(calls)
 
 
+def _members(call: Mapping[str, Any]) -> list[str]:
+    """Its spans, as hex."""
+    return [call["span_id"].hex(), *(call["members"] or ())]
+
+
 Scores = dict[tuple[str | None, str | None], dict[str, dict[str, Score]]]
 
 
 def _scores(client: str, start: datetime, now: datetime) -> Scores:
     """(system, route) -> metric -> model -> its score."""
-    rows = evaluated(clock.to_ns(start), clock.to_ns(now), clock.to_ns(now))
     values: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    for one in rows:
-        if one.client == client and one.score is not None and one.model:
-            values[one.system, one.route, one.name, one.model].append(one.score)
+    for day in range(DAYS):  # an answer to one question is bounded
+        first, last = (clock.to_ns(start + timedelta(days=day + more)) for more in (0, 1))
+        for one in evaluated(first, last, clock.to_ns(now)):
+            if one.client == client and one.score is not None and one.model:
+                values[one.system, one.route, one.name, one.model].append(one.score)
     out: Scores = {}
     for (system, route, metric, model), found in values.items():
         by_metric = out.setdefault((system, route), {})

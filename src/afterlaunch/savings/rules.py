@@ -12,7 +12,7 @@ from math import sqrt
 from typing import Any
 
 from afterlaunch.savings.caching import Simulated, duplicates, in_prompt_cache
-from afterlaunch.savings.facts import Place, Rate, Score, Use
+from afterlaunch.savings.facts import Place, Rate, Score, Use, answers_as, pooled
 from afterlaunch.telemetry import profiles
 
 WORTH_NANO, WORTH_SHARE = 1_000_000_000, 0.02
@@ -320,7 +320,7 @@ def swaps(use: Use, prices: Prices) -> list[Idea]:
     for provider, model in terms.candidates:
         rate = prices(provider, model, {})
         then = rate.of(_flat(use.buckets, rate)) if rate else None
-        if model == place.model or (then is not None and then >= cost):
+        if answers_as(place.model, model) or (then is not None and then >= cost):
             continue
         title = f"Use {model} in place of {place.words}"
         if then is None:
@@ -342,11 +342,15 @@ def _flat(buckets: Mapping[str, int], rate: Rate) -> Mapping[str, int]:
     return {**moved, "in_uncached": moved.get("in_uncached", 0) + cached}
 
 
+def _of_model(scores: Mapping[str, Score], model: str) -> Score | None:
+    return pooled([one for answered, one in scores.items() if answers_as(answered, model)])
+
+
 def _swap(use: Use, title: str, model: str, saving: Saving, scores: Mapping[str, Score]) -> Idea:
     terms = use.terms
     if terms is None or terms.minimum is None:
         raise ValueError("asked with terms only")
-    theirs, ours = scores.get(model), scores.get(use.place.model or "")
+    theirs, ours = (_of_model(scores, one) for one in (model, use.place.model or ""))
     if theirs is None or theirs.count < SCORED:
         have = theirs.count if theirs else 0
         missing = f"{model} has {have} of {SCORED} scores of {terms.metric} on this route. A shadow run gathers them."

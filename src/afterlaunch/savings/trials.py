@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from afterlaunch.contracts.labels import SHADOW_ARM
 from afterlaunch.ground import clock
-from afterlaunch.savings.facts import Place
+from afterlaunch.savings.facts import Place, answers_as
 from afterlaunch.savings.measuring import Costs
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.queries import Rollups, minute_of
+from afterlaunch.telemetry.tiers import grain_of
 
-TRIED = ("shadow", "candidate")
+TRIED = (SHADOW_ARM, "candidate")
 BEFORE = timedelta(days=30)
 
 
 def of_arms(place: Place, since: datetime, target: str) -> tuple[Costs, Costs, str]:
-    """(baseline, the arm that is tried, its name); of a swap only calls that the other model answered are tried."""
-    equals = _equals(place, "client", "system", "route")
-    found = _costs(since, clock.now(), equals, ("arm", "model"))
-    baseline = _merged([one for (arm, _), one in found.items() if arm == "baseline"])
+    """(baseline, the arm that is tried, its name). Of a swap, calls that `target` answered are tried; otherwise those
+    of the place's own model, on both sides: a trial of another model says nothing about it."""
+    found = _costs(since, clock.now(), _equals(place, "client", "system", "route"), ("arm", "model"), mirrored=True)
+    own, tried_model = (place.model or "", target or place.model or "")
+    baseline = [one for (arm, model), one in found.items() if arm == "baseline" and answers_as(model, own)]
     for name in TRIED:
-        tried = [one for (arm, model), one in found.items() if arm == name and (not target or model == target)]
+        tried = [one for (arm, model), one in found.items() if arm == name and answers_as(model, tried_model)]
         if tried:
-            return baseline, _merged(tried), name
-    return baseline, Costs((), 0), ""
+            return _merged(baseline), _merged(tried), name
+    return _merged(baseline), Costs((), 0), ""
 
 
 def before_and_after(place: Place, at: datetime, same_model: bool) -> tuple[Costs, Costs]:
     """`same_model`: only calls of the place's model; otherwise whatever its route and agent call."""
     names = ("client", "system", "route", "agent", *(("provider", "model") if same_model else ()))
     equals = _equals(place, *names)
-    before = _costs(at - BEFORE, at, equals, ())
-    after = _costs(at, clock.now(), equals, ())
+    before = _costs(at - BEFORE, at, equals, (), mirrored=False)
+    after = _costs(at, clock.now(), equals, (), mirrored=False)
     return _merged(list(before.values())), _merged(list(after.values()))
 
 
@@ -41,9 +44,9 @@ def _equals(place: Place, *names: str) -> dict[str, str | None]:
 
 
 def _costs(
-    start: datetime, end: datetime, equals: Mapping[str, str | None], groups: tuple[str, ...]
+    start: datetime, end: datetime, equals: Mapping[str, str | None], groups: tuple[str, ...], mirrored: bool
 ) -> dict[tuple[str | None, ...], Costs]:
-    rollups = Rollups(minute_of(start), minute_of(end) + 1, None, equals, grain=1)
+    rollups = Rollups(minute_of(start), minute_of(end) + 1, None, equals, grain_of(()), mirrored=mirrored)
     sums = {tuple(row[name] for name in groups): row["cost_nano"] for row in rollups.sums(groups)}
     spread = rollups.profile(groups, (profiles.COST,))
     return {key: Costs(found.get(profiles.COST, []), sums.get(key, 0)) for key, found in spread.items()}

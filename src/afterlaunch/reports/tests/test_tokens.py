@@ -13,6 +13,7 @@ import pytest
 from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import first_administrator
+from afterlaunch.alerts.models import Alert
 from afterlaunch.reports.contents import Day
 from afterlaunch.reports.facts import Asked
 from afterlaunch.reports.tests.conftest import ENGINE, NOVEMBER, Month
@@ -21,6 +22,7 @@ from afterlaunch.reports.tokens.facts import forecast, tokens
 from afterlaunch.savings.models import Recommendation
 from afterlaunch.spend.drivers import FACTORS
 from afterlaunch.telemetry.windows import Window
+from afterlaunch.verdicts.models import Verdict, VerdictChange
 
 DAY = timedelta(days=1)
 
@@ -86,6 +88,31 @@ def test_a_month_without_a_call_makes_nothing_up(month: Month) -> None:
     for form in documents.TYPES:
         assert write(form)
     assert "nothing was spent as far as is known" in write("md").decode()
+
+
+def test_an_anomaly_names_the_incident_that_its_alert_opened(told: Month) -> None:
+    system = told.system()
+    at = NOVEMBER + 5 * DAY
+    verdict = Verdict.objects.create(
+        judge="spend.cost_per_hour", client="acme", system=system.key, environment="prod", severity="P2",
+        status="breach", reason="cost_above_line", explanation="$9 an hour", since=at, assessed_at=at,
+    )  # fmt: skip
+    for when, status in ((at, "breach"), (at + DAY, "ok"), (at + 2 * DAY, "breach")):
+        VerdictChange.objects.create(verdict=verdict, at=when, after=status, explanation=f"{status} then")
+    seen = told.incident(system, at)
+    alert = {"system": system, "environment": "prod", "explanation": "told", "fired_at": at, "told_at": at}
+    Alert.objects.create(
+        **alert, verdict=verdict, incident=seen, source="verdicts", fingerprint="1", name="cost", started_at=at
+    )
+    Alert.objects.create(**alert, source="budgets", fingerprint="2", name="Budget month", started_at=at)
+    found = json.loads(write("json"))["anomalies"]
+    assert [(one["judge"], one["status"], one["incident"]) for one in found if one["judge"] != "budgets"] == [
+        ("spend.cost_per_hour", "breach", seen.pk),
+        ("spend.cost_per_hour", "breach", None),  # two days later: another breach
+    ]
+    assert [(one["title"], one["status"]) for one in found if one["judge"] == "budgets"] == [
+        ("Budget month", "warning")
+    ]
 
 
 def test_page_and_api(told: Month) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC
+from datetime import UTC, timedelta
 from math import sqrt
 from statistics import fmean, stdev
 
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.alerts.actions import alerts_seen_by
+from afterlaunch.alerts.models import Alert
 from afterlaunch.budgets.actions import budgets_seen_by
 from afterlaunch.budgets.models import Count
 from afterlaunch.budgets.units import written
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
-from afterlaunch.incidents.actions import incidents_seen_by
 from afterlaunch.reports import facts
 from afterlaunch.reports.contents import Day
 from afterlaunch.reports.periods import following, period, preceding
@@ -29,7 +30,9 @@ from afterlaunch.telemetry import attribution
 from afterlaunch.verdicts.models import VerdictChange
 
 MORE = ("route", "version", "provider")
-JUDGES = ("spend.", "anomalies.", "budgets.")
+JUDGES = ("spend.", "anomalies.")
+SOON = timedelta(hours=1)
+"""An alert has begun so long after its breach at the latest; a later one is of another breach."""
 MOST = 200
 ENOUGH_DAYS = 7
 
@@ -78,7 +81,13 @@ def forecast(month: str, over: bool, days: tuple[Day, ...]) -> Forecast | None:
 
 
 def _anomalies(question: facts.Question) -> tuple[Anomaly, ...]:
-    """Changes for the worse within the month, the earliest first."""
+    """What judges of spend and volume found, and what budgets told, within the month; the earliest first."""
+    found = [*_found_by_judges(question), *_told_by_budgets(question)]
+    return tuple(sorted(found, key=lambda one: one.at)[:MOST])
+
+
+def _found_by_judges(question: facts.Question) -> list[Anomaly]:
+    """Changes for the worse. An incident is that of the alert which the breach raised."""
     when = question.period
     ours = Q()
     for name in JUDGES:
@@ -88,12 +97,12 @@ def _anomalies(question: facts.Question) -> tuple[Anomaly, ...]:
         rows = rows.filter(verdict__client__in=question.clients)
     if question.scope.system:
         rows = rows.filter(verdict__system=question.scope.system)
+    changes = list(rows.select_related("verdict").order_by("at", "pk")[:MOST])
     titles = facts.titles()
-    incidents = {
-        row.fingerprint: row.pk
-        for row in incidents_seen_by(question.actor).filter(detected_at__lt=when.until, detected_at__gte=when.start)
-    }
-    return tuple(
+    raised: dict[int | None, list[Alert]] = defaultdict(list)
+    for alert in Alert.objects.filter(verdict__in={row.verdict_id for row in changes}).exclude(incident=None):
+        raised[alert.verdict_id].append(alert)
+    return [
         Anomaly(
             row.at,
             row.verdict.client,
@@ -102,10 +111,34 @@ def _anomalies(question: facts.Question) -> tuple[Anomaly, ...]:
             titles.get(row.verdict.judge, (row.verdict.judge, ""))[0],
             row.after,
             row.explanation,
-            next((pk for key, pk in incidents.items() if row.verdict.judge in key and row.verdict.system in key), None),
+            next((one.incident_id for one in raised[row.verdict_id] if row.at <= one.started_at < row.at + SOON), None)
+            if row.after == "breach"
+            else None,
         )
-        for row in rows.select_related("verdict").order_by("at", "pk")[:MOST]
-    )
+        for row in changes
+    ]
+
+
+def _told_by_budgets(question: facts.Question) -> list[Anomaly]:
+    when = question.period
+    rows = alerts_seen_by(question.actor).filter(source="budgets", fired_at__gte=when.start, fired_at__lt=when.until)
+    if question.clients is not None:
+        rows = rows.filter(system__client__slug__in=question.clients)
+    if question.scope.system:
+        rows = rows.filter(system__key=question.scope.system)
+    return [
+        Anomaly(
+            row.fired_at,
+            row.system.client.slug,
+            row.system.key,
+            "budgets",
+            row.name,
+            "breach" if row.incident_id else "warning",
+            row.explanation,
+            row.incident_id,
+        )
+        for row in rows.select_related("system__client").order_by("fired_at", "pk")[:MOST]
+    ]
 
 
 def _savings(question: facts.Question) -> tuple[dict[str, object], ...]:

@@ -16,7 +16,7 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
-from afterlaunch.savings import actions
+from afterlaunch.savings import actions, gathering
 from afterlaunch.savings.facts import Terms
 from afterlaunch.savings.models import Recommendation
 from afterlaunch.telemetry import store as stores
@@ -100,7 +100,7 @@ def test_a_trial_verifies_and_the_ledger_realises(store: Any, client: Client) ->
     row = Recommendation.objects.get(target="gpt-4o-mini")
     actions.decide(ME, row, accept=True)
     Recommendation.objects.filter(pk=row.pk).update(decided_at=now - timedelta(hours=3))
-    small = {"gen_ai.response.model": "gpt-4o-mini", "afterlaunch.arm": "shadow"}
+    small = {"gen_ai.response.model": "gpt-4o-mini-2024-07-18", "afterlaunch.arm": "shadow"}  # as providers answer
     tell(store, *[call(1_000 + n, n * MINUTE, **small) for n in range(1, 60)])
     actions.work(now, [])
     row = Recommendation.objects.get(pk=row.pk)
@@ -137,3 +137,21 @@ def test_nothing_yet_says_what_is_looked_at(store: Any, client: Client) -> None:
     wrong = {"metric": "correct", "minimum": "", "candidates": "mini"}
     said = browser.post("/spend/savings/terms/acme/save", wrong, follow=True).content.decode()
     assert "no provider/model" in said and not client.route_terms.exists()
+
+
+def test_what_a_shadow_answered_for_nobody_is_no_use_and_no_proof_of_something_else(store: Any, client: Client) -> None:
+    long = {"gen_ai.usage.output_tokens": 4_000}
+    tell(store, *repeated(600), *[call(700 + n, n * MINUTE, **long) for n in range(1, 7)])
+    tell(store, *[call(2_000 + n, n * MINUTE, **{"afterlaunch.arm": "shadow"}) for n in range(1, 400)])
+    now = clock.now()
+    assert sum(one.calls for one in gathering.uses("acme", now, {})) == 606
+    actions.find(client, now)
+    row = Recommendation.objects.get(kind="output_limit")
+    actions.decide(ME, row, accept=True)
+    Recommendation.objects.filter(pk=row.pk).update(decided_at=now - timedelta(hours=8))
+    other = {"gen_ai.response.model": "gpt-4o-mini", "afterlaunch.arm": "candidate"}
+    tell(store, *[call(4_000 + n, n * MINUTE, **{"afterlaunch.arm": "baseline"}) for n in range(1, 150)])
+    tell(store, *[call(5_000 + n, n * MINUTE, **other) for n in range(1, 150)])
+    actions.work(now, [])
+    # the shadow of the same model cost as much as the baseline; the cheaper candidate is another model
+    assert Recommendation.objects.get(pk=row.pk).state == "in_shadow"

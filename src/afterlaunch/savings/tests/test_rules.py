@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import fmean, stdev
 
 import pytest
 
 from afterlaunch.savings.caching import duplicates, in_prompt_cache, shared
-from afterlaunch.savings.facts import Place, Rate, Said, Score, Terms, Use
+from afterlaunch.savings.facts import Place, Rate, Said, Score, Terms, Use, answers_as, pooled
 from afterlaunch.savings.measuring import Costs, compare
 from afterlaunch.savings.rules import Idea, ideas
 from afterlaunch.telemetry import profiles
@@ -158,3 +159,31 @@ def test_what_a_trial_shows() -> None:
     unclear = compare(wide, Costs(wide.steps, 580_000_000))
     assert not unclear.saves and not unclear.costs_more
     assert compare(costs(5 * 10**5, 500), costs(10**6, 500)).costs_more
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "same"),
+    [
+        ("gpt-4o-mini", "gpt-4o-mini", True),
+        ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", True),
+        ("claude-haiku-4-5-20251001", "claude-haiku-4-5", True),
+        ("gpt-4o-mini", "gpt-4o", False),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20", False),
+        (None, "gpt-4o", False),
+        ("anything", "any.*", False),
+    ],
+)
+def test_a_dated_name_is_the_model_that_was_asked_for(answered: str | None, asked: str, same: bool) -> None:
+    assert answers_as(answered, asked) is same
+
+
+def test_scores_of_dated_names_are_pooled() -> None:
+    values = [[0.9, 1.0, 0.8], [0.5, 0.7]]
+    samples = [Score(len(one), fmean(one), stdev(one)) for one in values]
+    both, every = pooled(samples), [one for some in values for one in some]
+    assert both and both.count == 5
+    assert both.mean == pytest.approx(fmean(every)) and both.spread == pytest.approx(stdev(every))
+    assert pooled([]) is None
+    scores = {"small-2024-07-18": Score(20, 0.95, 0.1), "small": Score(20, 0.95, 0.1)}
+    found_one = found(use(terms=BAR, scores={"correct": scores}), "model_swap")
+    assert found_one and found_one.saving and found_one.figures["scored"] == 40
