@@ -114,6 +114,7 @@ INSTALLED_APPS = [
     "afterlaunch.budgets",
     "afterlaunch.guard",
     "afterlaunch.predictions",
+    "afterlaunch.labels",
     "afterlaunch.probes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

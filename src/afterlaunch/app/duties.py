@@ -57,6 +57,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("verdicts.watch", 30, run_judges),
     Duty("slo.judge", 30, slo.judge),
     Duty("predictions.judge", 60, predictions.judge),
+    Duty("predictions.forget", 3_600, predictions.forget),
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),

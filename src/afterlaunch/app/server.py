@@ -96,6 +96,7 @@ class Server:
         from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
         from afterlaunch.engine.duties import Engine
+        from afterlaunch.labels import doors as labels
         from afterlaunch.predictions import doors as predictions
         from afterlaunch.receivers import doors
         from afterlaunch.receivers.asgi import Receivers
@@ -108,13 +109,12 @@ class Server:
         received: list[tuple[Callable[[str], bool], Application]] = []
         if role.receives:
             alerts = Receivers(int(settings().number("RECEIVERS_MAX_BODY_KB") * 1024))
-            rows = Receivers(
-                int(settings().number("PREDICTIONS_MAX_BODY_MB") * 2**20),
-                predictions.answer,
-                setting="AFTERLAUNCH_PREDICTIONS_MAX_BODY_MB",
-            )
-            received = [(doors.serves, alerts), (predictions.serves, rows)]
-            self._stores.closers += [alerts.close, rows.close]
+            most = int(settings().number("PREDICTIONS_MAX_BODY_MB") * 2**20)
+            named = "AFTERLAUNCH_PREDICTIONS_MAX_BODY_MB"
+            rows = Receivers(most, predictions.answer, setting=named)
+            told = Receivers(most, labels.answer, setting=named)
+            received = [(doors.serves, alerts), (predictions.serves, rows), (labels.serves, told)]
+            self._stores.closers += [alerts.close, rows.close, told.close]
         config = uvicorn.Config(
             assemble(self._stores.hot, role.has_pages, received),
             host=host,

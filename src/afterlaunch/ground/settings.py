@@ -184,7 +184,19 @@ SETTINGS: tuple[Setting, ...] = (
         "AFTERLAUNCH_PREDICTIONS_MAX_BODY_MB",
         "number",
         "16",
-        "Largest body of predictions, or of a reference for them, in MiB.",
+        "Largest body of predictions, of labels, or of a reference, in MiB.",
+    ),
+    Setting(
+        "AFTERLAUNCH_PREDICTIONS_KEEP_DAYS",
+        "number",
+        "92",
+        "How many days the outputs of predictions, and labels for them, are kept, so that labels can be joined.",
+    ),
+    Setting(
+        "AFTERLAUNCH_PREDICTIONS_KEEP_MB",
+        "number",
+        "2048",
+        "How much the kept outputs of one system's predictions may weigh, in MiB; the oldest hours go first.",
     ),
     Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
     Setting(

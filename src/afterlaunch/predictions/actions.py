@@ -18,9 +18,9 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
-from afterlaunch.predictions import folding, packed
+from afterlaunch.predictions import folding, keeping, packed
 from afterlaunch.predictions.bodies import ID, TIME, VERSION, Rows
-from afterlaunch.predictions.models import Batch, Hour, Part, Reference
+from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference, Task
 from afterlaunch.profiles.layouts import Layout
 
 HOUR = timedelta(hours=1)
@@ -183,6 +183,8 @@ def receive(
     layouts = layouts_of(reference.pk, reference.digest)
     folded = folding.windows(layouts, rows, now + AHEAD)
     parts = [(one, packed.pack(one.profiles)) for one in folded]
+    task = told if (told := task_of(system, environment)) else keeping.told_by(rows)
+    kept = keeping.parts_of(rows, task, now + AHEAD) if task else []
     with transaction.atomic():
         system = _locked(client, key, environment, now)
         if (found := known_batch(client, key, environment, batch, digest)) is not None:
@@ -215,8 +217,44 @@ def receive(
             batch_size=100,
         )
         _touch(reference, sorted({(one.version, hour_of(one.start)) for one, _ in parts}))
+        if task and kept:
+            _keep(row, task, kept, now)
     strange = [name for name in rows.features if name not in layouts and name not in reference.left_out]
     return row, True, strange, [name for name in layouts if name not in rows.columns]
+
+
+def task_of(system: System | None, environment: str) -> keeping.Task | None:
+    row = Task.objects.filter(system=system, environment=environment).first()
+    return as_task(row) if row else None
+
+
+def as_task(row: Task) -> keeping.Task:
+    return keeping.Task(
+        row.kind, row.output, row.probability, row.confidence, row.positive, tuple(str(one) for one in row.segments)
+    )
+
+
+def _keep(batch: Batch, task: keeping.Task, parts: list[keeping.Part], now: datetime) -> None:
+    """The task too, where this body is the first to tell it."""
+    place = {"system": batch.system, "environment": batch.environment}
+    fresh = {"kind": task.kind, "positive": task.positive, "noted_at": now}
+    row, made = Task.objects.get_or_create(**place, defaults=fresh)
+    if not made and as_task(row) != task:
+        raise Unavailable("What is kept of predictions changed just now.", "Send it again.", 1)
+    rows = [
+        Kept(
+            batch=batch,
+            model_version=one.version,
+            hour=one.start,
+            rows=one.rows,
+            weight=len(one.ids) + len(one.columns),
+            ids=one.ids,
+            columns=one.columns,
+            **place,
+        )
+        for one in parts
+    ]
+    Kept.objects.bulk_create(rows, batch_size=100)
 
 
 def hour_of(at: datetime) -> datetime:

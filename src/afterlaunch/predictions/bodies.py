@@ -139,12 +139,12 @@ def _parquet(body: bytes) -> Rows:
     if size > UNPACKED:
         raise TooLarge(f"Unpacked, a body may have {UNPACKED >> 20} MiB.", "Split it by rows.")
     _schema(file.schema_arrow)
-    texts = [one.name for one in file.schema_arrow if _is_text(one.type)]
+    texts = [one.name for one in file.schema_arrow if is_text(one.type)]
     file = parquet.ParquetFile(pa.BufferReader(body), memory_map=False, pre_buffer=False, read_dictionary=texts)
     return _joined(file.schema_arrow, file.iter_batches(65_536, use_threads=False))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -155,7 +155,7 @@ def _schema(schema: pa.Schema) -> None:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         types = pa.types
         plain = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_temporal)
-        if not (_is_text(kind) or types.is_null(kind) or any(one(kind) for one in plain)):
+        if not (is_text(kind) or types.is_null(kind) or any(one(kind) for one in plain)):
             raise Invalid(
                 f"Column {field.name!r} has the type {field.type}, which is not taken.",
                 "Plain columns of numbers, texts, truth values and times.",
@@ -200,19 +200,22 @@ READERS: dict[str, Callable[[bytes], Rows]] = {
 }
 
 
-def second_halves(rows: Rows) -> Array:
-    """Of each row, by its prediction id, whether it goes to the second half. Raises Invalid where ids are missing or
-    not distinct."""
+def ids(rows: Rows) -> Array:
+    """64 bits of each row's prediction id. Raises Invalid where ids are missing or not distinct."""
     column = rows.columns.get(ID)
     if column is None:
         raise Invalid(f"There is no column {ID!r}.", "It says which rows are the same prediction.")
-    _no_nulls(column, ID)
+    no_nulls(column, ID)
     found = categories(column)
     if len(found.values) < rows.count:
         twice = int(np.bincount(found.codes, minlength=len(found.values)).argmax())
         raise Invalid(f"{ID} {found.values[twice]!r} stands in more than one row.", "Send each prediction once.")
-    bits = np.fromiter((digest(value) for value in found.values), np.uint64, len(found.values))
-    return second_half(mixed(bits[found.codes]))
+    return np.fromiter((digest(value) for value in found.values), np.uint64, len(found.values))[found.codes]
+
+
+def second_halves(rows: Rows) -> Array:
+    """Of each row, by its prediction id, whether it goes to the second half."""
+    return second_half(mixed(ids(rows)))
 
 
 def halves_or_rows(rows: Rows) -> Array:
@@ -234,7 +237,7 @@ def versions(rows: Rows) -> tuple[list[str], Array]:
     return values, codes
 
 
-def _no_nulls(column: pa.Array, name: str) -> None:
+def no_nulls(column: pa.Array, name: str) -> None:
     if column.null_count:
         row = next(at for at, one in enumerate(column) if not one.is_valid)
         raise Invalid(f"Row {row + 1} has no {name}.")
@@ -247,13 +250,13 @@ def times(rows: Rows, latest: datetime) -> Array:
         raise Invalid(
             f"There is no column {TIME!r}.", "When each prediction was made, for example 2026-03-01T12:00:00Z"
         )
-    _no_nulls(column, TIME)
+    no_nulls(column, TIME)
     kind = column.type
     if pa.types.is_timestamp(kind):
         if kind.tz is None:
             raise Invalid(f"The column {TIME!r} has no time zone.", "Write timestamps with a zone, such as UTC.")
         found = numbers(column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())).values.astype(np.int64)
-    elif _is_text(kind) or pa.types.is_dictionary(kind):
+    elif is_text(kind) or pa.types.is_dictionary(kind):
         found = np.fromiter(map(_instant, column.to_pylist(), range(1, rows.count + 1)), np.int64, rows.count)
     else:
         raise Invalid(f"The column {TIME!r} has the type {kind}.", "Use RFC 3339 text or Arrow timestamps.")

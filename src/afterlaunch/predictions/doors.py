@@ -42,17 +42,12 @@ def answer(request: Request) -> Answer:
 def _routed(request: Request) -> Answer:
     matched = ADDRESS.fullmatch(request.path)
     assert matched is not None
-    secret = bearer(request.headers.get("authorization", ""))
-    if secret is None:
-        raise NotSignedIn("A body of rows needs a token.", "Authorization: Bearer TOKEN")
-    actor = actor_of_token(secret)
+    actor = sender_of(request)
     if request.method != "POST":
         raise WrongMethod("Only POST is taken here.")
     role = Role.INGEST if matched[2] == "predictions" else Role.OPERATOR
-    client, key = _place(actor, request, matched[1], role)
-    environment = _one(request, "environment") or "prod"
-    if len(environment) > 60 or not environment.isprintable():
-        raise Invalid("An environment's name has 1 to 60 characters.")
+    client, key = place_of(actor, request, matched[1], role)
+    environment = environment_of(request)
     if role is Role.INGEST:
         return _predictions(actor, client, key, environment, request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == PERIOD:
@@ -62,14 +57,28 @@ def _routed(request: Request) -> Answer:
     return as_json(reference_document(actions.make_reference(actor, client, key, environment, rows, digest)))
 
 
-def _place(actor: Actor, request: Request, pk: str | None, role: Role) -> tuple[str, str]:
+def sender_of(request: Request) -> Actor:
+    secret = bearer(request.headers.get("authorization", ""))
+    if secret is None:
+        raise NotSignedIn("A body of rows needs a token.", "Authorization: Bearer TOKEN")
+    return actor_of_token(secret)
+
+
+def environment_of(request: Request) -> str:
+    environment = asked_one(request, "environment") or "prod"
+    if len(environment) > 60 or not environment.isprintable():
+        raise Invalid("An environment's name has 1 to 60 characters.")
+    return environment
+
+
+def place_of(actor: Actor, request: Request, pk: str | None, role: Role) -> tuple[str, str]:
     if pk is not None:
         system = actions.system_for(actor, int(pk), role)
         return system.client.slug, system.key
-    return actions.place_for(actor, _one(request, "client"), _one(request, "system"), role)
+    return actions.place_for(actor, asked_one(request, "client"), asked_one(request, "system"), role)
 
 
-def _one(request: Request, name: str) -> str:
+def asked_one(request: Request, name: str) -> str:
     try:
         found = request.asked(name)
     except ValueError as problem:
@@ -99,14 +108,14 @@ def _period(actor: Actor, client: str, key: str, environment: str, request: Requ
         raise Invalid(f"The body is not JSON: {problem.msg}.") from problem
     if not isinstance(asked, dict) or set(asked) != {"from", "to"}:
         raise Invalid("A period has 'from' and 'to'.", '{"from": "2026-03-01T00:00:00Z", "to": "2026-03-08T00:00:00Z"}')
-    start, end = (_instant(asked[name], name) for name in ("from", "to"))
+    start, end = (instant_of(asked[name], name) for name in ("from", "to"))
     system = System.objects.select_related("client").filter(client__slug=client, key=key).first()
     if system is None:
         raise Conflict(f"Nothing was received of {key} yet.", "Send a table to this address.")
     return as_json(reference_document(actions.make_from_period(actor, system, environment, start, end)))
 
 
-def _instant(text: Any, name: str) -> datetime:
+def instant_of(text: Any, name: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except (ValueError, TypeError) as problem:

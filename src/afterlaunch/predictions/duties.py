@@ -6,11 +6,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Sum
 
+from afterlaunch.estate.models import System
+from afterlaunch.ground.settings import settings
 from afterlaunch.predictions import judging, packed
 from afterlaunch.predictions.actions import HOUR, all_in_force, layouts_of
 from afterlaunch.predictions.judging import Followed, Known
-from afterlaunch.predictions.models import Hour, Part, Reference
+from afterlaunch.predictions.models import Hour, Kept, Part, Reference
 from afterlaunch.predictions.packed import Layouts, Profiles
 from afterlaunch.predictions.rules import INPUT, finding, nothing_yet
 from afterlaunch.verdicts import watch
@@ -107,3 +110,24 @@ def _keep(hours: list[Hour], touched: dict[int, int], following: int | None) -> 
     Hour.objects.bulk_update(hours, FILLED, batch_size=20)
     if following is not None:
         Hour.objects.filter(pk=following).update(due=True)
+
+
+def forget(now: datetime) -> None:
+    """Kept predictions beyond their days, and the oldest of a system that keeps more than it may."""
+    Kept.objects.filter(hour__lt=now - timedelta(days=settings().number("PREDICTIONS_KEEP_DAYS"))).delete()
+    most = int(settings().number("PREDICTIONS_KEEP_MB") * 2**20)
+    weights = Kept.objects.order_by("system").values_list("system").annotate(Sum("weight"))
+    for system, weight in weights:
+        if weight > most:
+            _forget_oldest(System.objects.get(pk=system), weight - most)
+
+
+def _forget_oldest(system: System, too_much: int) -> None:
+    """Whole hours, so that what is left of an hour is all of it."""
+    rows = Kept.objects.filter(system=system).order_by("hour").values_list("hour", "weight")
+    until = None
+    for hour, weight in rows.iterator(1000):
+        if too_much <= 0 and hour != until:
+            break
+        until, too_much = hour, too_much - weight
+    Kept.objects.filter(system=system, hour__lte=until).delete()

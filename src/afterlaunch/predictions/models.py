@@ -97,3 +97,51 @@ class Hour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.start} of {self.reference}"
+
+
+class Task(models.Model):
+    """What a system's predictions are, so that labels can be joined to them. Told by the first body that has an output
+    (`decided_by` is empty then), or declared. `positive`: the class that probabilities speak of; `segments`: columns
+    whose values are judged apart; `floor`: of the confidence; `delay_hours`: after which labels are there."""
+
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="prediction_tasks")
+    environment = models.CharField(max_length=60)
+    kind = models.CharField(max_length=20, choices=[("classification", "classification"), ("regression", "regression")])
+    output = models.CharField(max_length=200, default="output")
+    probability = models.CharField(max_length=200, default="probability")
+    confidence = models.CharField(max_length=200, default="confidence")
+    positive = models.CharField(max_length=200, blank=True, default="")
+    segments = models.JSONField(default=list)
+    floor = models.FloatField(null=True)
+    delay_hours = models.FloatField(null=True)
+    tolerance = models.FloatField(default=0.02)
+    noted_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "environment"], name="one_task_per_environment")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.system}, {self.environment}"
+
+
+class Kept(models.Model):
+    """What is kept of the predictions of one body, version and hour; never altered, and gone after its retention.
+    `ids`: 64 bits each, ascending; `columns` in the same order."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="kept")
+    system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="+")
+    environment = models.CharField(max_length=60)
+    model_version = models.CharField(max_length=200, blank=True, default="")
+    hour = models.DateTimeField()
+    rows = models.PositiveIntegerField()
+    weight = models.PositiveIntegerField()
+    ids = models.BinaryField()
+    columns = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "model_version", "hour"], name="kept_once")]
+        indexes = [models.Index(fields=["system", "environment", "hour"])]
+
+    def __str__(self) -> str:
+        return f"{self.rows} predictions of {self.hour}"

@@ -1,0 +1,132 @@
+"""What is kept of each prediction, so that its label finds it: a hash of its id, its time, output, score and segments.
+Pure.
+
+A task says where these stand among the columns. One that nobody declared is told from the first body that has a column
+called `output`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from afterlaunch.predictions.bodies import Rows, ids, times, versions
+from afterlaunch.predictions.columns import Columns, Texts, pack
+from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.values import categories, numbers
+
+CLASSIFICATION, REGRESSION = "classification", "regression"
+OUTPUT, PROBABILITY, CONFIDENCE = "output", "probability", "confidence"
+SEGMENTS = 8
+FEW = 50  # whole numbers of more values than these are quantities
+TWO = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"))  # the second is the positive class
+HOUR = 3_600_000_000  # microseconds
+SEGMENT = "segment:"
+
+
+@dataclass(frozen=True)
+class Task:
+    """`positive`: the class that `probability` speaks of, '' where there is none. `confidence`: of the output."""
+
+    kind: str = CLASSIFICATION
+    output: str = OUTPUT
+    probability: str = PROBABILITY
+    confidence: str = CONFIDENCE
+    positive: str = ""
+    segments: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one version and one hour, by their ids."""
+
+    version: str
+    start: datetime
+    rows: int
+    ids: bytes
+    columns: bytes
+
+
+def told_by(rows: Rows) -> Task | None:
+    """The task as its first body tells it."""
+    column = rows.columns.get(OUTPUT)
+    if column is None or column.null_count == len(column):
+        return None
+    if PROBABILITY not in rows.columns and CONFIDENCE not in rows.columns and _quantity(column):
+        return Task(REGRESSION)
+    found = {text.lower() for text in categories(column).values}
+    positive = next((pair[1] for pair in TWO if found <= set(pair)), "")
+    return Task(positive=next((text for text in categories(column).values if text.lower() == positive), positive))
+
+
+def _quantity(column: pa.Array) -> bool:
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return False
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return False
+    values = numbers(column).values
+    return bool((values != np.round(values)).any()) or len(np.unique(values)) > FEW
+
+
+def parts_of(rows: Rows, task: Task, latest: datetime) -> list[Part]:
+    """Raises Invalid as `bodies` does; nothing where the body has no output."""
+    if task.output not in rows.columns:
+        return []
+    bits, at = ids(rows), times(rows, latest)
+    columns = _columns(rows, task)
+    names, codes = versions(rows)
+    hours = at // HOUR
+    found = []
+    for hour, code in np.unique(np.stack([hours, codes]), axis=1).T.tolist():
+        chosen = np.flatnonzero((hours == hour) & (codes == code))
+        chosen = chosen[np.argsort(bits[chosen], kind="stable")]
+        kept: Columns = {"time": ((at[chosen] - hour * HOUR) // 1000).astype("<u4")}
+        kept |= {name: one.take(chosen) if isinstance(one, Texts) else one[chosen] for name, one in columns.items()}
+        start = datetime.fromtimestamp(hour * HOUR // 10**6, UTC)
+        found.append(Part(names[code], start, len(chosen), bits[chosen].astype("<u8").tobytes(), pack(kept)))
+    return found
+
+
+def _columns(rows: Rows, task: Task) -> Columns:
+    column = rows.columns[task.output]
+    found: Columns = {"output": floats(column) if task.kind == REGRESSION else texts(column)}
+    if task.kind == CLASSIFICATION:
+        if task.probability in rows.columns:
+            found["probability"] = floats(rows.columns[task.probability]).astype("<f4")
+        elif task.confidence in rows.columns:
+            found["confidence"] = floats(rows.columns[task.confidence]).astype("<f4")
+    for name in task.segments:
+        if name in rows.columns:
+            found[SEGMENT + name] = texts(rows.columns[name])
+    return found
+
+
+def floats(column: pa.Array) -> Array:
+    """Of every row; not a number where there is none."""
+    read = numbers(column)
+    found = np.full(len(column), np.nan)
+    found[slice(None) if read.valid is None else read.valid] = read.values
+    if read.invalid is not None:
+        places = np.arange(len(column)) if read.valid is None else np.flatnonzero(read.valid)
+        found[places[read.invalid]] = np.nan
+    return found
+
+
+def texts(column: pa.Array) -> Texts:
+    if pa.types.is_null(column.type):
+        return Texts([], np.full(len(column), -1, np.int32))
+    read = categories(column)
+    codes = np.full(len(column), -1, np.int32)
+    codes[slice(None) if read.valid is None else read.valid] = read.codes
+    return Texts(read.values, codes)
+
+
+def segments_in(columns: Columns) -> Iterator[tuple[str, Texts]]:
+    for name, column in columns.items():
+        if name.startswith(SEGMENT) and isinstance(column, Texts):
+            yield name.removeprefix(SEGMENT), column
