@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from afterlaunch.agents import duties as agents
 from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
@@ -31,6 +32,7 @@ from afterlaunch.savings.actions import work as look_for_savings
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
+from afterlaunch.spend.explaining import explained
 from afterlaunch.spend.repricing import work as reprice
 from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -39,7 +41,7 @@ from afterlaunch.verdicts import watch
 
 
 def run_judges(now: datetime) -> None:
-    watch.run(JUDGES, now)
+    watch.run(JUDGES, now, explain=explained)
 
 
 def raise_alerts(now: datetime) -> None:
@@ -61,6 +63,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),
+    Duty("agents.judge", 60, agents.judge),
     Duty("guard.judge", 30, guard.judge),
     Duty("guard.wait", 5, guard.wait),
     Duty("guard.tidy", 3_600, guard.tidy),

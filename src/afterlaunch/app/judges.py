@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from afterlaunch.agents.rules import JUDGES as OF_AGENTS
 from afterlaunch.anomalies.rules import Volume
 from afterlaunch.guard.rules import JUDGES as OF_GUARDS
 from afterlaunch.infrastructure.rules import (
@@ -20,6 +21,7 @@ from afterlaunch.quality.conventions import Conventions
 from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
+from afterlaunch.spend.use_rules import CacheLost, RetryStorm, input_per_call, output_per_call
 from afterlaunch.verdicts.words import Judge
 
 ARM = ("route", "arm")
@@ -33,6 +35,7 @@ JUDGES: tuple[Judge, ...] = (
     UnknownCost(),
     UnknownModel(),
     CacheHits(),
+    RetryStorm(),
     Refusals(),
     Truncated(),
     Conventions(),
@@ -42,6 +45,9 @@ JUDGES: tuple[Judge, ...] = (
     Latency(95, per=ARM),
     Latency(99, per=ARM),
     CostPerCall(),
+    CacheLost(),
+    input_per_call(),
+    output_per_call(),
     Refusals(per=ARM),
     Truncated(per=ARM),
     cpu(),
@@ -55,6 +61,7 @@ JUDGES: tuple[Judge, ...] = (
 )
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
+TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_AGENTS}  # run by the duty agents.judge
 TITLES |= {INPUT.name: (INPUT.title, INPUT.explanation)}  # run by the duty predictions.judge
 KINDS: dict[str, str] = {
     # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-DIMENSIONS = ("client", "system", "environment", "route", "tenant", "agent", "key", "user")
+DIMENSIONS = ("client", "system", "environment", "route", "tenant", "agent", "key", "user", "session", "transaction")
 UNITS = ("usd", "tokens", "requests")
 WINDOWS = ("hour", "day", "week", "month", "quarter", "once")
 MODES = ("hard", "soft", "observe")

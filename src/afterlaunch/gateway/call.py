@@ -155,8 +155,8 @@ class Call:
         """In the order of `contracts.budgets.DIMENSIONS`."""
         key, route, said = self._key, self._route, self._asked.said
         agent = key.agent or said.get("agent") or route.agent
-        user = said.get("user")
-        return (route.client, route.system, route.environment, route.name, self._tenant, agent, key.id, user)
+        told = (said.get("user"), said.get("session"), said.get("transaction"))
+        return (route.client, route.system, route.environment, route.name, self._tenant, agent, key.id, *told)
 
     async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
         """Raises Refusal when a budget does not allow the attempt."""

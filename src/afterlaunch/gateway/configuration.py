@@ -62,6 +62,8 @@ class Configuration:
         self._proven: dict[str, Key] = {}
         self._shared_key = shared_key
         self._places: dict[tuple[str, str], list[Place]] = {}
+        named = {name for budget in snapshot.budgets for name in budget.scope}
+        self._told_apart = [place for place, name in enumerate(DIMENSIONS) if name in named]
         self._counted: dict[Facts, list[tuple[Budget, str]]] = {}
         self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
 
@@ -95,11 +97,12 @@ class Configuration:
         in their order."""
         if not self.snapshot.budgets:
             return []
+        facts = tuple(facts[place] for place in self._told_apart)
         found = self._counted.get(facts)
         if found is None:
             if len(self._counted) >= REMEMBERED:
                 self._counted.clear()
-            call = dict(zip(DIMENSIONS, facts, strict=True))
+            call = dict(zip((DIMENSIONS[place] for place in self._told_apart), facts, strict=True))
             asked = [(budget, budget.counter(call)) for budget in self.snapshot.budgets]
             found = self._counted[facts] = [(budget, counter) for budget, counter in asked if counter is not None]
         return found

@@ -36,6 +36,7 @@ Hourly = Callable[[Sequence[datetime], Sequence[str]], list[Window]]
 Ask = Callable[[datetime, datetime, Sequence[str]], list[Window]]
 Read = Callable[[datetime], list[Minute]]
 Tell = Callable[[datetime], Mapping[tuple[str, str, str], Told]]
+Explain = Callable[[View, Finding], Finding]
 Key = tuple[str | None, ...]
 
 
@@ -102,8 +103,9 @@ def run(
     hourly: Hourly = judged_stretches,
     read: Read = infrastructure,
     tell: Tell = told,
+    explain: Explain = lambda _, finding: finding,
 ) -> int:
-    """Assess everything; returns how many statuses changed."""
+    """Assess everything; returns how many statuses changed. `explain` may add to a finding what stands behind it."""
     targets = _targets()
     findings: list[tuple[Scope, Judge, Finding]] = []
     whole: list[View] = []
@@ -113,7 +115,7 @@ def run(
             seen = views(now, per, targets, ask, hourly)
             if not per:
                 whole = seen = _with_told(seen, tell(now))
-            findings += [(view.scope, judge, judge.assess(view)) for view in seen for judge in mine]
+            findings += [(view.scope, one, explain(view, one.assess(view))) for view in seen for one in mine]
     hosts = [judge for judge in judges if judge.per == HOST]
     if hosts:
         seen = host_views(now, targets, whole, readings(read(now)))

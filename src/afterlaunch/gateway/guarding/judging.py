@@ -62,7 +62,7 @@ class Facts(NamedTuple):
 
 def facts_of(known: tuple[str | None, ...], asked: Asked, call: str) -> Facts:
     """`known`: in the order of `contracts.budgets.DIMENSIONS`."""
-    client, system, environment, route, tenant, agent, key, user = known
+    client, system, environment, route, tenant, agent, key, user, *_ = known
     whose = (str(route), str(client), str(system), str(environment))
     return Facts(*whose, asked.path, asked.protocol, tenant, agent, str(key), user, call)
 

@@ -139,3 +139,12 @@ def test_without_its_file_only_hard_budgets_refuse_and_it_recovers(
         (tmp_path / "budgets.sqlite3").rmdir()
         assert call(made, BODY)[0] == 200
         until(lambda: counter(made)["used"] == COST)
+
+
+def test_a_transaction_that_runs_away_is_stopped_and_others_go_on(gateway_house: House) -> None:
+    gateway_house.provider.answer = lambda _: Canned([ANSWER])
+    budgeted(gateway_house, Budget("b1", "Steps", {"transaction": "*"}, "requests", 2, "hour"))
+    run = [call(gateway_house, BODY, afterlaunch_transaction="order-1")[0] for _ in range(4)]
+    assert run == [200, 200, 429, 429]
+    assert call(gateway_house, BODY, afterlaunch_transaction="order-2")[0] == 200
+    assert [call(gateway_house, BODY)[0] for _ in range(3)] == [200] * 3  # who names none is not counted

@@ -1,0 +1,1 @@
+"""Agents while they run: runs that got out of hand, and loops."""
