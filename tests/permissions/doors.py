@@ -71,6 +71,12 @@ MATRIX = {
 SEEN = (200, 302)  # allauth may ask for the password again first
 MANY = "client,system,environment,service,agent,route,tenant,provider,model,version,arm"
 
+CONTRACT = """
+apiVersion: afterlaunch/v1
+kind: DataContract
+metadata: {{name: another, owner: team}}
+spec: {{columns: [{{name: id}}]}}
+"""
 BUDGETED = {"client": "{client}", "name": "another", "unit": "usd", "limit": "5", "window": "day"}
 GUARDED: dict[str, Any] = {
     "route": "{route}",
@@ -118,6 +124,9 @@ PAGES = (
     look("/systems", "viewer", "Systems"),
     look("/systems/{system}", "viewer", "A system"),
     look("/systems/{system}/drift", "viewer", "Drift of a system's inputs"),
+    look("/systems/{system}/data", "viewer", "A system's datasets and their contracts", "dataset={dataset}"),
+    do("/systems/{system}/data", "operator", "Put a data contract", contract=CONTRACT),
+    do("/systems/{system}/data/{dataset}/end", "operator", "Judge a dataset no more", (302, 409)),
     do(
         "/systems/{system}", "operator", "Adopt or edit a system",
         name="Desk", tier="standard", posture="pilot", time_zone="UTC",
@@ -480,6 +489,11 @@ REST = (
     look(f"{API}/openapi.json", "anybody", "The API's description"),
     look(f"{API}/systems", "viewer", "Systems"),
     look(f"{API}/systems/{{system}}/drift", "viewer", "Drift of a system's inputs"),
+    look(f"{API}/systems/{{system}}/datasets", "viewer", "A system's datasets"),
+    look(f"{API}/systems/{{system}}/datasets/{{dataset}}", "viewer", "A dataset, its contract and its checks"),
+    look(f"{API}/systems/{{system}}/datasets/{{dataset}}/contract", "viewer", "A data contract", "number=1"),
+    do(f"{API}/systems/{{system}}/datasets", "operator", "Put a data contract", (200,), contract=CONTRACT),
+    do(f"{API}/systems/{{system}}/datasets/{{dataset}}/end", "operator", "Judge a dataset no more", (200, 409)),
     look(f"{API}/systems/{{system}}", "viewer", "A system"),
     look(
         f"{API}/spans", "viewer", "Spans",

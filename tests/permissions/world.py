@@ -21,6 +21,7 @@ from afterlaunch.alerts.silences import silence
 from afterlaunch.budgets.actions import Values as Budgeted
 from afterlaunch.budgets.actions import put_budget
 from afterlaunch.changes.actions import advance, approve, propose
+from afterlaunch.datasets.actions import put_contract
 from afterlaunch.diagnosis.actions import DIAGNOSIS, freeze
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
@@ -349,6 +350,9 @@ class World:
             if thing == "rolling":
                 change = advance(ENGINE, change)
             things[thing] = change.pk
+        contract = {"apiVersion": "afterlaunch/v1", "kind": "DataContract", "spec": {"columns": [{"name": word(slug)}]}}
+        contract |= {"metadata": {"name": f"{slug}-{word(slug)}", "owner": word(slug)}}
+        things["dataset"] = put_contract(ENGINE, system, orjson.dumps(contract).decode()).dataset.name
         things["key"] = create_key(ENGINE, f"{slug} {word(slug)} key", route)[0].key_id
         queue = put_queue(ENGINE, system.client, f"{slug} {word(slug)}", None)
         approval = {"queue": queue.name, "fallback": "deny"}

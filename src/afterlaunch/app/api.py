@@ -11,6 +11,7 @@ from afterlaunch.alerts.api import router as alerts
 from afterlaunch.app.problems import problem_page
 from afterlaunch.budgets.api import router as budgets
 from afterlaunch.changes.api import router as changes
+from afterlaunch.datasets.api import router as datasets
 from afterlaunch.diagnosis.api import router as diagnosis
 from afterlaunch.estate.api import router as estate
 from afterlaunch.evidence.api import router as evidence
@@ -74,6 +75,7 @@ api.add_router("", slos)
 api.add_router("", keeping)
 api.add_router("", infrastructure)
 api.add_router("", drift)
+api.add_router("", datasets)
 api.add_router("", probes)
 api.add_router("", status_pages)
 api.add_router("", verdicts)

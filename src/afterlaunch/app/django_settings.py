@@ -115,6 +115,7 @@ INSTALLED_APPS = [
     "afterlaunch.guard",
     "afterlaunch.predictions",
     "afterlaunch.labels",
+    "afterlaunch.datasets",
     "afterlaunch.probes",
     "afterlaunch.infrastructure",
     "afterlaunch.replies",

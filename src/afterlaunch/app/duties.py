@@ -13,6 +13,7 @@ from afterlaunch.app import waiting
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.budgets import duties as budgets
 from afterlaunch.changes.duties import contain_by_policy, note_told_changes, note_versions, verify_rollbacks
+from afterlaunch.datasets import duties as datasets
 from afterlaunch.diagnosis.duties import at_open as diagnose
 from afterlaunch.engine.duties import Duty
 from afterlaunch.evidence.checkpoints import sign_when_grown
@@ -60,6 +61,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("slo.judge", 30, slo.judge),
     Duty("predictions.judge", 60, predictions.judge),
     Duty("predictions.forget", 3_600, predictions.forget),
+    Duty("datasets.judge", 30, datasets.judge),
+    Duty("datasets.tidy", 3_600, datasets.tidy),
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),

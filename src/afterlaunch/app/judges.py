@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from afterlaunch.agents.rules import JUDGES as OF_AGENTS
 from afterlaunch.anomalies.rules import Volume
+from afterlaunch.datasets.rules import JUDGES as OF_DATA
 from afterlaunch.guard.rules import JUDGES as OF_GUARDS
 from afterlaunch.infrastructure.rules import (
     Dependency,
@@ -62,6 +63,7 @@ JUDGES: tuple[Judge, ...] = (
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_AGENTS}  # run by the duty agents.judge
+TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_DATA}  # run by the duty datasets.judge
 TITLES |= {INPUT.name: (INPUT.title, INPUT.explanation)}  # run by the duty predictions.judge
 KINDS: dict[str, str] = {
     # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`

@@ -95,6 +95,7 @@ class Server:
         from afterlaunch.app.asgi import Application, assemble
         from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
+        from afterlaunch.datasets import doors as datasets
         from afterlaunch.engine.duties import Engine
         from afterlaunch.labels import doors as labels
         from afterlaunch.predictions import doors as predictions
@@ -115,6 +116,13 @@ class Server:
             told = Receivers(most, labels.answer, setting=named)
             received = [(doors.serves, alerts), (predictions.serves, rows), (labels.serves, told)]
             self._stores.closers += [alerts.close, rows.close, told.close]
+            tables = Receivers(
+                int(settings().number("DATA_CHECK_MAX_BODY_MB") * 2**20),
+                datasets.answer,
+                setting="AFTERLAUNCH_DATA_CHECK_MAX_BODY_MB",
+            )
+            received.append((datasets.serves, tables))
+            self._stores.closers.append(tables.close)
         config = uvicorn.Config(
             assemble(self._stores.hot, role.has_pages, received),
             host=host,

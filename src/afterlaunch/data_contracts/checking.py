@@ -174,12 +174,22 @@ class Check:
                 bad[name][row] = True
                 yield self._cell(each.broken, stretch.first + row, name, stretch.columns[name].cell(row), expected)
         report = self.report
+        self._first_wrong(stretch, dirty)
         report.rows += rows
         report.clean += rows - int(dirty.sum())
         report.cells_all += rows * len(self.columns)
         report.cells_bad += sum(int(one.sum()) for one in bad.values())
         for name, mask in parts.items():
             self.part_rows[name] += int(mask.sum())
+
+    def _first_wrong(self, stretch: Stretch, dirty: Any) -> None:
+        coded = stretch.columns.get(self.contract.fresh_column)
+        if coded is None or not dirty.any():
+            return
+        for code in set(np.asarray(coded.codes)[dirty].tolist()):
+            at = _utc(coded.values[code])
+            if at is not None:
+                self.report.first_wrong = min(at, self.report.first_wrong or at)
 
     def _confirmed(self, hit: Any, name: str, stretch: Stretch, between: list[Between]) -> None:
         """A rare value on which all records of its group agree is no slip."""
@@ -209,9 +219,8 @@ class Check:
             self.null_rows[column.name] = self.null_rows.get(column.name, 0) + int(gone[codes].sum())
         if self.contract.fresh is not None and column.name == self.contract.fresh_column:
             for value in set(coded.values):
-                at = instant(value) if present(value) else None
+                at = _utc(value)
                 if at is not None:
-                    at = at if at.tzinfo else at.replace(tzinfo=UTC)
                     self.newest = at if self.newest is None else max(self.newest, at)
 
     def _unread(self) -> None:
@@ -246,6 +255,7 @@ class Check:
                 self._finding("volume", "", said, contract.volume_severity)
         if contract.fresh is not None and contract.fresh_column in self.table.names:
             self._fresh()
+        report.newest = self.newest
         judge(report, self.part_rows)
 
     def _fresh(self) -> None:
@@ -257,6 +267,11 @@ class Check:
             newest = self.newest.isoformat()
             said = f"The newest {self.contract.fresh_column} is {newest}, older than {self.contract.fresh}."
             self._finding("freshness", self.contract.fresh_column, said, self.contract.fresh_severity)
+
+
+def _utc(value: str) -> datetime | None:
+    at = instant(value) if present(value) else None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _gone(value: str) -> bool:

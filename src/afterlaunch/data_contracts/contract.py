@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import re2
@@ -13,21 +13,29 @@ import yaml
 
 from afterlaunch.data_contracts.cells import TYPES
 from afterlaunch.data_contracts.expressions import Expression
+from afterlaunch.data_contracts.places import on_line
 from afterlaunch.ground.errors import Invalid
 
 API, KIND = "afterlaunch/v1", "DataContract"
 SEVERITIES = ("error", "warn")
-COLUMN_KEYS = ("name", "type", "required", "nulls", "range", "values", "pattern", "length", "unique", "similar", "warn")
+COLUMN_KEYS = (
+    "name", "type", "required", "nulls", "range", "values", "pattern", "length", "unique", "similar", "warn", "unit",
+    "meaning",
+)  # fmt: skip
+UPSTREAM_KINDS = ("table", "feature", "topic", "api", "feed", "model", "prompt", "embedding", "tool")
+SPEC_KEYS = ("columns", "rules", "volume", "freshness", "delivery", "upstream", "additionalColumns")
 COLUMN_RULES = ("type", "required", "range", "values", "pattern", "length", "unique", "similar")
 SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)\Z")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 LARGEST = 5 << 20
+LONGEST = timedelta(days=3_660)
 
 
 @dataclass
 class Column:
     """What one column must be. None: nothing is asked. `nulls`: the most of them, as a share. `similar`: rare values
-    that look like a slip of a frequent one are errors. `warn`: rules that only warn."""
+    that look like a slip of a frequent one are errors. `warn`: rules that only warn. `unit` (with the time zone of a
+    wall time) and `meaning` are for readers, and a change of the unit breaks who reads it."""
 
     name: str
     type: str = "text"
@@ -40,6 +48,8 @@ class Column:
     unique: bool = False
     similar: bool = False
     warn: tuple[str, ...] = ()
+    unit: str = ""
+    meaning: str = ""
 
     def severity(self, rule: str) -> str:
         return "warn" if rule in self.warn else "error"
@@ -59,11 +69,26 @@ class Rule:
     expression: str = ""
 
 
+@dataclass(frozen=True)
+class Upstream:
+    """What others deliver: `provider` is who, `consumers` what of ours depends on it, `deprecated` the day it ends."""
+
+    kind: str
+    provider: str
+    consumers: tuple[str, ...] = ()
+    deprecated: date | None = None
+
+
 @dataclass
 class Contract:
+    """`every`: how often a delivery is expected; it is overdue `late` after that (by default, three times `every`
+    after the one before). `client` and `system`: whose it is, on a server."""
+
     name: str
     owner: str
     version: str = "1.0.0"
+    client: str = ""
+    system: str = ""
     columns: list[Column] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     volume: tuple[int | None, int | None] | None = None
@@ -72,10 +97,21 @@ class Contract:
     fresh: timedelta | None = None
     fresh_severity: str = "error"
     more_columns: bool = True
+    every: timedelta | None = None
+    late: timedelta | None = None
+    delivery_severity: str = "error"
+    upstream: Upstream | None = None
+
+    @property
+    def patience(self) -> timedelta | None:
+        """After a delivery, so long until the next one is overdue."""
+        if self.every is None:
+            return None
+        return self.every + (2 * self.every if self.late is None else self.late)
 
 
 def read(body: bytes | str) -> Contract:
-    """Raises `Invalid`, naming the place."""
+    """Raises `Invalid`, naming line and place."""
     if len(body) > LARGEST:
         raise Invalid("The contract is larger than 5 MiB.")
     try:
@@ -84,13 +120,22 @@ def read(body: bytes | str) -> Contract:
         mark = getattr(problem, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise Invalid(f"The contract is no YAML{where}.", "See docs/data-contracts.md for its form.") from problem
+    try:
+        return made(told)
+    except Invalid as problem:
+        raise on_line(problem, body) from None
+
+
+def made(told: Any) -> Contract:
+    """Of a document that was read as YAML or JSON. Raises `Invalid`, naming the place."""
     top = _map(told, "the contract", ("apiVersion", "kind", "metadata", "spec"))
     if top.get("apiVersion") != API or top.get("kind") != KIND:
         raise Invalid(f"This is no data contract: it needs apiVersion: {API} and kind: {KIND}.")
-    meta = _map(top.get("metadata"), "metadata", ("name", "owner", "version"))
-    spec = _map(top.get("spec"), "spec", ("columns", "rules", "volume", "freshness", "additionalColumns"))
+    meta = _map(top.get("metadata"), "metadata", ("name", "owner", "version", "client", "system"))
+    spec = _map(top.get("spec"), "spec", SPEC_KEYS)
     out = Contract(_text(meta, "name", "metadata"), _text(meta, "owner", "metadata"))
     out.version = str(meta.get("version", out.version))
+    out.client, out.system = str(meta.get("client", "")), str(meta.get("system", ""))
     out.columns = [_column(one, i) for i, one in enumerate(_list(spec.get("columns"), "spec.columns"))]
     names = [one.name for one in out.columns]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -110,14 +155,42 @@ def _window(spec: Mapping[str, Any], out: Contract, names: set[str]) -> None:
     if (told := spec.get("freshness")) is not None:
         fresh = _map(told, "spec.freshness", ("column", "most", "severity"))
         out.fresh_column = _known(_text(fresh, "column", "spec.freshness"), names, "spec.freshness.column")
-        found = SPAN.match(str(fresh.get("most", "")))
-        if not found:
-            raise Invalid("spec.freshness.most is a span such as 3h, 45m or 2d.")
-        try:
-            out.fresh = timedelta(seconds=float(found[1]) * SECONDS[found[2]])
-        except OverflowError as problem:
-            raise Invalid("spec.freshness.most is too long.") from problem
+        out.fresh = _span(fresh, "most", "spec.freshness")
         out.fresh_severity = _severity(fresh, "spec.freshness")
+    if (told := spec.get("delivery")) is not None:
+        delivery = _map(told, "spec.delivery", ("every", "late", "severity"))
+        out.every = _span(delivery, "every", "spec.delivery")
+        out.late = _span(delivery, "late", "spec.delivery") if "late" in delivery else None
+        out.delivery_severity = _severity(delivery, "spec.delivery")
+    if (told := spec.get("upstream")) is not None:
+        out.upstream = _upstream(_map(told, "spec.upstream", ("kind", "provider", "consumers", "deprecated")))
+
+
+def _upstream(told: Mapping[str, Any]) -> Upstream:
+    where = "spec.upstream"
+    kind = _text(told, "kind", where)
+    if kind not in UPSTREAM_KINDS:
+        raise Invalid(f"{where}.kind: there is no kind {kind!r}.", f"Kinds: {', '.join(UPSTREAM_KINDS)}")
+    consumers = tuple(str(one) for one in _list(told.get("consumers"), f"{where}.consumers"))
+    end = told.get("deprecated")
+    try:
+        day = end if end is None or type(end) is date else date.fromisoformat(str(end))
+    except ValueError as problem:
+        raise Invalid(f"{where}.deprecated is a date such as 2027-01-31.") from problem
+    return Upstream(kind, _text(told, "provider", where), consumers, day)
+
+
+def _span(told: Mapping[str, Any], name: str, where: str) -> timedelta:
+    found = SPAN.match(str(told.get(name, "")))
+    if not found:
+        raise Invalid(f"{where}.{name} is a span such as 3h, 45m or 2d.")
+    try:
+        span = timedelta(seconds=float(found[1]) * SECONDS[found[2]])
+    except OverflowError as problem:
+        raise Invalid(f"{where}.{name} is too long.") from problem
+    if not timedelta(0) < span <= LONGEST:
+        raise Invalid(f"{where}.{name} is more than nothing and at most {LONGEST.days} days.")
+    return span
 
 
 def _column(told: Any, at: int) -> Column:
@@ -144,6 +217,7 @@ def _column(told: Any, at: int) -> Column:
     if (told := row.get("pattern")) is not None:
         out.pattern = str(told)
         compiled(out.pattern, where)
+    out.unit, out.meaning = str(row.get("unit") or ""), str(row.get("meaning") or "")
     out.warn = tuple(str(one) for one in _list(row.get("warn"), f"{where}.warn"))
     if unknown := [one for one in out.warn if one not in (*COLUMN_RULES, "nulls")]:
         raise Invalid(f"{where}.warn names no rule: {', '.join(unknown)}.", f"Rules: {', '.join(COLUMN_RULES)}")
@@ -180,6 +254,23 @@ def _rule(told: Any, at: int, names: set[str]) -> Rule:
 
 def write(contract: Contract) -> str:
     """YAML that `read` takes back."""
+    meta = {"client": contract.client, "system": contract.system}
+    top = {
+        "apiVersion": API,
+        "kind": KIND,
+        "metadata": {
+            **{name: value for name, value in meta.items() if value},
+            "name": contract.name,
+            "owner": contract.owner,
+            "version": contract.version,
+        },
+        "spec": spec_of(contract),
+    }
+    return str(yaml.safe_dump(top, sort_keys=False, allow_unicode=True, width=120))
+
+
+def spec_of(contract: Contract) -> dict[str, Any]:
+    """What stands under `spec`; what is as by default is not named."""
     spec: dict[str, Any] = {"columns": [_told(one) for one in contract.columns]}
     if contract.rules:
         spec["rules"] = [_rule_told(one) for one in contract.rules]
@@ -187,18 +278,24 @@ def write(contract: Contract) -> str:
         bounds = {"least": contract.volume[0], "most": contract.volume[1]}
         spec["volume"] = _present(bounds) | {"severity": contract.volume_severity}
     if contract.fresh is not None:
-        seconds = contract.fresh.total_seconds()
-        most = f"{seconds / 3600:g}h" if seconds >= 3600 and seconds % 3600 == 0 else f"{seconds:.0f}s"
-        spec["freshness"] = {"column": contract.fresh_column, "most": most, "severity": contract.fresh_severity}
+        fresh = {"column": contract.fresh_column, "most": _span_told(contract.fresh)}
+        spec["freshness"] = fresh | {"severity": contract.fresh_severity}
+    if contract.every is not None:
+        late = {"late": _span_told(contract.late)} if contract.late else {}
+        spec["delivery"] = {"every": _span_told(contract.every), **late, "severity": contract.delivery_severity}
+    if (upstream := contract.upstream) is not None:
+        end = upstream.deprecated.isoformat() if upstream.deprecated else None
+        told: dict[str, Any] = {"kind": upstream.kind, "provider": upstream.provider}
+        told |= {"consumers": list(upstream.consumers)} if upstream.consumers else {}
+        spec["upstream"] = _present(told | {"deprecated": end})
     if not contract.more_columns:
         spec["additionalColumns"] = False
-    top = {
-        "apiVersion": API,
-        "kind": KIND,
-        "metadata": {"name": contract.name, "owner": contract.owner, "version": contract.version},
-        "spec": spec,
-    }
-    return str(yaml.safe_dump(top, sort_keys=False, allow_unicode=True, width=120))
+    return spec
+
+
+def _span_told(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds / 3600:g}h" if seconds >= 3600 and seconds % 3600 == 0 else f"{seconds:g}s"
 
 
 def _present(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +319,7 @@ def _told(column: Column) -> dict[str, Any]:
         out["length"] = {"least": column.length[0], "most": column.length[1]}
     if column.warn:
         out["warn"] = list(column.warn)
-    return out
+    return out | {name: told for name in ("unit", "meaning") if (told := getattr(column, name))}
 
 
 def _rule_told(rule: Rule) -> dict[str, Any]:

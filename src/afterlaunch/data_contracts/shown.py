@@ -58,6 +58,8 @@ def document(report: Report, cells: list[dict[str, Any]]) -> dict[str, Any]:
         "score_high": 100 * report.bounds[1] if n else None,
         "line": 100 * LINE,
         "parts": report.parts,
+        "newest": report.newest.isoformat() if report.newest else None,
+        "first_wrong": report.first_wrong.isoformat() if report.first_wrong else None,
         "cells_clean": 100 * (1 - report.cells_bad / report.cells_all) if report.cells_all else None,
         "findings": report.findings,
         "rules": [_rule(one, n) for one in report.rules],

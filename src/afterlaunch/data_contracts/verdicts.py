@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import sqrt
 from typing import Any
 
@@ -47,6 +49,9 @@ class Cell:
 
 @dataclass
 class Report:
+    """`newest` and `first_wrong`: the latest time of all records, and the earliest of those that break an error rule,
+    by the column of freshness."""
+
     contract: Contract
     rows: int = 0
     clean: int = 0
@@ -57,6 +62,8 @@ class Report:
     parts: dict[str, float | None] = field(default_factory=dict)
     verdict: str = "not_assessed"
     bounds: tuple[float, float] = (0.0, 1.0)
+    newest: datetime | None = None
+    first_wrong: datetime | None = None
 
 
 def judge(report: Report, part_rows: dict[str, int]) -> None:
@@ -71,14 +78,17 @@ def judge(report: Report, part_rows: dict[str, int]) -> None:
             report.parts[name] = (0.0 if kinds & {"freshness", "volume"} else 100.0) if asked else None
         else:
             report.parts[name] = 100 * (1 - part_rows[name] / n) if asked and n else None
-    if any(finding["severity"] == "error" and finding["kind"] != "likely_change" for finding in report.findings):
-        report.verdict = "failing"
-    elif n and report.bounds[1] < LINE:
-        report.verdict = "below"
-    elif n < FEWEST:
-        report.verdict = "not_assessed"
-    else:
-        report.verdict = "at_risk" if clean / n < LINE else "ok"
+    report.verdict = verdict_of(report.findings, clean, n)
+
+
+def verdict_of(findings: Sequence[Mapping[str, Any]], clean: int, n: int) -> str:
+    if any(finding["severity"] == "error" and finding["kind"] != "likely_change" for finding in findings):
+        return "failing"
+    if n and wilson(clean, n)[1] < LINE:
+        return "below"
+    if n < FEWEST:
+        return "not_assessed"
+    return "at_risk" if clean / n < LINE else "ok"
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

@@ -198,6 +198,12 @@ SETTINGS: tuple[Setting, ...] = (
         "2048",
         "How much the kept outputs of one system's predictions may weigh, in MiB; the oldest hours go first.",
     ),
+    Setting(
+        "AFTERLAUNCH_DATA_CHECK_MAX_BODY_MB",
+        "number",
+        "64",
+        "Largest delivery of a dataset that is checked by its contract, in MiB.",
+    ),
     Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
     Setting(
         "AFTERLAUNCH_RAW_EVENT_MB",

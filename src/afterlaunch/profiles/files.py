@@ -1,4 +1,4 @@
-"""Tables in files, read in batches of bounded size: Parquet column by column, CSV row by row."""
+"""Tables in files, read in batches of bounded size: Parquet column by column, CSV and JSON lines row by row."""
 
 from __future__ import annotations
 
@@ -6,51 +6,21 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.profiles.json_lines import JsonLinesTable
+from afterlaunch.profiles.tables import ROWS, Batch, Table, Trouble
 
-ROWS = 65_536
+__all__ = ["Batch", "CsvTable", "ParquetTable", "Table", "Trouble", "open_table"]
 BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 GROUP_BYTES = 4 << 20
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Columns of one stretch of rows. `first`: the number of its first row."""
-
-    first: int
-    columns: dict[str, pa.Array]
-
-
-@dataclass
-class Trouble:
-    """What could be read only in part, told with the findings."""
-
-    duplicates: dict[str, list[str]] = field(default_factory=dict)  # a name, and what its columns are called here
-    ragged_rows: int = 0
-    ragged_example: str = ""
-
-
-class Table(Protocol):
-    path: Path
-    trouble: Trouble
-    rows: int  # 0 where that is not known before reading
-
-    def kinds(self) -> dict[str, str]:
-        """Each column's kind: number, text, truth, time, or what its type is called."""
-
-    def groups(self, names: Sequence[str]) -> list[list[str]]:
-        """The columns that are read together."""
-
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]: ...
 
 
 def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "", missing: Sequence[str] = MISSING) -> Table:
@@ -62,6 +32,8 @@ def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "", missing
         raise Invalid(f"{path} can't be read: {problem.strerror}.") from problem
     if start == b"PAR1":
         return ParquetTable(path)
+    if start.removeprefix(b"\xef\xbb\xbf")[:1] == b"{":
+        return JsonLinesTable(path)
     if not start:
         raise Invalid(f"{path} is empty.", "It needs a line with the names of the columns, and rows.")
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding == "utf-8":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from afterlaunch.app.configuration import (
     alerts,
     budgets,
+    datasets,
     gateway,
     guard,
     keeping,
@@ -58,6 +59,14 @@ KINDS: tuple[Kind, ...] = (
         alerts.put_inhibit_rule_document,
     ),
     Kind("Dependencies", ("client", "system"), systems.NEEDS_FIELDS, systems.read_needs, systems.put_needs),
+    Kind(
+        "DataContract",
+        ("client", "system", "name"),
+        datasets.FIELDS,
+        datasets.read,
+        datasets.put,
+        datasets.LABELS,
+    ),
     Kind("Upstream", ("name",), gateway.UPSTREAM_FIELDS, gateway.read_upstreams, gateway.put_upstream_document),
     Kind("Route", ("name",), gateway.ROUTE_FIELDS, gateway.read_routes, gateway.put_route_document),
     Kind("ApprovalQueue", ("client", "name"), guard.QUEUE_FIELDS, guard.read_queues, guard.put_queue_document),

@@ -35,7 +35,10 @@ class Document:
         return "/".join(self.metadata.values())
 
     def as_yaml(self) -> dict[str, Any]:
-        return {"apiVersion": API_VERSION, "kind": self.kind.name, "metadata": self.metadata, "spec": self.spec}
+        labels = {name: value for name, value in self.spec.items() if name in self.kind.labels}
+        spec = {name: value for name, value in self.spec.items() if name not in labels}
+        metadata = {**self.metadata, **labels}
+        return {"apiVersion": API_VERSION, "kind": self.kind.name, "metadata": metadata, "spec": spec}
 
 
 def parse(text: str, source: str) -> list[Document]:
@@ -82,8 +85,12 @@ def _document(raw: Any, source: str, node: yaml.Node) -> Document:
         raise Invalid(f"{where}, {kind.name}: metadata and spec are mappings.")
     if missing := [name for name in kind.metadata if not isinstance(metadata.get(name), str) or not metadata[name]]:
         raise Invalid(f"{where}, {kind.name}: metadata.{missing[0]} is missing, or no text.")
-    if extra := sorted(map(str, set(metadata) - set(kind.metadata))):
-        raise Invalid(f"{where}, {kind.name}: metadata has no {extra[0]!r}.", "It holds: " + ", ".join(kind.metadata))
+    allowed = (*kind.metadata, *kind.labels)
+    if extra := sorted(map(str, set(metadata) - set(allowed))):
+        raise Invalid(f"{where}, {kind.name}: metadata has no {extra[0]!r}.", "It holds: " + ", ".join(allowed))
+    if misplaced := sorted(set(spec) & set(kind.labels)):
+        raise Invalid(f"{where}, {kind.name}: {misplaced[0]} stands in metadata, not in spec.")
+    spec = {**{name: metadata[name] for name in kind.labels if name in metadata}, **spec}
     chosen = {name: _plain(metadata[name]) for name in kind.metadata}
     named = f"{kind.name} {'/'.join(chosen.values())}"
     taken = _spec(kind, spec, source, line, named, _lines(node, "spec"))

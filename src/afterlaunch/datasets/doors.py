@@ -1,0 +1,82 @@
+"""The address at which deliveries come in: a token of the client, a bounded body, and 200 only after the commit."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import DatabaseError
+
+from afterlaunch.accounts.actions import actor_of_token
+from afterlaunch.accounts.auth import bearer
+from afterlaunch.data_contracts.contract import Contract
+from afterlaunch.datasets import actions, bodies, outcomes
+from afterlaunch.datasets.views import check_document
+from afterlaunch.ground.errors import AfterlaunchError, Invalid, NotSignedIn, Unavailable
+from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json, refusal
+
+log = logging.getLogger(__name__)
+ADDRESS = re.compile(rf"/api/v1/systems/([0-9]{{1,18}})/datasets/({actions.NAME.pattern})/checks")
+RESULT = "application/json"
+
+
+def serves(path: str) -> bool:
+    return ADDRESS.fullmatch(path) is not None
+
+
+def answer(request: Request) -> Answer:
+    """Never raises: whatever goes wrong is an answer that says whether to send it again."""
+    try:
+        return _routed(request)
+    except AfterlaunchError as problem:
+        return refusal(problem)
+    except DatabaseError:
+        log.exception("the database did not take a check")
+        return refusal(Unavailable("The database does not answer.", "Send it again.", 10))
+
+
+def _routed(request: Request) -> Answer:
+    matched = ADDRESS.fullmatch(request.path)
+    assert matched is not None
+    secret = bearer(request.headers.get("authorization", ""))
+    if secret is None:
+        raise NotSignedIn("A delivery needs a token.", "Authorization: Bearer TOKEN")
+    actor = actor_of_token(secret)
+    if request.method != "POST":
+        raise WrongMethod("Only POST is taken here.")
+    dataset = actions.place_for_check(actor, int(matched[1]), matched[2])
+    environment = _one(request, "environment") or "prod"
+    if len(environment) > 60 or not environment.isprintable():
+        raise Invalid("An environment's name has 1 to 60 characters.")
+    told = request.headers.get("content-type", "")
+    kind, delimiter = told.partition(";")[0].strip().lower(), _one(request, "delimiter")
+    if len(delimiter) > 1:
+        raise Invalid("A delimiter is one character.")
+
+    def outcome(contract: Contract, now: datetime) -> dict[str, Any]:
+        if kind == RESULT:
+            return _result(request.body)
+        return bodies.checked(request.body, told, delimiter, contract, now)
+
+    digest, key = actions.digest_of(request.body, kind), actions.key_of(request.headers)
+    source = "pipeline" if kind == RESULT else "body"
+    check, fresh = actions.receive(actor, dataset, environment, digest, key, source, outcome)
+    return as_json(check_document(check) | {"duplicate": not fresh})
+
+
+def _one(request: Request, name: str) -> str:
+    try:
+        found = request.asked(name)
+    except ValueError as problem:
+        raise Invalid("The address has too many parameters.") from problem
+    return found[0] if found else ""
+
+
+def _result(body: bytes) -> dict[str, Any]:
+    try:
+        return outcomes.taken(orjson.loads(body))
+    except orjson.JSONDecodeError as problem:
+        raise Invalid(f"The body is not JSON: {problem.msg}.", outcomes.HINT) from problem
