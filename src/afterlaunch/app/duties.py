@@ -23,6 +23,7 @@ from afterlaunch.incidents.containment.duties import see_recovery
 from afterlaunch.incidents.platform import tell_exhausted
 from afterlaunch.incidents.reviews.duties import follow_reviews
 from afterlaunch.incidents.updates.duties import page_for_updates
+from afterlaunch.labels import duties as labels
 from afterlaunch.notify.duties import remind, send_pages
 from afterlaunch.oncall.duties import escalate, hand_over, look_for_gaps, refresh_calendars
 from afterlaunch.predictions import duties as predictions
@@ -63,6 +64,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("predictions.forget", 3_600, predictions.forget),
     Duty("datasets.judge", 30, datasets.judge),
     Duty("datasets.tidy", 3_600, datasets.tidy),
+    Duty("labels.join", 60, labels.join),
+    Duty("labels.forget", 3_600, labels.forget),
     Duty("budgets.observe", 60, budgets.observe),
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),

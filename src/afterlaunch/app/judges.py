@@ -16,6 +16,7 @@ from afterlaunch.infrastructure.rules import (
     inference_queue,
     queue,
 )
+from afterlaunch.labels.rules import JUDGES as OF_LABELS
 from afterlaunch.predictions.rules import INPUT
 from afterlaunch.probes.providers import ProviderHealth
 from afterlaunch.quality.conventions import Conventions
@@ -65,6 +66,7 @@ TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS} 
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_AGENTS}  # run by the duty agents.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_DATA}  # run by the duty datasets.judge
 TITLES |= {INPUT.name: (INPUT.title, INPUT.explanation)}  # run by the duty predictions.judge
+TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_LABELS}  # run by the duty labels.join
 KINDS: dict[str, str] = {
     # which kind of incident (`incidents.kinds`) a judge's breach is: by its name, else by its room; else `other`
     "spend.unknown_cost": "data_pipeline",
@@ -78,6 +80,7 @@ KINDS: dict[str, str] = {
     "heartbeats": "data_pipeline",
     "infrastructure": "infrastructure",
     "drift": "drift",
+    "performance": "drift",
     "grounding": "grounding",
     "safety": "safety_bypass",
     "agents": "agent_loop",

@@ -7,13 +7,16 @@ from afterlaunch.estate.models import System
 
 class Place(models.Model):
     """A system in an environment, of which predictions are kept or labels came. `kept_seen`, `batches_seen`: up to
-    which row of `Kept`, and of `Batch`, everything is joined; `pass_number` grows with every pass that joined."""
+    which row of `Kept`, and of `Batch`, everything is joined; `pass_number` grows with every pass that joined. `told`:
+    what the page and the API tell, as it was judged last."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="label_places")
     environment = models.CharField(max_length=60)
     kept_seen = models.BigIntegerField(default=0)
     batches_seen = models.BigIntegerField(default=0)
     pass_number = models.PositiveIntegerField(default=0)
+    judged_at = models.DateTimeField(null=True)
+    told = models.JSONField(default=dict)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["system", "environment"], name="one_place_of_labels")]

@@ -1,0 +1,138 @@
+"""Labels are joined, hours added up, and what changed is judged."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from afterlaunch.ground.settings import settings
+from afterlaunch.labels import joining, judging, tallying
+from afterlaunch.labels.judging import DAY, LATENESS, Told, View
+from afterlaunch.labels.models import Baseline, Batch, Estimate, Hour, Match, Place
+from afterlaunch.labels.rules import JUDGES, Named, finding
+from afterlaunch.performance import estimating, tally
+from afterlaunch.performance.judging import LEAST
+from afterlaunch.performance.maturity import FINAL
+from afterlaunch.predictions.actions import as_task
+from afterlaunch.predictions.models import Task
+from afterlaunch.verdicts import watch
+from afterlaunch.verdicts.words import Finding, Scope
+
+AGAIN = timedelta(minutes=15)  # what did not change is judged again, since time alone lets labels mature
+PASSES = 20  # of one place in one run
+AUTOMATIC = "the first mature labels"
+
+
+def join(now: datetime) -> bool:
+    """True: there is more."""
+    more = False
+    for task in Task.objects.select_related("system__client").order_by("pk"):
+        place, _ = Place.objects.get_or_create(system=task.system, environment=task.environment)
+        for _ in range(PASSES):
+            left = joining.join(place, now)
+            place.refresh_from_db()
+            if not left:
+                break
+        more |= left
+        more |= tallying.add_up(place, as_task(task), now)
+        if _is_due(place, now):
+            judge(place, task, now)
+    return more
+
+
+def _is_due(place: Place, now: datetime) -> bool:
+    if place.judged_at is None or place.judged_at <= now - AGAIN:
+        return True
+    return Hour.objects.filter(place=place, tallied_at__gte=place.judged_at).exists()
+
+
+def judge(place: Place, task: Task, now: datetime) -> None:
+    found = judging.view(place, task, now)
+    if found.baseline is None and (first := judging.first_baseline(found)) is not None:
+        make_baseline(place, first[0], first[1], now, AUTOMATIC)
+        found = judging.view(place, task, now)
+    _finalise(found.hours, now)
+    if _estimate(place, found):
+        found = judging.view(place, task, now)
+    scope = Scope(task.system.client.slug, task.system.key, task.environment)
+    verdicts: list[tuple[Scope, Named, Finding]] = [(scope, one, finding(one, found.verdict(one))) for one in JUDGES]
+    with transaction.atomic():
+        told = judging.document(found, place)
+        Place.objects.filter(pk=place.pk).update(judged_at=now, told=told)
+        watch.write(verdicts, now)
+
+
+def make_baseline(place: Place, hours: list[Told], whole: tally.Tally, now: datetime, by: str) -> Baseline:
+    before = Baseline.objects.filter(place=place).first()
+    return Baseline.objects.create(
+        place=place,
+        version=before.version + 1 if before else 1,
+        model_version=hours[0].row.model_version,
+        starts_at=hours[0].start,
+        ends_at=hours[-1].start + judging.HOUR,
+        rows=whole.rows,
+        labelled=whole.labelled,
+        tally=tally.pack(whole),
+        made_at=now,
+        made_by=by[:200],
+    )
+
+
+def _finalise(hours: list[Told], now: datetime) -> None:
+    fresh = [one.row.pk for one in hours if one.state == FINAL and one.row.final_at is None]
+    for at in range(0, len(fresh), 500):
+        Hour.objects.filter(pk__in=fresh[at : at + 500]).update(final_at=now)
+
+
+def _estimate(place: Place, found: View) -> bool:
+    """Days that are over get their estimate, once; those whose labels are mature get the truth beside it."""
+    if found.baseline is None or isinstance(found.calibrator, str):
+        return False
+    known = {(one.model_version, one.day): one for one in Estimate.objects.filter(baseline=found.baseline)}
+    fresh, told = [], []
+    for version in found.versions:
+        for day, hours in judging.days_of(version.hours):
+            if day + DAY + LATENESS > found.now:
+                continue
+            whole = tally.total([one.tally for one in hours])
+            row = known.get((version.name, day))
+            if row is None:
+                fresh += _made(place, found, version.name, day, whole)
+            elif all(one.mature for one in hours) and whole.classified:
+                realised = whole.correct / whole.classified
+                if (row.realised, row.labelled) != (realised, whole.classified):
+                    row.realised, row.labelled = realised, whole.classified
+                    row.matured_at = row.matured_at or found.now
+                    told.append(row)
+    Estimate.objects.bulk_create(fresh, ignore_conflicts=True)
+    Estimate.objects.bulk_update(told, ("realised", "labelled", "matured_at"), batch_size=200)
+    return bool(fresh or told)
+
+
+def _made(place: Place, found: View, version: str, day: datetime, whole: tally.Tally) -> list[Estimate]:
+    assert not isinstance(found.calibrator, str)
+    said = estimating.estimate(found.calibrator, whole)
+    if isinstance(said, str) or said.rows < LEAST:
+        return []
+    return [
+        Estimate(
+            place=place,
+            baseline=found.baseline,
+            model_version=version,
+            day=day,
+            rows=said.rows,
+            value=said.value,
+            low=said.low,
+            high=said.high,
+            made_at=found.now,
+        )
+    ]
+
+
+def forget(now: datetime) -> None:
+    """Labels beyond the days that predictions are kept, and what they were joined to."""
+    until = now - timedelta(days=settings().number("PREDICTIONS_KEEP_DAYS"))
+    Batch.objects.filter(joined=True, received_at__lt=until).delete()
+    Match.objects.filter(hour__start__lt=until).delete()
+    Hour.objects.filter(start__lt=until - timedelta(days=365)).delete()

@@ -1,0 +1,377 @@
+"""What a place's hours say together: how far labels are, the baseline, every version's verdicts, days, slices. Reads
+rows, alters none.
+
+1. The lag of labels gives the watermark, and every hour its state. 2. The baseline: the newest that was made; without
+one, the first mature hours with enough labels would be it. 3. Each version is judged since the baseline by its mature
+hours, and by all closed ones before labels come. 4. Of it all one document is told, from which page and API are made.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
+from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, Named
+from afterlaunch.performance import estimating, judging, maturity, scores, slices, tally
+from afterlaunch.performance.estimating import Calibrator
+from afterlaunch.performance.judging import Judged, not_assessed
+from afterlaunch.performance.maturity import FINAL, MATURE, Aged, Delay
+from afterlaunch.performance.tally import Tally
+from afterlaunch.predictions.keeping import CLASSIFICATION
+from afterlaunch.predictions.models import Task
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LOOKED_AT = timedelta(days=92)
+LATENESS = timedelta(minutes=15)
+SILENT = timedelta(days=2)  # versions without predictions for so long are not judged any more
+NEWEST = (DAY, 3 * DAY, 7 * DAY)  # what is judged now: the shortest of these with enough rows
+ORDER = (judging.BREACH, judging.WARNING, judging.OK, judging.NOT_ASSESSED)
+COMPARED = 30  # estimates with their truth, by which an estimator is relied on
+SHOWN = 60  # days
+
+
+@dataclass(frozen=True)
+class Told:
+    """An hour with its tally and state."""
+
+    row: Hour
+    tally: Tally
+    state: str
+
+    @property
+    def start(self) -> datetime:
+        return self.row.start
+
+    @property
+    def mature(self) -> bool:
+        return self.state in (MATURE, FINAL)
+
+
+@dataclass
+class Version:
+    name: str
+    hours: list[Told]
+    verdicts: dict[str, Judged] = field(default_factory=dict)
+    current: Tally = field(default_factory=Tally)
+    since: datetime | None = None
+
+
+@dataclass
+class View:
+    """Everything that was found of a place."""
+
+    now: datetime
+    task: Task
+    sources: list[Source]
+    delay: Delay
+    mark: datetime | None
+    hours: list[Told]
+    baseline: Baseline | None = None
+    known: Tally | None = None
+    versions: list[Version] = field(default_factory=list)
+    calibrator: Calibrator | str = ""
+    slices: list[slices.Slice] = field(default_factory=list)
+
+    def verdict(self, judge: Named) -> Judged:
+        """The worst of the versions speaks."""
+        found = [(one.verdicts[judge.name], one.name) for one in self.versions if judge.name in one.verdicts]
+        if not found:
+            return self._nothing()
+        worst, name = min(found, key=lambda one: ORDER.index(one[0].status))
+        if len(self.versions) == 1 or not name:
+            return worst
+        return Judged(**{**worst.__dict__, "why": f"Version {name}: {worst.why}"})
+
+    def _nothing(self) -> Judged:
+        if self.baseline is None:
+            count = sum(one.tally.labelled for one in self.hours if one.mature)
+            said = f"The baseline is learnt: {count:,} of {judging.BASELINE:,} mature labelled predictions."
+            return not_assessed("learning", f"{said} {self.delay.why}".strip(), count)
+        if not self.hours:
+            return not_assessed("no_data", "No predictions are kept.")
+        return not_assessed("no_data", "No predictions came for two days.")
+
+
+def view(place: Place, task: Task, now: datetime) -> View:
+    rows = Hour.objects.filter(place=place, start__gte=now - LOOKED_AT).exclude(tally=None).order_by("start")
+    found = [(row, tally.unpack(bytes(row.tally or b""))) for row in rows.iterator(200)]
+    sources = list(Source.objects.filter(place=place))
+    delay = maturity.delay_of([Aged((now - row.start).total_seconds(), one.rows, one.lags) for row, one in found])
+    mark, late = _watermark(sources, now, delay, task)
+    baseline = Baseline.objects.filter(place=place).first()
+    known = tally.unpack(bytes(baseline.tally)) if baseline else None
+    usual = known.coverage if known else None
+    hours = [
+        Told(row, one, maturity.state(row.start + HOUR, now, mark, late, one.coverage, usual)) for row, one in found
+    ]
+    whole = View(now, task, sources, delay, mark, hours, baseline, known)
+    if baseline is not None and known is not None:
+        _judge(whole, place, baseline, known)
+    return whole
+
+
+def _watermark(
+    sources: Sequence[Source], now: datetime, delay: Delay, task: Task
+) -> tuple[datetime | None, timedelta | None]:
+    """And how long labels take; sources that are set aside say nothing."""
+    active = [one for one in sources if one.stopped_at is None]
+    complete = None
+    if active and all(one.complete_until is not None for one in active):
+        complete = min(one.complete_until for one in active if one.complete_until is not None)
+    declared = timedelta(hours=task.delay_hours) if task.delay_hours is not None else None
+    newest = max((one.newest for one in active), default=None)
+    mark = maturity.watermark(newest, now, delay, declared, complete)
+    return mark, declared if declared is not None else delay.late
+
+
+def first_baseline(whole: View) -> tuple[list[Told], Tally] | None:
+    """Mature hours from the first on, until they have labels enough."""
+    kept: list[Told] = []
+    found = Tally()
+    for hour in whole.hours:
+        if not hour.mature or not hour.tally.labelled:
+            continue
+        kept.append(hour)
+        found = found.merge(hour.tally)
+        if found.labelled >= judging.BASELINE:
+            return kept, found
+    return None
+
+
+def _judge(whole: View, place: Place, baseline: Baseline, known: Tally) -> None:
+    whole.calibrator = estimating.calibrator(known)
+    by: dict[str, list[Told]] = defaultdict(list)
+    for hour in whole.hours:
+        if hour.start >= baseline.ends_at:
+            by[hour.row.model_version].append(hour)
+    for name, hours in sorted(by.items()):
+        if hours[-1].start + HOUR >= whole.now - SILENT or any(one.mature for one in hours[-1:]):
+            whole.versions.append(_version(whole, place, known, name, hours))
+    whole.versions.sort(key=lambda one: one.hours[-1].start, reverse=True)
+    if whole.versions:
+        whole.slices = slices.ranked(known, whole.versions[0].current)
+
+
+def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Told]) -> Version:
+    found = Version(name, hours)
+    mature = [one for one in hours if one.mature]
+    labelled = [one for one in mature if one.tally.labelled]
+    found.current, found.since = newest(labelled, judging.LEAST, "labelled")
+    tolerance = whole.task.tolerance
+    if not labelled:
+        told = "No hour since the baseline has mature labels."
+        found.verdicts[ACCURACY.name] = not_assessed("not_mature", f"{told} {whole.delay.why}".strip())
+    else:
+        coverage = found.current.coverage
+        series = [one.tally for one in labelled]
+        judged = judging.accuracy(known, series, found.current, tolerance, coverage)
+        found.verdicts[ACCURACY.name] = _with_slice(judged, known, found.current)
+    closed = [one for one in hours if one.start + HOUR + LATENESS <= whole.now]
+    recent, _ = newest(closed, judging.LEAST, "rows")
+    series = [one.tally for one in closed]
+    unreliable = reliability(place)
+    found.verdicts[ESTIMATE.name] = judging.estimated(whole.calibrator, known, series, recent, tolerance, unreliable)
+    if whole.task.kind == CLASSIFICATION:
+        floor = whole.task.floor if whole.task.floor is not None else judging.usual_floor(known)
+        found.verdicts[CONFIDENCE.name] = judging.confidence(known, series, recent, floor)
+    else:
+        found.verdicts[CONFIDENCE.name] = not_assessed("no_scores", "Quantities come without a confidence.")
+    return found
+
+
+def newest(hours: Sequence[Told], least: int, what: str) -> tuple[Tally, datetime | None]:
+    """The newest hours together, of the shortest time that has rows enough, and since when."""
+    found, since = Tally(), None
+    for span in NEWEST:
+        chosen = [one for one in hours if one.start > hours[-1].start - span]
+        if chosen:
+            found, since = tally.total([one.tally for one in chosen]), chosen[0].start
+        if getattr(found, what) >= least:
+            break
+    return found, since
+
+
+def _with_slice(judged: Judged, known: Tally, current: Tally) -> Judged:
+    if judged.status not in (judging.BREACH, judging.WARNING):
+        return judged
+    losses = [
+        (one.errors[1] / max(sum(one.sizes.values()), 1))
+        if one.is_regression
+        else 1 - one.correct / max(one.classified, 1)
+        for one in (known, current)
+    ]
+    named = slices.told(slices.ranked(known, current), float(losses[1] - losses[0]))
+    return Judged(**{**judged.__dict__, "why": f"{judged.why} {named}".strip()})
+
+
+def reliability(place: Place) -> str:
+    rows = Estimate.objects.filter(place=place).exclude(realised=None).order_by("-day")[:COMPARED]
+    compared = [held(row) for row in rows]
+    return judging.reliability(sum(compared), len(compared))
+
+
+def held(row: Estimate) -> bool:
+    """Whether the interval held the truth; where not every prediction has a label, the truth has an interval too."""
+    assert row.realised is not None
+    missing = max(1 - row.labelled / max(row.rows, 1), 0.0)
+    room = scores.Z * (row.realised * (1 - row.realised) / max(row.labelled, 1) * missing) ** 0.5
+    return bool(row.low - room <= row.realised <= row.high + room)
+
+
+def days_of(hours: Sequence[Told]) -> list[tuple[datetime, list[Told]]]:
+    """By days of UTC."""
+    found: dict[datetime, list[Told]] = defaultdict(list)
+    for hour in hours:
+        found[hour.start.replace(hour=0)].append(hour)
+    return sorted(found.items())
+
+
+def state_of(hours: Sequence[Told], end: datetime, now: datetime) -> str:
+    """Of a day: that of its least mature hour."""
+    order = (maturity.OPEN, maturity.PROVISIONAL, MATURE, FINAL)
+    least = min((order.index(one.state) for one in hours), default=0)
+    return maturity.OPEN if end > now else order[least]
+
+
+def document(whole: View, place: Place) -> dict[str, Any]:
+    """What page and API tell; times as text."""
+    task = whole.task
+    return {
+        "at": _text(whole.now),
+        "kind": task.kind,
+        "rows": sum(one.tally.rows for one in whole.hours),
+        "labelled": sum(one.tally.labelled for one in whole.hours),
+        "score_invalid": sum(one.tally.score_invalid for one in whole.hours),
+        "without_output": sum(one.tally.without_output for one in whole.hours),
+        "watermark": _text(whole.mark),
+        "delay": {
+            "seconds": whole.delay.late.total_seconds() if whole.delay.late else None,
+            "ever": whole.delay.ever,
+            "why": whole.delay.why,
+        },
+        "verdicts": {judge.name: verdict_document(whole.verdict(judge)) for judge in JUDGES},
+        "baseline": _baseline(whole),
+        "calibration": whole.calibrator
+        if isinstance(whole.calibrator, str)
+        else f"{whole.calibrator.method}, {whole.calibrator.labelled:,} labelled predictions",
+        "reliability": _reliability(place),
+        "versions": [_told(one, task) for one in whole.versions],
+        "slices": [one.as_document() for one in whole.slices[:50]],
+        "slices_left_out": max(len(whole.slices) - 50, 0),
+        "days": _days(whole, place),
+        "sources": _sources(whole),
+    }
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def verdict_document(one: Judged) -> dict[str, Any]:
+    names = ("status", "reason", "why", "value", "before", "low", "high", "line", "n")
+    return {name: getattr(one, name) for name in names} | {"evidence": one.evidence}
+
+
+def _baseline(whole: View) -> dict[str, Any] | None:
+    row, known = whole.baseline, whole.known
+    if row is None or known is None:
+        return None
+    return {
+        "version": row.version,
+        "from": _text(row.starts_at),
+        "to": _text(row.ends_at),
+        "rows": row.rows,
+        "labelled": row.labelled,
+        "made_at": _text(row.made_at),
+        "made_by": row.made_by,
+        "scores": [one.as_document() for one in scores.of(known, whole.task.positive)],
+    }
+
+
+def _told(one: Version, task: Task) -> dict[str, Any]:
+    return {
+        "model_version": one.name or None,
+        "since": _text(one.since),
+        "rows": one.current.rows,
+        "labelled": one.current.labelled,
+        "coverage": one.current.coverage,
+        "scores": [score.as_document() for score in scores.of(one.current, task.positive)],
+        "verdicts": {name: verdict_document(judged) for name, judged in one.verdicts.items()},
+    }
+
+
+def _reliability(place: Place) -> dict[str, Any]:
+    rows = list(Estimate.objects.filter(place=place).exclude(realised=None).order_by("-day")[:COMPARED])
+    errors = [row.value - row.realised for row in rows if row.realised is not None]
+    if not errors:
+        return {"compared": 0}
+    kept = sum(map(held, rows))
+    return {
+        "compared": len(rows),
+        "bias": sum(errors) / len(errors),
+        "mae": sum(map(abs, errors)) / len(errors),
+        "held": kept,
+        "unreliable": judging.reliability(kept, len(rows)),
+    }
+
+
+def _days(whole: View, place: Place) -> list[dict[str, Any]]:
+    since = whole.now - DAY * SHOWN
+    estimates: dict[datetime, list[Estimate]] = defaultdict(list)
+    for row in Estimate.objects.filter(place=place, day__gte=since):
+        estimates[row.day].append(row)
+    found = []
+    for day, hours in days_of([one for one in whole.hours if one.start >= since]):
+        merged = tally.total([one.tally for one in hours])
+        told: dict[str, Any] = {
+            "day": day.isoformat(),
+            "rows": merged.rows,
+            "labelled": merged.labelled,
+            "coverage": merged.coverage,
+            "state": state_of(hours, day + DAY, whole.now),
+            "score": next((one.as_document() for one in scores.of(merged, whole.task.positive)), None),
+            "estimate": _estimated(estimates.get(day, [])),
+            "restated": sum(len(one.row.restated) for one in hours),
+        }
+        found.append(told)
+    return found
+
+
+def _estimated(rows: list[Estimate]) -> dict[str, float] | None:
+    """Of all versions of the day, by their predictions."""
+    count = sum(row.rows for row in rows)
+    if not count:
+        return None
+    return {name: sum(getattr(row, name) * row.rows for row in rows) / count for name in ("value", "low", "high")}
+
+
+def _sources(whole: View) -> list[dict[str, Any]]:
+    agreed: dict[str, list[int]] = {}
+    for hour in whole.hours:
+        for name, (count, same) in hour.tally.sources.items():
+            before = agreed.setdefault(name, [0, 0])
+            before[0], before[1] = before[0] + count, before[1] + same
+    found = []
+    for one in whole.sources:
+        count, same = agreed.get(one.name, (0, 0))
+        found.append(
+            {
+                "id": one.pk,
+                "name": one.name,
+                "labels": one.labels,
+                "joined": count,
+                "equal_to_output": same / count if count else None,
+                "first_at": _text(one.first_at),
+                "last_at": _text(one.last_at),
+                "newest": _text(one.newest),
+                "complete_until": _text(one.complete_until),
+                "stopped_at": _text(one.stopped_at),
+                "stopped_by": one.stopped_by,
+                "stopped_why": one.stopped_why,
+            }
+        )
+    return found

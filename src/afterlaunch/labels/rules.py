@@ -1,0 +1,52 @@
+"""The judges of performance, as other rooms know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterlaunch.performance.judging import Judged
+from afterlaunch.verdicts.words import Finding, Status
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    title: str
+    explanation: str
+    severity: str
+    unit: str = "share"
+
+
+ACCURACY = Named(
+    "performance.accuracy",
+    "Accuracy falls",
+    "By labels that are mature, a model is wrong more often than in its baseline, beyond the tolerance.",
+    "P2",
+)
+ESTIMATE = Named(
+    "performance.estimate",
+    "Expected accuracy falls",
+    "By calibrated scores, before labels come, a model is expected to be wrong more often than in its baseline.",
+    "P3",
+)
+CONFIDENCE = Named(
+    "performance.confidence",
+    "Confidence falls",
+    "More predictions than in the baseline have a confidence below the floor.",
+    "P3",
+)
+JUDGES = (ACCURACY, ESTIMATE, CONFIDENCE)
+
+
+def finding(judge: Named, judged: Judged) -> Finding:
+    return Finding(
+        judge.name,
+        Status(judged.status),
+        judged.reason,
+        judged.why,
+        judged.value,
+        judged.line,
+        judge.unit if judged.value is not None else "",
+        judged.n,
+        judged.evidence,
+    )

@@ -1,0 +1,180 @@
+"""Hours added up: the predictions that are kept of an hour, and of each the label that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+from django.db import transaction
+from django.db.models import QuerySet
+
+from afterlaunch.labels.models import Hour, Match, Place, Source
+from afterlaunch.performance import tally
+from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
+from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
+from afterlaunch.predictions.instants import microseconds
+from afterlaunch.predictions.keeping import REGRESSION, Task, segments_in
+from afterlaunch.predictions.models import Kept
+from afterlaunch.profiles.hashing import Array
+
+AT_ONCE = 100  # hours of one pass
+RESTATED = 20  # earlier words of a final hour that are kept
+
+
+def add_up(place: Place, task: Task, now: datetime) -> bool:
+    """The hours that are due, the oldest wait first. True: there is more."""
+    rows = Hour.objects.filter(place=place, due_at__lte=now).order_by("due_at", "start")
+    hours = list(rows[: AT_ONCE + 1])
+    stopped = set(Source.objects.filter(place=place).exclude(stopped_at=None).values_list("name", flat=True))
+    for hour in hours[:AT_ONCE]:
+        found = tally_of(place, hour, task, stopped)
+        _keep(hour, found, now)
+    return len(hours) > AT_ONCE
+
+
+@transaction.atomic
+def _keep(hour: Hour, found: Tally | None, now: datetime) -> None:
+    """Not where something was told of it meanwhile: it is added up again in the next pass. Where its predictions are
+    not kept any more, what it added up to stays."""
+    same = Hour.objects.filter(pk=hour.pk, touched=hour.touched)
+    if found is None or found.rows < hour.rows:
+        same.update(due_at=None)
+        return
+    restated = hour.restated
+    if hour.final_at is not None and hour.tally is not None and found.labelled:
+        before = tally.unpack(bytes(hour.tally))
+        if (before.labelled, before.correct) != (found.labelled, found.correct) or before.is_regression:
+            told = {"until": now.isoformat(), "rows": before.rows, "labelled": before.labelled}
+            restated = [*restated, told | _said(before)][-RESTATED:]
+    same.update(
+        due_at=None,
+        tallied_at=now,
+        tally=tally.pack(found),
+        rows=found.rows,
+        labelled=found.labelled,
+        restated=restated,
+    )
+
+
+def _said(before: Tally) -> dict[str, float]:
+    if before.is_regression:
+        count = sum(before.sizes.values())
+        return {"mae": float(before.errors[1]) / count} if count else {}
+    return {"correct": before.correct}
+
+
+def tally_of(place: Place, hour: Hour, task: Task, stopped: set[str]) -> Tally | None:
+    """None: nothing is kept of it."""
+    kept = _kept(place, hour)
+    parts = [(np.frombuffer(bytes(one.ids), "<u8"), unpack(bytes(one.columns))) for one in kept]
+    if not parts:
+        return None
+    ids = np.concatenate([one for one, _ in parts])
+    columns = joined([one for _, one in parts])
+    ids, first = np.unique(ids, return_index=True)  # one that was sent twice counts as it came first
+    columns = {name: one.take(first) if isinstance(one, Texts) else one[first] for name, one in columns.items()}
+    matches = [
+        unpack(bytes(one)) for one in Match.objects.filter(hour=hour).order_by("pk").values_list("columns", flat=True)
+    ]
+    sourced = newest_of(ids, joined(matches)) if matches else []
+    return _added(task, columns, hour.start, [one for one in sourced if one[0] not in stopped], len(ids))
+
+
+def _kept(place: Place, hour: Hour) -> QuerySet[Kept]:
+    rows = Kept.objects.filter(system=place.system_id, environment=place.environment, hour=hour.start)
+    return rows.filter(model_version=hour.model_version).order_by("pk")
+
+
+Sourced = tuple[str, Array, Coded, Array]  # source, rows (ascending), labels, times
+
+
+def newest_of(ids: Array, matches: Columns) -> list[Sourced]:
+    """What each source says now: of several labels the latest by its time, then by when it came."""
+    bits, times, batches, rows = (_numbers(matches, name) for name in ("id", "time", "batch", "row"))
+    labels, sources = matches["label"], matches["source"]
+    assert isinstance(labels, Texts) and isinstance(sources, Texts)
+    at = np.minimum(np.searchsorted(ids, bits), len(ids) - 1)
+    order = np.lexsort((rows, batches, times, at, sources.codes))
+    order = order[ids[at[order]] == bits[order]]
+    found = []
+    for code, name in enumerate(sources.values):
+        mine = order[sources.codes[order] == code]
+        last = np.append(at[mine][1:] != at[mine][:-1], True)[: len(mine)]
+        kept = mine[last]
+        if len(kept):
+            found.append((name, at[kept], Coded(labels.values, labels.codes[kept]), times[kept]))
+    return sorted(found, key=lambda one: one[0])
+
+
+def counted(count: int, sourced: list[Sourced]) -> tuple[Coded, Array]:
+    """Of every row the label that counts, that of the newest time, and the time of the first one (0: none)."""
+    values: list[str] = sourced[0][2].values if sourced else []
+    codes, newest = np.full(count, -1, np.int64), np.full(count, np.iinfo(np.int64).min)
+    first = np.full(count, np.iinfo(np.int64).max)
+    for _, rows, labels, times in sourced:
+        later = times > newest[rows]
+        codes[rows[later]], newest[rows[later]] = labels.codes[later], times[later]
+        first[rows] = np.minimum(first[rows], times)
+    return Coded(values, codes), np.where(codes >= 0, first, 0)
+
+
+def _numbers(columns: Columns, name: str) -> Array:
+    found = columns[name]
+    assert not isinstance(found, Texts)
+    return found
+
+
+def _added(task: Task, columns: Columns, start: datetime, sourced: list[Sourced], rows: int) -> Tally:
+    labels, times = counted(rows, sourced)
+    made = microseconds(start) + _numbers(columns, "time").astype(np.int64) * 1_000
+    lags = np.where(labels.codes >= 0, (times - made) / 1e6, np.nan)
+    segments = {name: _coded(one) for name, one in segments_in(columns)}
+    output = columns["output"]
+    if task.kind == REGRESSION:
+        values = output if not isinstance(output, Texts) else _as_floats(_coded(output))
+        return tally.measured(Measured(values, _as_floats(labels), lags, segments))
+    outputs = _coded(output) if isinstance(output, Texts) else _as_texts(output)
+    scores, speaks_of = _scores(task, columns, outputs, rows)
+    said = tuple(Said(name, at, each) for name, at, each, _ in sourced)
+    return tally.classified(Classified(outputs, labels, lags, scores, speaks_of, task.positive, segments, said))
+
+
+def _coded(texts: Texts) -> Coded:
+    return Coded(texts.values, texts.codes)
+
+
+def _as_floats(coded: Coded) -> Array:
+    """Labels that are no numbers are none."""
+    return np.array([*map(_float, coded.values), np.nan])[coded.codes]
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _as_texts(numbers: Array) -> Coded:
+    values, codes = np.unique(np.where(np.isfinite(numbers), numbers, np.inf), return_inverse=True)
+    names = [str(int(one)) if np.isfinite(one) and one == int(one) else str(one) for one in values.tolist()]
+    return Coded(names, np.where(np.isfinite(numbers), codes, -1))
+
+
+def _scores(task: Task, columns: Columns, outputs: Coded, rows: int) -> tuple[Array, str]:
+    """Confidences of two classes are probabilities of the positive one."""
+    if PROBABILITY in columns:
+        return _numbers(columns, PROBABILITY).astype(np.float64), PROBABILITY if task.positive else ""
+    if CONFIDENCE not in columns:
+        return np.full(rows, np.nan), ""
+    scores = _numbers(columns, CONFIDENCE).astype(np.float64)
+    others = [value for value in outputs.values if value != task.positive]
+    if not task.positive or len(others) > 1:
+        return scores, CONFIDENCE
+    place = outputs.values.index(task.positive) if task.positive in outputs.values else -2
+    return np.where(outputs.codes == place, scores, 1 - scores), PROBABILITY
+
+
+def hours_of(place: Place, since: datetime) -> Iterator[Hour]:
+    return Hour.objects.filter(place=place, start__gte=since).exclude(tally=None).order_by("start").iterator(200)

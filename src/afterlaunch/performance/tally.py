@@ -1,0 +1,349 @@
+"""What predictions and their labels add up to: hours, days and baselines are sums of tallies, never counted again.
+
+Scores from 0 to 1 are counted in cells of equal width in log odds: their ends are as fine as their middle.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+Array = npt.NDArray[Any]
+CELLS, WIDEST = 400, 10.0  # of log odds, from -10 to 10
+LAGS, FIRST_LAG, LAG_STEP = 72, 1.0, 1.3  # cells of seconds from prediction to label; the last ends after five years
+SIZE_STEP = 1.1  # cells of absolute errors
+CLASSES = 100  # of outputs and labels that are told apart
+VALUES = 50  # of a segment in one hour
+OTHER = "(other)"
+FLOOR = 1e-7  # of a probability in a logarithm
+PROBABILITY, CONFIDENCE = "probability", "confidence"
+
+
+def _cells() -> Array:
+    return np.zeros((2, CELLS), np.int64)
+
+
+@dataclass
+class Tally:
+    """`speaks_of`: what the scores are: the probability of the positive class, or the confidence in the output.
+    `cells`: scored predictions, by whether the output is the positive class (of confidence: all in the first row);
+    `labelled_cells`: those with a label; `hit_cells`: those whose label is the positive class, or equals the output.
+    `segments`: of each value rows, labelled ones, their losses and squared losses; a loss is 1 for a wrong class, the
+    absolute error of a quantity. `errors`: sums over labelled quantities: error, its absolute value, square and fourth
+    power, label, its square. `sizes`: absolute errors by cells. `sources`: labels, and how many equal the output;
+    `pairs`: of two sources that labelled the same prediction, how often they said what."""
+
+    rows: int = 0
+    labelled: int = 0
+    without_output: int = 0
+    score_invalid: int = 0
+    speaks_of: str = ""
+    outputs: dict[str, int] = field(default_factory=dict)
+    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
+    cells: Array = field(default_factory=_cells)
+    labelled_cells: Array = field(default_factory=_cells)
+    hit_cells: Array = field(default_factory=_cells)
+    log_loss: Array = field(default_factory=lambda: np.zeros(3))  # count, sum, sum of squares
+    errors: Array = field(default_factory=lambda: np.zeros(6))
+    sizes: dict[int, int] = field(default_factory=dict)
+    lags: Array = field(default_factory=lambda: np.zeros(LAGS, np.int64))
+    segments: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    sources: dict[str, list[int]] = field(default_factory=dict)
+    pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def correct(self) -> int:
+        return sum(labels.get(output, 0) for output, labels in self.confusion.items())
+
+    @property
+    def classified(self) -> int:
+        return sum(sum(labels.values()) for labels in self.confusion.values())
+
+    @property
+    def is_regression(self) -> bool:
+        return bool(self.errors.any() or self.sizes)
+
+    @property
+    def coverage(self) -> float:
+        return self.labelled / self.rows if self.rows else 0.0
+
+    def merge(self, other: Tally) -> Tally:
+        speaks = self.speaks_of or other.speaks_of
+        if self.speaks_of and other.speaks_of and self.speaks_of != other.speaks_of:
+            speaks = ""  # scores of two meanings say nothing together
+        found = Tally(speaks_of=speaks)
+        for one in fields(Tally):
+            if one.name != "speaks_of":
+                setattr(found, one.name, _sum(getattr(self, one.name), getattr(other, one.name)))
+        if not speaks and (self.speaks_of or other.speaks_of):
+            found.cells, found.labelled_cells, found.hit_cells = _cells(), _cells(), _cells()
+        return found
+
+
+def _sum(one: Any, other: Any) -> Any:
+    if isinstance(one, dict):
+        return {
+            key: _sum(one[key], other[key]) if key in one and key in other else _copied(one.get(key, other.get(key)))
+            for key in {**one, **other}
+        }
+    if isinstance(one, list):
+        return [a + b for a, b in zip(one, other, strict=True)]
+    return one + other
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    return list(value) if isinstance(value, list) else value
+
+
+def total(tallies: list[Tally]) -> Tally:
+    found = Tally()
+    for one in tallies:
+        found = found.merge(one)
+    return found
+
+
+def pack(tally: Tally) -> bytes:
+    told = {one.name: getattr(tally, one.name) for one in fields(Tally)}
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
+    return zlib.compress(orjson.dumps(told, option=options), 6)
+
+
+def unpack(body: bytes) -> Tally:
+    told = orjson.loads(zlib.decompress(body))
+    whole = ("cells", "labelled_cells", "hit_cells", "lags")
+    for name in (*whole, "log_loss", "errors"):
+        told[name] = np.array(told[name], np.int64 if name in whole else np.float64)
+    told["sizes"] = {int(key): count for key, count in told["sizes"].items()}
+    return Tally(**told)
+
+
+def score_cells(scores: Array) -> Array:
+    """Of scores from 0 to 1."""
+    inner = np.clip(scores, 1e-9, 1 - 1e-9)
+    odds = np.log(inner / (1 - inner))
+    cells: Array = np.clip(np.floor((odds + WIDEST) * CELLS / (2 * WIDEST)), 0, CELLS - 1).astype(np.int64)
+    return cells
+
+
+def cell_middles() -> Array:
+    odds = -WIDEST + (np.arange(CELLS) + 0.5) * 2 * WIDEST / CELLS
+    return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def lag_ends() -> Array:
+    """Seconds at which the cells of lags end."""
+    return np.asarray(FIRST_LAG * LAG_STEP ** np.arange(LAGS))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """`codes` (rows,) point into `values`; -1: none."""
+
+    values: list[str]
+    codes: Array
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one source says of some rows, which are ascending."""
+
+    source: str
+    rows: Array
+    labels: Coded
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Predictions of classes. `labels` -1, `lags` not a number: not labelled yet. `scores` not a number: none.
+    `positive`: the class that is counted as positive; '' where there is none, and scores are confidences."""
+
+    outputs: Coded
+    labels: Coded
+    lags: Array
+    scores: Array
+    speaks_of: str = ""
+    positive: str = ""
+    segments: Mapping[str, Coded] = field(default_factory=dict)
+    said: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Predictions of quantities; not a number: none."""
+
+    outputs: Array
+    labels: Array
+    lags: Array
+    segments: Mapping[str, Coded] = field(default_factory=dict)
+
+
+def classified(given: Classified) -> Tally:
+    outputs, labels = given.outputs, given.labels
+    judged = (outputs.codes >= 0) & (labels.codes >= 0)
+    names = _few(outputs, labels)
+    found = Tally(rows=len(outputs.codes), labelled=int((labels.codes >= 0).sum()))
+    found.without_output = int((outputs.codes < 0).sum())
+    found.outputs = _counts(outputs, names)
+    found.confusion = _confusion(outputs, labels, judged, names)
+    same = _same(outputs, labels)
+    wrong = (judged & ~same).astype(np.float64)
+    found.lags = _lags(given.lags)
+    _scored(found, given, judged, same)
+    found.segments = _segments(given.segments, len(outputs.codes), judged, wrong)
+    _sources(found, given)
+    return found
+
+
+def _same(one: Coded, other: Coded) -> Array:
+    """In which rows both have a value, and the same."""
+    places = {value: at for at, value in enumerate(other.values)}
+    turned = np.array([*(places.get(value, -2) for value in one.values), -2])
+    return np.asarray(turned[one.codes] == other.codes)
+
+
+def _few(*coded: Coded) -> dict[str, str]:
+    """What each value is called: the rare ones of too many are one."""
+    counts: dict[str, int] = {}
+    for one in coded:
+        for value, count in zip(
+            one.values, np.bincount(one.codes[one.codes >= 0], minlength=len(one.values)), strict=True
+        ):
+            counts[value] = counts.get(value, 0) + int(count)
+    often = sorted(counts, key=lambda value: (-counts[value], value))[:CLASSES]
+    kept = set(often)
+    return {value: value if value in kept else OTHER for value in counts}
+
+
+def _counts(coded: Coded, names: Mapping[str, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for value, count in zip(
+        coded.values, np.bincount(coded.codes[coded.codes >= 0], minlength=len(coded.values)), strict=True
+    ):
+        if count:
+            found[names[value]] = found.get(names[value], 0) + int(count)
+    return found
+
+
+def _confusion(outputs: Coded, labels: Coded, judged: Array, names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    width = max(len(labels.values), 1)
+    keys, counts = np.unique(outputs.codes[judged].astype(np.int64) * width + labels.codes[judged], return_counts=True)
+    found: dict[str, dict[str, int]] = {}
+    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+        said, true = outputs.values[key // width], labels.values[key % width]
+        row = found.setdefault(names[said], {})
+        # two rare classes that differ must not look the same
+        name = names[true] if said == true or names[said] != OTHER or names[true] != OTHER else f"{OTHER} 2"
+        row[name] = row.get(name, 0) + count
+    return found
+
+
+def _scored(found: Tally, given: Classified, judged: Array, same: Array) -> None:
+    given_scores = np.isfinite(given.scores)
+    usable = given_scores & (given.scores >= 0) & (given.scores <= 1) & (given.outputs.codes >= 0)
+    found.score_invalid = int((given_scores & ~((given.scores >= 0) & (given.scores <= 1))).sum())
+    if not given.speaks_of or not usable.any():
+        return
+    found.speaks_of = given.speaks_of
+    is_positive = _equals(given.outputs, given.positive) if given.speaks_of == PROBABILITY else np.zeros_like(usable)
+    hit = _equals(given.labels, given.positive) if given.speaks_of == PROBABILITY else same
+    cells = np.zeros(len(usable), np.int64)
+    cells[usable] = score_cells(given.scores[usable])
+    for part, rows in (
+        ("cells", usable),
+        ("labelled_cells", usable & judged),
+        ("hit_cells", usable & judged & hit),
+    ):
+        setattr(
+            found,
+            part,
+            np.stack([np.bincount(cells[rows & side], minlength=CELLS) for side in (~is_positive, is_positive)]),
+        )
+    if given.speaks_of == PROBABILITY:
+        rows = usable & judged
+        chance = np.clip(np.where(hit[rows], given.scores[rows], 1 - given.scores[rows]), FLOOR, 1.0)
+        loss = -np.log(chance)
+        found.log_loss = np.array([rows.sum(), loss.sum(), (loss**2).sum()], np.float64)
+
+
+def _equals(coded: Coded, value: str) -> Array:
+    if value not in coded.values:
+        return np.zeros(len(coded.codes), bool)
+    return np.asarray(coded.codes == coded.values.index(value))
+
+
+def _lags(lags: Array) -> Array:
+    seconds = np.maximum(lags[np.isfinite(lags)], 0.0)
+    at = np.searchsorted(lag_ends(), seconds, side="left")
+    return np.bincount(np.minimum(at, LAGS - 1), minlength=LAGS).astype(np.int64)
+
+
+def _segments(
+    segments: Mapping[str, Coded], rows: int, judged: Array, loss: Array
+) -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = {}
+    for key, coded in segments.items():
+        width = len(coded.values)
+        codes = np.where(coded.codes >= 0, coded.codes, width)
+        weights = (np.ones(rows), loss, loss**2)
+        columns: list[Array] = [np.bincount(codes[judged], one[judged], minlength=width + 1) for one in weights]
+        table = np.stack([np.bincount(codes, minlength=width + 1).astype(np.float64), *columns], 1)
+        names = [*coded.values, "(none)"]
+        order = np.argsort(-table[:, 0], kind="stable")
+        values: dict[str, list[float]] = {}
+        for place, at in enumerate(order.tolist()):
+            if table[at, 0]:
+                name = names[at] if place < VALUES else OTHER
+                values[name] = _sum(values[name], table[at].tolist()) if name in values else table[at].tolist()
+        found[key] = values
+    return found
+
+
+def _sources(found: Tally, given: Classified) -> None:
+    for one in given.said:
+        there = one.labels.codes >= 0
+        outputs = given.outputs.codes[one.rows]
+        same = _same(Coded(given.outputs.values, outputs), one.labels)
+        before = found.sources.get(one.source, [0, 0])
+        found.sources[one.source] = [before[0] + int(there.sum()), before[1] + int((there & same).sum())]
+    for at, one in enumerate(given.said):
+        for other in given.said[at + 1 :]:
+            both, mine, theirs = np.intersect1d(one.rows, other.rows, return_indices=True)
+            if not len(both):
+                continue
+            first, second = sorted((one.source, other.source))
+            told = found.pairs.setdefault(f"{first}\t{second}", {})
+            for a, b in zip(one.labels.codes[mine].tolist(), other.labels.codes[theirs].tolist(), strict=True):
+                words = one.labels.values[a], other.labels.values[b]
+                key = "\t".join(words if one.source == first else words[::-1])
+                told[key] = told.get(key, 0) + 1
+
+
+def measured(given: Measured) -> Tally:
+    judged = np.isfinite(given.outputs) & np.isfinite(given.labels)
+    error = np.where(judged, given.outputs - given.labels, 0.0)
+    size = np.abs(error)
+    label = np.where(judged, given.labels, 0.0)
+    found = Tally(rows=len(given.outputs), labelled=int(np.isfinite(given.labels).sum()))
+    found.without_output = int((~np.isfinite(given.outputs)).sum())
+    sums = (error, size, error**2, error**4, label, label**2)
+    found.errors = np.array([one[judged].sum() for one in sums], np.float64)
+    keys, counts = np.unique(size_cells(size[judged]), return_counts=True)
+    found.sizes = dict(zip(keys.tolist(), counts.tolist(), strict=True))
+    found.lags = _lags(given.lags)
+    found.segments = _segments(given.segments, found.rows, judged, size)
+    return found
+
+
+def size_cells(sizes: Array) -> Array:
+    """Of absolute errors: logarithmic, about 10 % wide; exact zeros have one of their own."""
+    least = 1e-12
+    at = np.floor(np.log(np.maximum(sizes, least)) / np.log(SIZE_STEP)).astype(np.int64)
+    return np.where(sizes < least, -10_000, at)
