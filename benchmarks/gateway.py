@@ -1,6 +1,9 @@
-"""The gateway beside nginx in one run, with key, route, cohort, metering and telemetry switched on.
+"""The gateway beside nginx in one run, with all that a paying installation switches on.
 
-    python benchmarks/gateway.py [--harness FOLDER] [--rounds 3] [--seconds 2] [--port 9390]
+    python benchmarks/gateway.py [--with budgets] [--harness FOLDER] [--rounds 3] [--seconds 2] [--port 9390]
+
+`--with` says what is on beside key, route, cohort, metering and telemetry: `nothing`; `budgets`, the default: a hard
+and a soft budget, and callers that name tenant, user and session; `guard`: two policies on every request, too.
 
 Wraps the side-by-side harness (`bench.py`, a fake provider, wrk, nginx) found in `<shared>/bench/gateway`. The gateway
 runs with a signed snapshot and sends its spans to a receiver that is a process of its own, so that the CPU per request
@@ -30,11 +33,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 KEY, SHARED = "al_bench_secret", b"key of the benchmark"
-BAR = 10.0
+ON = ("nothing", "budgets", "guard")
+ATTRIBUTION = {"afterlaunch-tenant": "t1", "afterlaunch-user": "u7", "afterlaunch-session": "s9"}
+BAR = 8.0  # times nginx
 
 
-def serve(port: int, upstream: str, sink: int) -> None:
+def serve(port: int, upstream: str, sink: int, on: str) -> None:
     """One gateway over one upstream, half of the units on the candidate."""
+    from afterlaunch.contracts.budgets import Budget
+    from afterlaunch.contracts.guard import Check, Policy
     from afterlaunch.contracts.snapshot import Arm, Key, Route, Snapshot, Upstream, key_digest, seal
     from afterlaunch.gateway import serve as gateway
     from afterlaunch.ground.settings import reload
@@ -42,10 +49,29 @@ def serve(port: int, upstream: str, sink: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="al-bench-"))
     os.environ["BENCH_SECRET"] = "sk-test"
     arms = (Arm("baseline", "fake"), Arm("candidate", "fake", prompt_version="p2", change=1))
-    route = Route("bench", "acme", "bench", "prod", arms, share=5_000, salt="s", unit=("session", "key"))
+    models, terms = Check("models", names=("fake",)), Check("terms", terms=("project blue", "project red"))
+    checks = (models, terms)
+    policies = tuple(Policy(one.kind, one.kind, "request", one, "deny", "closed") for one in checks)
+    budgets = (
+        Budget("hard", "All of it", {"client": "acme"}, "tokens", 1 << 50, "month"),
+        Budget("soft", "Each tenant", {"tenant": "*"}, "tokens", 1 << 50, "day", mode="soft"),
+    )
+    route = Route(
+        "bench",
+        "acme",
+        "bench",
+        "prod",
+        arms,
+        share=5_000,
+        salt="s",
+        unit=("session", "key"),
+        guard=policies if on == "guard" else (),
+    )
     key = Key("bench", key_digest("secret", SHARED), "acme", ("bench",))
     upstreams = (Upstream("fake", upstream, "openai", "env:BENCH_SECRET"),)
-    made = Snapshot(1, "2026-01-01T00:00:00+00:00", upstreams, (route,), (key,))
+    made = Snapshot(
+        1, "2026-01-01T00:00:00+00:00", upstreams, (route,), (key,), budgets=() if on == "nothing" else budgets
+    )
     kept = folder / "gateway" / "snapshots"
     kept.mkdir(parents=True)
     (kept / "snapshot-000000000001.json").write_bytes(seal(made, SHARED))
@@ -86,16 +112,18 @@ class Sink(BaseHTTPRequestHandler):
 Row = dict[str, Any]
 
 
-def run(harness: Path, rounds: int, seconds: int, port: int) -> int:
+def run(harness: Path, rounds: int, seconds: int, port: int, on: str) -> int:
     with tempfile.TemporaryDirectory(prefix="al-harness-") as copy:
         shutil.copytree(harness, copy, dirs_exist_ok=True)
         for folder, _, names in os.walk(copy):
             for path in (folder, *(os.path.join(folder, name) for name in names)):
                 os.chmod(path, 0o755)
         sink = subprocess.Popen([sys.executable, __file__, "sink", str(port + 2)])
-        ours = f"{sys.executable} {Path(__file__).resolve()} serve {{port}} {{upstream}} {port + 2}"
+        ours = f"{sys.executable} {Path(__file__).resolve()} serve {{port}} {{upstream}} {port + 2} {on}"
+        told = {"authorization": f"Bearer {KEY}"} | ({} if on == "nothing" else ATTRIBUTION)
         command = [sys.executable, "bench.py", "--targets", "direct,nginx,ours", "--ours", ours]
-        command += ["--ours-header", f"authorization: Bearer {KEY}", "--rounds", str(rounds), "--seconds", str(seconds)]
+        command += [word for name, value in told.items() for word in ("--ours-header", f"{name}: {value}")]
+        command += ["--rounds", str(rounds), "--seconds", str(seconds)]
         command += ["--port", str(port), "--upstream-port", str(port + 1)]
         try:
             done = subprocess.run(command, cwd=copy, check=False)
@@ -108,7 +136,7 @@ def run(harness: Path, rounds: int, seconds: int, port: int) -> int:
     if not rows or failed:
         print(f"no figure: {len(failed)} cells failed, {failed[:1]}", file=sys.stderr)
         return 1
-    told = figures(rows)
+    told = {"on": on, **figures(rows)}
     print(json.dumps(told))
     return 0 if told["reached"] else 1
 
@@ -135,7 +163,7 @@ def figures(rows: list[Row]) -> Row:
 
 def main() -> int:
     if sys.argv[1:2] == ["serve"]:
-        serve(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+        serve(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])
         return 0
     if sys.argv[1:2] == ["sink"]:
         ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Sink).serve_forever()
@@ -144,6 +172,7 @@ def main() -> int:
     place = shared()
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--harness", type=Path, default=place / "bench" / "gateway" if place else None)
+    options.add_argument("--with", dest="on", choices=ON, default="budgets")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=int, default=2)
     options.add_argument("--port", type=int, default=9390)
@@ -152,7 +181,7 @@ def main() -> int:
     if asked.harness is None or not asked.harness.exists() or missing:
         print(f"not run: harness {asked.harness}, missing tools {missing}", file=sys.stderr)
         return 2
-    return run(asked.harness, asked.rounds, asked.seconds, asked.port)
+    return run(asked.harness, asked.rounds, asked.seconds, asked.port, asked.on)
 
 
 if __name__ == "__main__":

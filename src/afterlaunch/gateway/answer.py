@@ -24,6 +24,10 @@ class Reply:
 
 
 class Drain(Protocol):
+    @property
+    def full(self) -> bool:
+        """Whether more waits for the caller than should."""
+
     async def drain(self) -> None: ...
 
 
@@ -87,6 +91,11 @@ class Answer:
     def _send(self, framed: bytes) -> None:
         self._transport.write(self._held + framed)
         self._held = b""
+
+    @property
+    def full(self) -> bool:
+        """Whether the caller is slow: then `drain` before more is written."""
+        return self._drain.full
 
     async def drain(self) -> None:
         await self._drain.drain()

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from afterlaunch.gateway.answer import Reply
-from afterlaunch.gateway.call import Call, Stack
+from afterlaunch.gateway.call import Call
 from afterlaunch.gateway.configuration import Configuration, Holder
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
@@ -31,6 +31,7 @@ from afterlaunch.gateway.spending.budgets import Budgets
 from afterlaunch.gateway.spending.counters import Counters
 from afterlaunch.gateway.spending.prices import Prices
 from afterlaunch.gateway.spending.store import Store
+from afterlaunch.gateway.stack import Stack
 from afterlaunch.gateway.upstream import Client
 from afterlaunch.gateway.workers import spool_of
 from afterlaunch.ground import clock

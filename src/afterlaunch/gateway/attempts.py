@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,7 +26,7 @@ from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.protocols import CHAT, Refusal
 from afterlaunch.gateway.report import Attempt
 from afterlaunch.gateway.request import Asked, credential_headers
-from afterlaunch.gateway.spending.budgets import Hold
+from afterlaunch.gateway.spending.purse import Purse
 from afterlaunch.gateway.splice import ask_for_usage, set_model
 from afterlaunch.gateway.upstream import Broken, Client, Head
 
@@ -99,14 +99,6 @@ class Opened(NamedTuple):
     streaming: bool
 
 
-class Budgeted(Protocol):
-    async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
-        """Raises Refusal."""
-
-    def settle(self, attempt: Attempt) -> None:
-        """Once for each attempt, however it ended."""
-
-
 class Attempts:
     """`since`: seconds since the call began."""
 
@@ -119,12 +111,12 @@ class Attempts:
         asked: Asked,
         route: Route,
         arm: Arm,
-        budgeted: Budgeted | None = None,
+        purse: Purse,
     ) -> None:
-        """`budgeted` reserves for an attempt before it is sent and settles it when another one follows. Raises Refusal
+        """`purse` reserves for an attempt before it is sent and settles it when another one follows. Raises Refusal
         when the gateway holds no credential for any upstream."""
         self._client, self._health, self._without_usage = client, health, without_usage
-        self._asked, self._route, self._budgeted = asked, route, budgeted
+        self._asked, self._route, self._purse = asked, route, purse
         self._care = route.handling.resilience
         self._places = configuration.places(route, arm)
         self.made: list[Attempt] = []
@@ -137,7 +129,7 @@ class Attempts:
 
     async def open(self, body: bytes, since: Callable[[], float]) -> Opened:
         """Raises Refusal when no upstream gave an answer."""
-        waiting, loop = self._ready(), asyncio.get_running_loop()
+        waiting = self._ready()
         place = waiting.pop(0)
         while True:
             upstream = place.target.upstream.name
@@ -150,7 +142,7 @@ class Attempts:
             if failure is None:
                 self._health.well(upstream)
                 return _opened(attempt, answer)
-            self._health.failed(upstream, self._route.name, failure, loop.time())
+            self._health.failed(upstream, self._route.name, failure, asyncio.get_running_loop().time())
             step = self._step(failure, waiting, upstream, since())
             if step.do is Do.GIVE:
                 return _opened(attempt, answer)
@@ -210,31 +202,37 @@ class Attempts:
         asked, target = self._asked, place.target
         attempt = Attempt(len(self.made) + 1, target, since(), prepared.model, sent_bytes=len(body))
         attempt.fallback = place is not self._places[0]
-        if self._budgeted is not None:
-            attempt.hold = await self._budgeted.reserve(attempt, prepared.most_output)
+        if self._purse.counted:
+            attempt.hold = await self._purse.reserve(attempt, prepared.most_output)
         self.made.append(attempt)
-        self._health.asks(target.upstream.name, asyncio.get_running_loop().time(), self._again > 0)
-        headers = [
-            *asked.forward,
-            _IDENTITY,
-            *credential_headers(asked, target.upstream.provider, target.passthrough, target.secret or b""),
-        ]
+        client, upstream = self._client, target.upstream
+        self._health.asks(upstream.name, client.now(), self._again > 0)
+        credentials = credential_headers(asked, upstream.provider, target.passthrough, target.secret or b"")
+        headers = [*asked.forward, _IDENTITY, *credentials]
         path = target.prefix + asked.path + ("?" + asked.query if asked.query else "")
-        patience = target.upstream.timeout_seconds
-        limits = [patience, self._care.first_byte, self._care.deadline and max(self._care.deadline - since(), 0.001)]
-        seconds = min(one for one in limits if one)
+        patience = upstream.timeout_seconds
+        seconds = self._seconds(patience, since)
         try:
-            head = await self._client.open(target.origin, asked.method, path.encode("latin-1"), headers, body, seconds)
+            head = await client.open(target.origin, asked.method, path.encode("latin-1"), headers, body, seconds)
         except Broken as problem:
-            log.warning("upstream %s: %s: %s", target.upstream.name, problem.kind, problem)
+            log.warning("upstream %s: %s: %s", upstream.name, problem.kind, problem)
             _, _, attempt.error = BROKEN[problem.kind]
             attempt.state, attempt.ended = "upstream-error", since()
             return attempt, problem
         if seconds < patience:
-            self._client.patience(head, patience)
+            client.patience(head, patience)
         self.head, attempt.status = head, head.status
         spent = await self._complaint(head) if head.status in _WORDED else b""
         return attempt, _Answer(head, spent)
+
+    def _seconds(self, patience: float, since: Callable[[], float]) -> float:
+        """Until the head must have come."""
+        care, seconds = self._care, patience
+        if care.first_byte:
+            seconds = min(seconds, care.first_byte)
+        if care.deadline:
+            seconds = min(seconds, max(care.deadline - since(), 0.001))
+        return seconds
 
     async def _complaint(self, head: Head) -> bytes:
         """The beginning of an error's body; whoever passes it on to the caller begins with it."""
@@ -254,8 +252,7 @@ class Attempts:
             if not self._client.ended(answer.head):
                 self._client.abort(answer.head)
         self.head = None
-        if self._budgeted is not None:
-            self._budgeted.settle(attempt)
+        self._purse.settle(attempt)
 
 
 @dataclass

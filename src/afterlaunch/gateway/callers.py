@@ -132,6 +132,10 @@ class Caller(asyncio.Protocol):
                 self._writable.set_result(None)
             self._writable = None
 
+    @property
+    def full(self) -> bool:
+        return self._writable is not None
+
     async def drain(self) -> None:
         """Waits for a slow caller."""
         if self._writable is not None:

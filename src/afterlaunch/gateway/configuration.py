@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from afterlaunch.contracts.budgets import DIMENSIONS, Budget
+from afterlaunch.contracts.budgets import DIMENSIONS
 from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapshot, Upstream, key_digest, unseal
 from afterlaunch.gateway.guarding.rules import Guard, guard_of
 from afterlaunch.gateway.protocols import Refusal
+from afterlaunch.gateway.spending.scopes import Counted
 from afterlaunch.gateway.upstream import Origin
 from afterlaunch.ground import clock
 
@@ -64,7 +65,7 @@ class Configuration:
         self._places: dict[tuple[str, str], list[Place]] = {}
         named = {name for budget in snapshot.budgets for name in budget.scope}
         self._told_apart = [place for place, name in enumerate(DIMENSIONS) if name in named]
-        self._counted: dict[Facts, list[tuple[Budget, str]]] = {}
+        self._counted: dict[Facts, Counted | None] = {}
         self._targets = {upstream.name: _target(upstream) for upstream in snapshot.upstreams}
 
     def missing_credentials(self) -> list[str]:
@@ -92,19 +93,22 @@ class Configuration:
         held = [one for one in wanted if one.target.passthrough or one.target.secret is not None]
         return held if any(not one.larger_context for one in held) else []
 
-    def counted(self, facts: Facts) -> list[tuple[Budget, str]]:
-        """The budgets that a call with these facts is counted in, each with its counter. `facts`: values of DIMENSIONS,
-        in their order."""
+    def counted(self, facts: Facts) -> Counted | None:
+        """The budgets that a call with these facts is counted in, None without any. `facts`: values of DIMENSIONS, in
+        their order."""
         if not self.snapshot.budgets:
-            return []
+            return None
         facts = tuple(facts[place] for place in self._told_apart)
-        found = self._counted.get(facts)
-        if found is None:
-            if len(self._counted) >= REMEMBERED:
-                self._counted.clear()
-            call = dict(zip((DIMENSIONS[place] for place in self._told_apart), facts, strict=True))
-            asked = [(budget, budget.counter(call)) for budget in self.snapshot.budgets]
-            found = self._counted[facts] = [(budget, counter) for budget, counter in asked if counter is not None]
+        try:
+            return self._counted[facts]
+        except KeyError:
+            pass
+        if len(self._counted) >= REMEMBERED:
+            self._counted.clear()
+        call = dict(zip((DIMENSIONS[place] for place in self._told_apart), facts, strict=True))
+        asked = [(budget, budget.counter(call)) for budget in self.snapshot.budgets]
+        pairs = [(budget, counter) for budget, counter in asked if counter is not None]
+        found = self._counted[facts] = Counted(pairs) if pairs else None
         return found
 
     def authenticate(self, token: str) -> Key:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.protocols import Protocol
 from afterlaunch.gateway.report import Attempt
@@ -20,15 +22,22 @@ def content_of(head: Head) -> tuple[str, str]:
             kind = value
         elif name == b"content-encoding":
             encoding = value
-    text = encoding.decode("latin-1").strip().lower()
-    return kind.decode("latin-1").strip().lower(), "" if text == "identity" else text
+    return _text(kind), _coding(encoding) if encoding else ""
 
 
-def conclude(
-    attempt: Attempt, tokens: Tokens | None, wire: Protocol, sse: bool, estimator: Estimator, tenant: str
-) -> None:
+@lru_cache(maxsize=256)
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip().lower()
+
+
+def _coding(value: bytes) -> str:
+    text = _text(value)
+    return "" if text == "identity" else text
+
+
+def conclude(attempt: Attempt, tokens: Tokens | None, wire: Protocol, estimator: Estimator, tenant: str) -> None:
     """State and tokens, from what was read of its answer; what is not known is estimated, where it can be."""
-    reading = attempt.reading
+    reading, sse = attempt.reading, attempt.sse
     assert reading is not None
     if attempt.status is not None and attempt.status >= 400:
         attempt.state, attempt.error = "upstream-error", reading.error or str(attempt.status)
@@ -47,11 +56,11 @@ def conclude(
         attempt.estimate = estimator.estimate(model, tenant, attempt.sent_bytes, events)
 
 
-def settle(budgets: Budgets, attempt: Attempt, sse: bool) -> None:
+def settle(budgets: Budgets, attempt: Attempt) -> None:
     """Once for each attempt that holds a reservation. An error's answer costs nothing, one within a stream does."""
     hold, attempt.hold = attempt.hold, None
     if hold is not None:
-        answered = attempt.tokens is not None or (sse and attempt.status == 200)
+        answered = attempt.tokens is not None or (attempt.sse and attempt.status == 200)
         free = attempt.state == "upstream-error" and not answered and attempt.error not in _MAY_BE_BILLED
         estimate = attempt.estimate[0] if attempt.estimate else None
         budgets.settle(hold, attempt.tokens, estimate, charged=not free)

@@ -52,7 +52,11 @@ class Estimator:
         asked, answered = self._ratios((model, tenant))
         method = "learned" if asked.calls >= LEARNED and answered.calls >= LEARNED else "start"
         given = round(sent * asked.value(START_INPUT))
-        return Tokens(input=given, output=round(events * answered.value(START_OUTPUT))), method
+        return Tokens(given, output=round(events * answered.value(START_OUTPUT))), method
+
+    def asked(self, model: str, tenant: str, sent: int) -> int:
+        """Tokens of a request."""
+        return round(sent * self._ratios((model, tenant))[0].value(START_INPUT))
 
     def _ratios(self, who: Who) -> tuple[_Ratio, _Ratio]:
         found = self._of.get(who)

@@ -1,6 +1,7 @@
 """Own telemetry on its way: a bounded ring, batches, and a bounded spool on disk while the server is silent.
 
-The data path only appends to the ring. What is lost is counted by reason.
+Calls that have ended are encoded a few at a time: more of them would keep objects alive, one alone would find nothing
+that it needs in the processor's cache. What is lost is counted by reason.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import aiohttp
 
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.otlp import export
-from afterlaunch.gateway.report import CallReport, spans_of
+from afterlaunch.gateway.report import CallReport, Told, told_of
 from afterlaunch.gateway.server_link import Link
 
 log = logging.getLogger(__name__)
 RING = 20_000  # calls
+TOGETHER = 32  # calls that are encoded at once
 BATCH = 500  # calls in one request
 PERIOD = 0.5  # seconds between two batches
 SPOOL_BYTES = 256 << 20
@@ -30,7 +32,8 @@ RETRYABLE = frozenset((429, 502, 503, 504))
 class Exporter:
     def __init__(self, link: Link, session: aiohttp.ClientSession, folder: Path, metrics: Metrics) -> None:
         self._link, self._session, self._folder, self._metrics = link, session, folder, metrics
-        self._ring: deque[CallReport] = deque()
+        self._fresh: list[CallReport] = []
+        self._ring: deque[Told] = deque()
         self._not_before = 0.0  # loop time until which the server asked us to wait
         self._spooled = 0  # bytes
         self._silent = False
@@ -39,7 +42,13 @@ class Exporter:
         if len(self._ring) >= RING:
             self._metrics.add("spans_dropped_total", report.spans, reason="ring-full")
             return
-        self._ring.append(report)
+        self._fresh.append(report)
+        if len(self._fresh) >= TOGETHER:
+            self._encode()
+
+    def _encode(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        self._ring.extend(map(told_of, fresh))
 
     @property
     def spool_bytes(self) -> int:
@@ -50,6 +59,7 @@ class Exporter:
         self._spooled = sum(file.stat().st_size for file in self._folder.glob("*.pb"))
         while True:
             await asyncio.sleep(PERIOD)
+            self._encode()
             while self._ring:
                 await self._one_batch()
             await self._drain_spool()
@@ -57,15 +67,15 @@ class Exporter:
     async def close(self) -> None:
         """Send or spool what is left."""
         self._not_before = 0.0
+        self._encode()
         while self._ring:
             await self._one_batch()
 
     async def _one_batch(self) -> None:
-        reports = [self._ring.popleft() for _ in range(min(BATCH, len(self._ring)))]
-        spans = [span for report in reports for span in spans_of(report)]
-        body = export(spans)
-        if self._spooled or not await self._send(body, len(spans)):
-            self._spool(body, len(spans))
+        batch = [self._ring.popleft() for _ in range(min(BATCH, len(self._ring)))]
+        body, spans = export((one.resource, one.encoded) for one in batch), sum(one.spans for one in batch)
+        if self._spooled or not await self._send(body, spans):
+            self._spool(body, spans)
 
     async def _send(self, body: bytes, spans: int) -> bool:
         """True when it is settled: taken, or refused for good."""

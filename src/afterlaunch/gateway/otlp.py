@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 Value = str | int | float | bool | tuple[str, ...]
 SERVER, CLIENT = 2, 3
@@ -73,45 +72,49 @@ def resource(pairs: tuple[tuple[str, str], ...]) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _name(name: str, kind: int) -> bytes:
+def named(name: str, kind: int) -> bytes:
+    """Name and kind of a span."""
     return _field(5, name.encode()) + b"\x30" + bytes((kind,))
 
 
 _TIMES = struct.Struct("<BQBQ").pack  # both fields are fixed64
 
 
-class Span(NamedTuple):
-    """Ids are raw bytes, times nanoseconds since 1970, `attributes` encoded. `error` None: status unset."""
-
-    resource: bytes
-    trace_id: bytes
-    span_id: bytes
-    parent_id: bytes
-    trace_state: str
-    name: str
-    kind: int
-    start_ns: int
-    end_ns: int
-    attributes: bytes
-    error: str | None = None
-
-    def encode(self) -> bytes:
-        """As field 2 of ScopeSpans."""
-        parts = [b"\x0a\x10", self.trace_id, b"\x12\x08", self.span_id]
-        if self.trace_state:
-            parts.append(_field(3, self.trace_state.encode()))
-        if self.parent_id:
-            parts += [b"\x22\x08", self.parent_id]
-        parts += [_name(self.name, self.kind), _TIMES(0x39, self.start_ns, 0x41, self.end_ns), self.attributes]
-        if self.error is not None:
-            parts.append(_field(15, _field(2, self.error.encode()) + b"\x18\x02"))
-        return _field(2, b"".join(parts))
+def span(
+    ids: bytes,
+    trace_state: str,
+    parent_id: bytes,
+    name: bytes,
+    start_ns: int,
+    end_ns: int,
+    attributes: bytes,
+    error: str | None = None,
+) -> bytes:
+    """As field 2 of ScopeSpans. `ids` and `name` as `ids` and `named` give them, `parent_id` raw or empty, times in
+    nanoseconds since 1970, `attributes` encoded. `error` None: status unset."""
+    state = _field(3, trace_state.encode()) if trace_state else b""
+    parent = b"\x22\x08" + parent_id if parent_id else b""
+    status = b"" if error is None else _status(error)
+    times = _TIMES(0x39, start_ns, 0x41, end_ns)
+    return _field(2, b"".join((ids, state, parent, name, times, attributes, status)))
 
 
-def export(spans: Iterable[Span]) -> bytes:
-    """An ExportTraceServiceRequest, spans grouped by resource."""
+def ids(trace_id: bytes, span_id: bytes) -> bytes:
+    """Both raw."""
+    return b"\x0a\x10%b\x12\x08%b" % (trace_id, span_id)
+
+
+@lru_cache(maxsize=1024)
+def _status(error: str) -> bytes:
+    return _field(15, _field(2, error.encode()) + b"\x18\x02")
+
+
+_SCOPE = _field(1, _field(1, _SCOPE_NAME))
+
+
+def export(told: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """An ExportTraceServiceRequest of pairs of a resource and its spans, encoded; grouped by resource."""
     groups: dict[bytes, list[bytes]] = {}
-    for span in spans:
-        groups.setdefault(span.resource, []).append(span.encode())
-    scope = _field(1, _field(1, _SCOPE_NAME))
-    return b"".join(_field(1, group + _field(2, scope + b"".join(found))) for group, found in groups.items())
+    for group, spans in told:
+        groups.setdefault(group, []).append(spans)
+    return b"".join(_field(1, group + _field(2, _SCOPE + b"".join(spans))) for group, spans in groups.items())

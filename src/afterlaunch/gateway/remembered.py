@@ -58,6 +58,32 @@ def _lay(update: object, parts: Iterable[bytes]) -> None:
         update(part)  # type: ignore[operator]
 
 
+class Keeping:
+    """The parts of one answer as it passes, until it is longer than any that is remembered."""
+
+    __slots__ = ("_parts", "_size", "key")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._parts: list[bytes] | None = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        if self._parts is None:
+            return
+        self._parts.append(part)
+        self._size += len(part)
+        if self._size > LARGEST:
+            self.forget()
+
+    def forget(self) -> None:
+        self._parts = None
+
+    def whole(self) -> bytes | None:
+        """None when it is not to be remembered."""
+        return b"".join(self._parts) if self._parts is not None else None
+
+
 class Answers:
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Remembered] = OrderedDict()

@@ -6,12 +6,13 @@ import os
 import random
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
 from afterlaunch.gateway.guarding.judging import Trail
 from afterlaunch.gateway.metering import Reading
-from afterlaunch.gateway.otlp import CLIENT, SERVER, Span, Value, attribute, constant, resource
+from afterlaunch.gateway.otlp import CLIENT, SERVER, Value, attribute, constant, ids, named, resource, span
 from afterlaunch.gateway.protocols import Protocol
 from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
@@ -65,13 +66,14 @@ class Attempt:
     tokens: Tokens | None = None
     sent_bytes: int = 0
     fallback: bool = False
+    sse: bool = False  # its answer is a stream of events
     estimate: tuple[Tokens, str] | None = None
     hold: Hold | None = None
 
 
 @dataclass
 class CallReport:
-    """All that the spans are made of; kept as it is until the exporter encodes it, off the data path."""
+    """All that the spans are made of."""
 
     asked: Asked
     key: Key
@@ -98,36 +100,50 @@ def new_id(size: int) -> bytes:
     return _RANDOM.getrandbits(8 * size).to_bytes(size, "big")
 
 
-def spans_of(report: CallReport) -> list[Span]:
+class Told(NamedTuple):
+    """Spans of one call, encoded, and how many they are."""
+
+    resource: bytes
+    encoded: bytes
+    spans: int
+
+
+def told_of(report: CallReport) -> Told:
     route, asked = report.route, report.asked
+    where = _resource(route.client, route.system, route.environment)
     trace_id, parent, state = trace_of(asked) or (new_id(16), b"", "")
-    root = new_id(8)
     if report.shadow:
         trace_id, root, state = new_id(16), b"", ""
-    where = _resource(route.client, route.system, route.environment)
-    common = _common(report)
+    else:
+        root = new_id(8)
+    common, start_ns = _common(report), report.start_ns
     if report.trail:
         common += _trail(report.trail)
-    last = report.attempts[-1] if report.attempts else None
-    start_ns = report.start_ns
-    if report.trail and report.trail.outcome != "passed":
-        server, failed = common + _server(asked.method, asked.path, None, "refused") + _BLOCKED, "guardrail_block"
-    elif last is None:
-        server, failed = common + _server(asked.method, asked.path, 200, "complete") + _HIT, None
-    else:
-        server = common + _server(asked.method, asked.path, last.status, last.state)
-        failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
-    name, end_ns = f"{asked.method} {asked.path}", start_ns + int(report.ended * 1e9)
-    made = []
+    parts = []
     if not report.shadow:
-        made.append(Span(where, trace_id, root, parent, state, name, SERVER, start_ns, end_ns, server, failed))
+        parts.append(_call(report, common, ids(trace_id, root), parent, state))
     for attempt in report.attempts:
-        name = f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}"
+        name = named(f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}", CLIENT)
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
-        mine = _common(report, True) if attempt.fallback else common
-        told = mine + _attempt(report, attempt)
-        made.append(Span(where, trace_id, new_id(8), root, state, name, CLIENT, began, ended, told, attempt.error))
-    return made
+        mine = (_common(report, True) if attempt.fallback else common) + _attempt(report, attempt)
+        parts.append(span(ids(trace_id, new_id(8)), state, root, name, began, ended, mine, attempt.error))
+    return Told(where, b"".join(parts), report.spans)
+
+
+def _call(report: CallReport, common: bytes, both: bytes, parent: bytes, state: str) -> bytes:
+    """The server span."""
+    asked, last = report.asked, report.attempts[-1] if report.attempts else None
+    method, path, failed = asked.method, asked.path, None
+    if report.trail and report.trail.outcome != "passed":
+        server, failed = _server(method, path, None, "refused") + _BLOCKED, "guardrail_block"
+    elif last is None:
+        server = _server(method, path, 200, "complete") + _HIT
+    else:
+        server = _server(method, path, last.status, last.state)
+        failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
+    end_ns = report.start_ns + int(report.ended * 1e9)
+    name = named(f"{method} {path}", SERVER)
+    return span(both, state, parent, name, report.start_ns, end_ns, common + server, failed)
 
 
 @lru_cache(maxsize=1024)

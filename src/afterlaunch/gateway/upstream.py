@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -75,10 +75,19 @@ class Client:
         connection = await self._connect(origin, min(CONNECT_SECONDS, seconds))
         return await self._ask(connection, request, body, method, seconds)
 
+    def now(self) -> float:
+        """Loop time."""
+        return self._loop.time()
+
     @staticmethod
-    async def read(head: Head) -> bytes:
+    def read(head: Head) -> Awaitable[bytes]:
         """The next bytes as they came, b"" at the end. Raises Broken."""
-        return await head.read()
+        return head.read()
+
+    @staticmethod
+    def take(head: Head) -> bytes:
+        """Where a read would not wait. Raises Broken."""
+        return head.take()
 
     @staticmethod
     def waits(head: Head) -> bool:

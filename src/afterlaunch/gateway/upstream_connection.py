@@ -51,17 +51,21 @@ class Head:
 
     async def read(self) -> bytes:
         """What has come, at least one byte; b"" at the end. Raises Broken after the last byte that came."""
-        while not self._parts:
-            if self.ended:
-                return b""
-            if self._problem is not None:
-                raise self._problem
-            self._waiter = asyncio.get_running_loop().create_future()
+        while not self._parts and self.connection is not None:
+            self._waiter = self.connection.loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+        return self.take()
+
+    def take(self) -> bytes:
+        """Like `read`, where something has come or nothing will. Raises Broken."""
         parts = self._parts
+        if not parts:
+            if self._problem is not None:
+                raise self._problem
+            return b""
         self._parts, self.size = [], 0
         if self.connection is not None:
             self.connection.resume()
@@ -73,7 +77,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
         self._freed, self._lost = freed, lost
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._head: Head | None = None
         self._waiter: asyncio.Future[Head] | None = None
@@ -94,9 +98,9 @@ class Connection(asyncio.Protocol):
         self._answered = self._measured = self._chunked = False
         self._interim = self._head_bytes = 0
         self._whole = False
-        self.heard = self._loop.time()
-        self._waiter = waiter = self._loop.create_future()
-        self._timer = self._loop.call_later(seconds, self._check)
+        self.heard = self.loop.time()
+        self._waiter = waiter = self.loop.create_future()
+        self._look_at(self.heard + seconds)
         if len(body) <= HELD:
             self._transport.write(request + body)
         else:
@@ -110,9 +114,7 @@ class Connection(asyncio.Protocol):
     def patience(self, seconds: float) -> None:
         """From now on a silence may last so long."""
         self._seconds = seconds
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = self._loop.call_later(seconds, self._check)
+        self._look_at(self.loop.time() + seconds)
 
     def expire(self) -> None:
         """Its time is over, silent or not."""
@@ -121,7 +123,7 @@ class Connection(asyncio.Protocol):
     def resume(self) -> None:
         if self._paused and not self._transport.is_closing():
             self._paused = False
-            self.heard = self._loop.time()  # the silence was ours
+            self.heard = self.loop.time()  # the silence was ours
             self._transport.resume_reading()
 
     def abort(self) -> None:
@@ -139,7 +141,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self._loop.time()
+        self.heard = self.loop.time()
         if self._waiter is None and self._head is None:
             self.abort()  # nobody asked
             return
@@ -165,6 +167,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._spoiled = self.ended = True
+        self._stop_timer()
         if self._head is not None and problem is None and not self._measured and not self._chunked:
             self._end()  # RFC 9112 §6.3: without a length the body ends with the connection
         else:
@@ -218,13 +221,25 @@ class Connection(asyncio.Protocol):
 
     # ---- the end of an answer
 
+    def _look_at(self, when: float) -> None:
+        """Look at the clock at this time or before. A timer costs more than most of a call, so one that runs already
+        serves the next request too: it looks, and goes on waiting."""
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self.loop.call_at(when, self._check)
+
     def _check(self) -> None:
-        """Time may have passed since the last byte, or while we held the provider back."""
-        silent = 0.0 if self._paused else self._loop.time() - self.heard
-        if silent < self._seconds:
-            self._timer = self._loop.call_later(self._seconds - silent, self._check)
+        """Time may have passed since the last byte, while we held the provider back, or while nobody asked."""
+        self._timer = None
+        if self._head is None and self._waiter is None:
+            return
+        now = self.loop.time()
+        until = (now if self._paused else self.heard) + self._seconds
+        if now < until:
+            self._look_at(until)
         else:
-            self._timer = None
             self._fail(Broken("timeout", f"silent for {self._seconds:g} s"))
 
     def _stop_timer(self) -> None:
@@ -233,7 +248,6 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
     def _end(self) -> None:
-        self._stop_timer()
         head, self._head = self._head, None
         self.resume()
         if self._transport.get_write_buffer_size():
@@ -246,7 +260,6 @@ class Connection(asyncio.Protocol):
             head.finish(None)
 
     def _fail(self, problem: Broken) -> None:
-        self._stop_timer()
         head, waiter = self._head, self._waiter
         self._head = self._waiter = None
         if not self._transport.is_closing():

@@ -258,8 +258,13 @@ class Watch:
             except Unreadable as problem:
                 self._waiting.append((event, self._told))
                 return self._unreadable(str(problem)) if not self._open else event
-            if fragments:
+            before = self._told
+            try:
                 self._look(fragments)
+            except Cut as cut:  # what came in the same read is sent as if it had come alone
+                self._told = before
+                cut.event = self._released(self._window) + cut.event
+                raise
             self._waiting.append((event, self._told))
         return self._released(self._window)
 

@@ -22,6 +22,7 @@ from afterlaunch.gateway.report import Attempt, CallReport
 from afterlaunch.gateway.request import Assignment, credential_headers
 from afterlaunch.gateway.shadowing.copies import Copy, Sent, Unfit, headers_of, query_of
 from afterlaunch.gateway.spending.budgets import Asking, Budgets
+from afterlaunch.gateway.spending.scopes import Counted
 from afterlaunch.gateway.upstream import Broken, Client, Head
 from afterlaunch.ground import clock
 
@@ -47,7 +48,7 @@ class Sending:
         self._attempt = Attempt(1, target, 0.0, sent.model, sent_bytes=len(sent.body))
         self._head: Head | None = None
         self._meter: Meter | None = None
-        self._sse = self._began = False
+        self._began = False
 
     async def run(self) -> None:
         """Raises Unfit where it is not sent."""
@@ -96,7 +97,7 @@ class Sending:
             self._sent.most_output,
         )
         try:
-            attempt.hold = await self._means.budgets.reserve(asking, 1, [(budget.of(copy.route.name), "")])
+            attempt.hold = await self._means.budgets.reserve(asking, 1, Counted([(budget.of(copy.route.name), "")]))
         except Refusal as refusal:
             raise Unfit(refusal.reason) from refusal
 
@@ -116,7 +117,7 @@ class Sending:
         )
         attempt.status = head.status
         kind, encoding = content_of(head)
-        self._sse = kind.startswith("text/event-stream")
+        attempt.sse = kind.startswith("text/event-stream")
         self._meter = meter_for(asked.protocol, kind, encoding)
         attempt.reading = self._meter.reading
         left = LARGEST_ANSWER
@@ -144,8 +145,8 @@ class Sending:
         attempt.ended = self._since()
         if self._meter is not None:
             tokens = self._meter.finish().tokens(copy.asked.protocol)
-            conclude(attempt, tokens, copy.asked.protocol, self._sse, means.estimator, copy.tenant or "")
-        settle(means.budgets, attempt, self._sse)
+            conclude(attempt, tokens, copy.asked.protocol, means.estimator, copy.tenant or "")
+        settle(means.budgets, attempt)
         usage = "exact" if attempt.tokens else "estimated" if attempt.estimate else "unknown"
         means.metrics.add("shadow_mirrored_total", route=copy.route.name, state=attempt.state, usage=usage)
         means.exporter.put(

@@ -9,11 +9,12 @@ from collections import deque
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from afterlaunch.contracts.budgets import Budget, PriceCard, Window, window_of
+from afterlaunch.contracts.budgets import Budget, PriceCard
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.prices import Prices, kinds_of
+from afterlaunch.gateway.spending.scopes import Counted, Standing
 from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Asked, Held, Settled, Short, Store, Wanted
 from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
@@ -24,8 +25,7 @@ RENEW = 30.0
 USUAL_OUTPUT = 1_000  # tokens, until ten answers of the route are known
 MARGIN = 1.1  # what a reservation holds above the mean that was learned
 SAMPLE = 200  # answers of a route whose 95th percentile is what an output is expected to be
-
-Counted = list[tuple[Budget, str]]  # budget, counter
+SORTED_AFTER = 8  # answers
 
 
 class Asking(NamedTuple):
@@ -50,7 +50,7 @@ class Hold:
         self,
         asking: Asking,
         attempt: int,
-        counted: Counted,
+        counted: list[Standing],
         wanted: list[Wanted],
         card: PriceCard | None,
         now: float,
@@ -61,13 +61,31 @@ class Hold:
         self.reset: datetime | None = None
 
 
+class Outputs:
+    """Of a route's last answers; `usual` is their 95th percentile, sorted anew now and then."""
+
+    __slots__ = ("_seen", "_since", "usual")
+
+    def __init__(self) -> None:
+        self._seen: deque[int] = deque(maxlen=SAMPLE)
+        self._since = 0
+        self.usual = USUAL_OUTPUT
+
+    def add(self, output: int) -> None:
+        self._seen.append(output)
+        self._since += 1
+        if len(self._seen) >= 10 and (self._since >= SORTED_AFTER or len(self._seen) < SAMPLE // 4):
+            self._since = 0
+            self.usual = sorted(self._seen)[int(len(self._seen) * 0.95)]
+
+
 class Budgets:
     """`expected` output is the 95th percentile of the route's last answers, or the call's own bound if that is less."""
 
     def __init__(self, store: Store, prices: Prices, estimator: Estimator, metrics: Metrics) -> None:
         self._store, self._prices, self._estimator, self._metrics = store, prices, estimator, metrics
-        self._outputs: dict[str, deque[int]] = {}
-        self._windows: dict[tuple[str, str], Window] = {}
+        self._loop = asyncio.get_running_loop()
+        self._outputs: dict[str, Outputs] = {}
         self._live: dict[tuple[str, int], Hold] = {}
         self._flushing: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Asked, asyncio.Future[Held | Short]]] = []
@@ -75,16 +93,14 @@ class Budgets:
     async def reserve(self, asking: Asking, attempt: int, counted: Counted) -> Hold:
         """Raises Refusal when a hard budget has too little left, or cannot tell."""
         card = None
-        if any(budget.unit == "usd" for budget, _ in counted):
+        if counted.money:
             who = (asking.client, asking.provider, asking.model)
             known, card = self._prices.known(who)
             card = card if known else await self._prices.card(who)
-        now = clock.now()
-        expected = self._expected(asking)
-        wanted = [one for budget, counter in counted if (one := self._wanted(budget, counter, expected, card, now))]
+        now, real = clock.now(), clock.real()
+        standing = counted.at(now)
+        wanted = self._wanted(standing, counted.money, self._expected(asking), card)
         facts = {"route": asking.route, "client": asking.client, "provider": asking.provider, "model": asking.model}
-        real = clock.real()
-        by_id = {budget.id: budget for budget, _ in counted}
         answer = self._reserved(Asked(asking.call, attempt, wanted, real + LEASE, facts))
         try:
             found = await answer
@@ -96,22 +112,21 @@ class Budgets:
             return self._without_store(problem, Hold(asking, attempt, [], [], card, real), counted)
         if isinstance(found, Short):
             self._metrics.add("budget_refusals_total", budget=found.wanted.budget)
-            raise self._refusal(by_id[found.wanted.budget], found, now)
+            raise self._refusal(next(one for one in standing if one.budget.id == found.wanted.budget), found, now)
         for budget in found.over:
             self._metrics.add("budget_would_refuse_total", budget=budget)
-        hold = Hold(asking, attempt, counted, wanted, card, real)
+        hold = Hold(asking, attempt, standing, wanted, card, real)
         if found.left:
-            nearest = min(found.left, key=lambda one: found.left[one] / by_id[one].limit)
-            hold.left, hold.reset = found.left[nearest], self._window(by_id[nearest], now).end
+            nearest = min((one for one in standing if one.budget.id in found.left), key=lambda one: _share(one, found))
+            hold.left, hold.reset = found.left[nearest.budget.id], nearest.window.end
         self._live[asking.call, attempt] = hold
         return hold
 
     def _reserved(self, asked: Asked) -> asyncio.Future[Held | Short]:
         """Calls that come at the same time share a transaction."""
-        loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_soon(self._reserve_waiting)
-        answer: asyncio.Future[Held | Short] = loop.create_future()
+            self._loop.call_soon(self._reserve_waiting)
+        answer: asyncio.Future[Held | Short] = self._loop.create_future()
         self._waiting.append((asked, answer))
         return answer
 
@@ -132,7 +147,7 @@ class Budgets:
         """What a hard budget forbids cannot be known: it refuses. Others let pass, and it is counted."""
         log.error("budgets cannot be counted: %s", problem)
         self._metrics.add("budget_store_failures_total")
-        if any(budget.mode == "hard" for budget, _ in counted):
+        if counted.hard:
             said = "The gateway cannot count budgets at this moment; its log says why."
             raise Refusal(503, "budget-store", said, retry_after=5)
         return hold
@@ -148,24 +163,29 @@ class Budgets:
             state = "unknown"
         else:
             state = "exact" if tokens is not None else "estimated"
-            amounts = {budget.id: self._amount(budget, told, hold.card) for budget, _ in hold.counted}
+            counts, nano = (told.input or 0) + (told.output or 0), _nano(told, hold.card)
+            amounts = {one.budget.id: _amount(one.budget, counts, nano) for one in hold.counted}
+        asking = hold.asking
         if tokens is not None and tokens.output is not None:
-            self._outputs.setdefault(hold.asking.route, deque(maxlen=SAMPLE)).append(tokens.output)
+            seen = self._outputs.get(asking.route)
+            if seen is None:
+                seen = self._outputs[asking.route] = Outputs()
+            seen.add(tokens.output)
         facts: dict[str, Any] = {
-            "route": hold.asking.route,
-            "client": hold.asking.client,
-            "tenant": hold.asking.tenant,
-            "provider": hold.asking.provider,
-            "model": hold.asking.model,
-            "tokens": told._asdict() if told else None,
+            "route": asking.route,
+            "client": asking.client,
+            "tenant": asking.tenant,
+            "provider": asking.provider,
+            "model": asking.model,
+            "tokens": dict(zip(Tokens._fields, told, strict=True)) if told else None,
             "price": hold.card.version if hold.card else None,
         }
-        self._settle_soon(hold.asking.call, hold.attempt, Settled(amounts, state, facts), hold.wanted)
+        self._settle_soon(asking.call, hold.attempt, Settled(amounts, state, facts), hold.wanted)
 
     def _settle_soon(self, call: str, attempt: int, settled: Settled, wanted: list[Wanted]) -> None:
         self._store.settle_soon(call, attempt, settled, wanted)
         if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            self._flushing = self._loop.call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Settle what waits; what cannot be written waits on, and its reservations expire if it never can."""
@@ -194,52 +214,34 @@ class Budgets:
             self._metrics.add("budget_unconfirmed_total", late)
 
     def _expected(self, asking: Asking) -> Tokens:
-        guess, _ = self._estimator.estimate(asking.model, asking.tenant, asking.sent_bytes, 0)
+        given = self._estimator.asked(asking.model, asking.tenant, asking.sent_bytes)
         seen = self._outputs.get(asking.route)
-        usual = sorted(seen)[int(len(seen) * 0.95)] if seen and len(seen) >= 10 else USUAL_OUTPUT
+        usual = seen.usual if seen is not None else USUAL_OUTPUT
         output = usual if asking.most_output is None else min(usual, asking.most_output)
-        return Tokens(input=round((guess.input or 0) * MARGIN), output=output)
+        return Tokens(round(given * MARGIN), output)
 
-    def _wanted(
-        self, budget: Budget, counter: str, expected: Tokens, card: PriceCard | None, now: datetime
-    ) -> Wanted | None:
-        if budget.unit == "usd" and not self._priced(budget, expected, card):
-            if budget.no_price == "tokens-only" or budget.mode != "hard":
-                self._metrics.add("budget_unpriced_total", budget=budget.id)
-                return None
-            said = (
-                f"Budget {budget.name} is in money, and nobody has priced this model. Price it, or choose another rule."
-            )
-            raise Refusal(402, "price-unknown", said)
-        start = int(self._window(budget, now).start.timestamp())
-        amount, hard = self._amount(budget, expected, card), budget.mode == "hard"
-        observed = budget.limit if budget.mode == "observe" else None
-        return Wanted(budget.id, counter, start, amount, budget.limit if hard else None, observed)
-
-    @staticmethod
-    def _priced(budget: Budget, tokens: Tokens, card: PriceCard | None) -> bool:
-        known = card is not None and card.nano(kinds_of(tokens)) is not None
-        return known or budget.no_price == "default-price"
-
-    @staticmethod
-    def _amount(budget: Budget, tokens: Tokens, card: PriceCard | None) -> int:
-        counts = (tokens.input or 0) + (tokens.output or 0)
-        if budget.unit == "requests":
-            return 1
-        if budget.unit == "tokens":
-            return counts
-        nano = card.nano(kinds_of(tokens)) if card is not None else None
-        return nano if nano is not None else -(-counts * budget.default_pico // 1000)
-
-    def _window(self, budget: Budget, now: datetime) -> Window:
-        key = (budget.window, budget.zone)
-        found = self._windows.get(key)
-        if found is None or not (found.start <= now and (found.end is None or now < found.end)):
-            found = self._windows[key] = window_of(budget.window, budget.zone, now)
+    def _wanted(self, standing: list[Standing], money: bool, expected: Tokens, card: PriceCard | None) -> list[Wanted]:
+        """Raises Refusal 402 where a price is missing that a hard budget needs."""
+        counts, nano = (expected.input or 0) + (expected.output or 0), _nano(expected, card) if money else None
+        found = []
+        for budget, key, limit, observed, _ in standing:
+            if budget.unit == "usd" and nano is None and budget.no_price != "default-price":
+                self._unpriced(budget)
+                continue
+            found.append(Wanted(*key, _amount(budget, counts, nano), limit, observed))
         return found
 
-    def _refusal(self, budget: Budget, short: Short, now: datetime) -> Refusal:
-        end = self._window(budget, now).end
+    def _unpriced(self, budget: Budget) -> None:
+        """Raises Refusal, unless the budget lets pass what it cannot count."""
+        if budget.no_price == "tokens-only" or budget.mode != "hard":
+            self._metrics.add("budget_unpriced_total", budget=budget.id)
+            return
+        said = f"Budget {budget.name} is in money, and nobody has priced this model. Price it, or choose another rule."
+        raise Refusal(402, "price-unknown", said)
+
+    @staticmethod
+    def _refusal(at: Standing, short: Short, now: datetime) -> Refusal:
+        budget, end = at.budget, at.window.end
         of = f" for {short.wanted.counter}" if short.wanted.counter else ""
         left, limit = _words(budget, short.left), _words(budget, budget.limit)
         said = f"Budget {budget.name}{of} has {left} of {limit} left in this {budget.window}; this call may need "
@@ -248,6 +250,24 @@ class Budgets:
             return Refusal(402, "budget-exhausted", said)
         said += f" It renews at {end.isoformat().replace('+00:00', 'Z')}."
         return Refusal(429, "budget-exhausted", said, retry_after=max(1, int((end - now).total_seconds()) + 1))
+
+
+def _nano(tokens: Tokens, card: PriceCard | None) -> int | None:
+    """What they cost, None where nobody has priced them."""
+    return card.nano(kinds_of(tokens)) if card is not None else None
+
+
+def _amount(budget: Budget, counts: int, nano: int | None) -> int:
+    """In the budget's unit. `counts`: tokens of both sides."""
+    if budget.unit == "tokens":
+        return counts
+    if budget.unit == "requests":
+        return 1
+    return nano if nano is not None else -(-counts * budget.default_pico // 1000)
+
+
+def _share(one: Standing, held: Held) -> float:
+    return held.left[one.budget.id] / one.budget.limit
 
 
 def _words(budget: Budget, amount: int) -> str:

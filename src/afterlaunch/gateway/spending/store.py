@@ -177,16 +177,21 @@ class Store:
     @contextmanager
     def _writing(self, now: float) -> Iterator[_Changes]:
         """A transaction. What waits to be settled is settled in it; what changes in a counter is written once."""
-        pending, changes = self._pending, _Changes(self._db)
-        self._db.execute("begin immediate")
+        db, pending = self._db, self._pending
+        changes = _Changes(db)
+        db.execute("begin immediate")
         try:
-            self._settle_all(pending, changes, now)
+            if pending and not self._settle_together(pending, changes, now):
+                db.execute("rollback")
+                db.execute("begin immediate")
+                for call, attempt, settled, _ in pending:
+                    self._settle(call, attempt, settled, changes, now)
             yield changes
             changes.write(now)
-            self._db.execute("commit")
+            db.execute("commit")
         except BaseException:
-            if self._db.in_transaction:  # a full disk has rolled it back already
-                self._db.execute("rollback")
+            if db.in_transaction:  # a full disk has rolled it back already
+                db.execute("rollback")
             raise
         self._pending = self._pending[len(pending) :]
 
@@ -202,29 +207,31 @@ class Store:
             return [self._reserve(one, changes) for one in asked]
 
     def _reserve(self, asked: Asked, changes: _Changes) -> Held | Short:
-        held = Held({}, [])
+        filled, left = [], {}
         for one in asked.wanted:
-            left = MOST if one.limit is None else one.limit - changes.filled(one.key)
-            if one.amount > left:
-                changes.add(one.key, refused=1)
-                return Short(one, max(left, 0))
-        holds = orjson.dumps([[one.budget, one.counter, one.start, one.amount] for one in asked.wanted])
+            before = changes.filled(one[:3])
+            if one.limit is not None:
+                rest = one.limit - before
+                if one.amount > rest:
+                    changes.add(one[:3], refused=1)
+                    return Short(one, max(rest, 0))
+                left[one.budget] = rest - one.amount
+            filled.append(before + one.amount)
+        holds = orjson.dumps([one[:4] for one in asked.wanted])
         row = (asked.call, asked.attempt, holds, asked.expires, orjson.dumps(asked.facts))
         if not self._db.execute(_KEEP, row).rowcount:
-            return held
-        for one in asked.wanted:
-            changes.add(one.key, reserved=one.amount)
-            if one.limit is not None:
-                held.left[one.budget] = one.limit - changes.filled(one.key)
-            if one.observed is not None and changes.filled(one.key) > one.observed:
-                held.over.append(one.budget)
-                changes.add(one.key, refused=1)
-        return held
+            return Held({}, [])
+        over = []
+        for one, full in zip(asked.wanted, filled, strict=True):
+            changes.add(one[:3], reserved=one.amount)
+            if one.observed is not None and full > one.observed:
+                over.append(one.budget)
+                changes.add(one[:3], refused=1)
+        return Held(left, over)
 
     def settle_soon(self, call: str, attempt: int, settled: Settled, wanted: Sequence[Wanted]) -> None:
         """With the next reservation, or by `flush`. `wanted`: what was reserved for it."""
-        holds = [(one.budget, one.counter, one.start, one.amount) for one in wanted]
-        self._pending.append((call, attempt, settled, holds))
+        self._pending.append((call, attempt, settled, [one[:4] for one in wanted]))
 
     def flush(self, now: float) -> None:
         """What waits to be settled."""
@@ -237,20 +244,14 @@ class Store:
         with self._writing(now) as changes:
             return self._settle(call, attempt, settled, changes, now)
 
-    def _settle_all(self, pending: list[_Pending], changes: _Changes, now: float) -> None:
-        """All at once, if all of them still have their reservations; else one by one."""
-        if not pending:
-            return
-        self._db.execute("savepoint together")
+    def _settle_together(self, pending: list[_Pending], changes: _Changes, now: float) -> bool:
+        """False when one of them has no reservation any more: then nothing of this transaction may stay."""
         ended = self._db.executemany(_END, [(call, attempt) for call, attempt, _, _ in pending]).rowcount
-        if ended == len(pending):
-            for call, attempt, settled, holds in pending:
-                self._charge(call, attempt, settled, holds, changes, now)
-        else:
-            self._db.execute("rollback to together")
-            for call, attempt, settled, _ in pending:
-                self._settle(call, attempt, settled, changes, now)
-        self._db.execute("release together")
+        if ended != len(pending):
+            return False
+        for call, attempt, settled, holds in pending:
+            self._charge(call, attempt, settled, holds, changes, now)
+        return True
 
     def _settle(self, call: str, attempt: int, settled: Settled, changes: _Changes, now: float) -> bool:
         gone = self._db.execute(_END + " returning holds", (call, attempt)).fetchone()
