@@ -6,12 +6,13 @@ from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
 
+from afterlaunch.engine.compiled import Row, Rows, by_key_too
 from afterlaunch.ground.actors import Role
 
 ROLE_CHOICES = [(role.value, role.value) for role in Role]
 
 
-class Client(models.Model):
+class Client(Row):
     """Whose systems we look after: the tenant line that nobody crosses. `slug` is the key in telemetry."""
 
     slug = models.SlugField(max_length=60, unique=True)
@@ -26,7 +27,7 @@ class Client(models.Model):
         return self.name
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager["User"], Rows["User"]):
     def create_user(self, email: str, name: str = "", password: str | None = None, **extra: Any) -> User:
         user = self.model(email=self.normalize_email(email).lower(), name=name, **extra)
         if password:
@@ -61,7 +62,10 @@ class User(AbstractUser):
         return str(self)
 
 
-class Grant(models.Model):
+by_key_too(User)
+
+
+class Grant(Row):
     """A person's role for one client, or for all when `client` is empty."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
@@ -78,7 +82,7 @@ class Grant(models.Model):
         return f"{self.user}: {self.role} of {self.client or 'all clients'}"
 
 
-class Token(models.Model):
+class Token(Row):
     """An API token. Only the SHA-256 of it is kept: it has 256 random bits, so no slow hash is needed."""
 
     name = models.CharField(max_length=200)
@@ -98,7 +102,7 @@ class Token(models.Model):
         return self.name
 
 
-class SignInLink(models.Model):
+class SignInLink(Row):
     """A one-time link; the digest of its secret, and when it was used."""
 
     digest = models.CharField(max_length=64, unique=True)

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
 from afterlaunch.alerts import told
 from afterlaunch.alerts.fingerprints import cleaned, fingerprint, group_key, group_labels
@@ -138,9 +138,7 @@ class _Batch:
             lately = Occurrence.objects.filter(
                 fingerprint__in=some, kind__in=("firing", "resolved"), at__gt=self.now - told.FLAP_WINDOW
             )
-            self.transitions.update(
-                {row["fingerprint"]: row["n"] for row in lately.values("fingerprint").annotate(n=Count("pk"))}
-            )
+            self.transitions.update(lately.values_list("fingerprint", flat=True))
 
     def _one(self, mark: str, one: Incoming) -> tuple[Alert | None, str]:
         return self._firing(mark, one) if one.status == "firing" else self._resolved(mark, one)

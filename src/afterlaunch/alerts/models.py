@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 from afterlaunch.estate.models import System
 from afterlaunch.incidents.models import Incident
 from afterlaunch.verdicts.models import Verdict
@@ -15,7 +16,7 @@ def by_alertname() -> list[str]:
     return ["alertname"]
 
 
-class Integration(models.Model):
+class Integration(Row):
     """Where alerts of another tool come in: bound to a client, and to the system and environment that its alerts are
     about unless a label names others. `severities` maps the tool's words to P1, P2, P3 or "" (stored, no incident).
     Waits are in seconds; `expires_after`: a firing alert that is not told again for so long ends, 0 never."""
@@ -57,7 +58,7 @@ class Integration(models.Model):
         return f"/alerts/integrations/{self.pk}"
 
 
-class RawEvent(models.Model):
+class RawEvent(Row):
     """A body as it came, compressed with zlib, and the headers that tell of its sender, secrets cut out.
 
     `state`: taken, or unparsed: it was authentic and could not be read, wholly or in part; `error` says why."""
@@ -81,7 +82,7 @@ class RawEvent(models.Model):
         return f"{self.integration} at {self.received_at}"
 
 
-class Group(models.Model):
+class Group(Row):
     """Alerts that are told together. `created_at`: since when it has something new, after a while of nothing.
     `next_at`: when it is looked at again, null while nothing is due. `sent_firing`
     and `sent_resolved` are the ids of the alerts that the last telling named; `suppressed` counts those that fire and
@@ -106,7 +107,7 @@ class Group(models.Model):
         return f"{self.source} {self.labels}"
 
 
-class Alert(models.Model):
+class Alert(Row):
     """Something fires: a breach that holds, or what another tool told. While it fires no second one has its
     fingerprint; it belongs to one incident at most. `severity` "": it is kept and opens none.
 
@@ -176,7 +177,7 @@ class Alert(models.Model):
         return f"/alerts/{self.pk}"
 
 
-class Occurrence(models.Model):
+class Occurrence(Row):
     """One thing that happened to an alert, in order; also what changed back before anybody was told."""
 
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="occurrences")
@@ -194,7 +195,7 @@ class Occurrence(models.Model):
         return f"{self.kind}: {self.text}"
 
 
-class Silence(models.Model):
+class Silence(Row):
     """What all its matchers match raises no incident while it is in force. It is bound to labels, so it outlives an end
     and a new start of the alert. No end, no silence; `ends_at` moves to now when a person ends it."""
 
@@ -215,7 +216,7 @@ class Silence(models.Model):
         return f"silence {self.pk} until {self.ends_at}"
 
 
-class InhibitRule(models.Model):
+class InhibitRule(Row):
     """While an alert that `source` matches fires, those that `target` matches and that have the same values of the
     `equal` labels page nobody."""
 
@@ -235,7 +236,7 @@ class InhibitRule(models.Model):
         return self.name
 
 
-class MaintenanceWindow(models.Model):
+class MaintenanceWindow(Row):
     """Planned work: while it holds, what its matchers match is recorded and pages nobody. One time, from `starts_at` to
     `ends_at`, or again and again as `recurrence` says (`calendars.recurrence`), within these bounds where they are set.
     `turns_at`: when it next begins or ends. `running_until`: the end of the turn that runs now. `extended_until`: a
@@ -266,7 +267,7 @@ class MaintenanceWindow(models.Model):
         return self.name
 
 
-class Withdrawal(models.Model):
+class Withdrawal(Row):
     """An arm of a route serves nobody since `at`: a verified rollback took its traffic. One that serves again has
     `returned_at`. What judges still find in its last calls raises nothing."""
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Count
 
 from afterlaunch.alerts.models import Alert, Group, Integration
 from afterlaunch.alerts.occurring import ALERTS
@@ -25,14 +24,19 @@ AT_ONCE = 5000  # groups of one pass
 CHUNK = 400
 LOOK_AGAIN = timedelta(seconds=30)
 NAMED = 5
+MANY = (
+    "select integration_id, count(*) from alerts_group "
+    "where integration_id is not null and created_at > %s group by integration_id"
+)
 SENT = "update alerts_group set sent_firing = %s where id = %s"
 SENT_JSONB = "update alerts_group set sent_firing = %s::jsonb where id = %s"
 
 
 def take(now: datetime, rules: AllRules) -> None:
     """Attach the groups that are due, of every integration with too many new ones within a minute."""
-    counted = Group.objects.filter(integration__isnull=False, created_at__gt=now - WINDOW).values("integration_id")
-    many = {row["integration_id"]: row["n"] for row in counted.annotate(n=Count("pk")).order_by()}
+    with connection.cursor() as cursor:
+        cursor.execute(MANY, [connection.ops.adapt_datetimefield_value(now - WINDOW)])
+        many = dict(cursor.fetchall())
     for integration in Integration.objects.filter(pk__in=many).select_related("client", "system__client"):
         if many[integration.pk] > integration.storm_limit:
             while _attach(integration, many[integration.pk], now, rules):

@@ -28,6 +28,7 @@ def holiday(country: str, subdivision: str, day: date) -> str | None:
     return of_year(country, subdivision, day.year).get(day) if country else None
 
 
+@lru_cache(maxsize=1)
 def package_version() -> str:
     return version("holidays")
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 from django.db import models
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 
 DEFAULT_NAME = "business-hours"
 
 
-class BusinessCalendar(models.Model):
+class BusinessCalendar(Row):
     """One version of a client's calendar of that name; the newest counts. Nothing of a version is ever changed."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="business_calendars")

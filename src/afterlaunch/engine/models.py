@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from afterlaunch.engine.compiled import Row
 
-class DutyState(models.Model):
+
+class DutyState(Row):
     """One row per duty: who runs it now, when it ran, how it ended. `failures` counts since the last success;
     `runs`, `failed_runs` and `seconds` (real ones) are totals."""
 
@@ -24,7 +26,7 @@ class DutyState(models.Model):
         return self.name
 
 
-class Cycle(models.Model):
+class Cycle(Row):
     """The newest finished cycle of each engine process; `/readyz` asks for it."""
 
     engine = models.CharField(max_length=100, primary_key=True)

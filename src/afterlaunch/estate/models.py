@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 
 TIERS = [("standard", "Standard"), ("enterprise", "Enterprise")]
 POSTURES = [("pilot", "Pilot"), ("governed", "Governed production")]
@@ -24,7 +25,7 @@ KINDS = [
 ]
 
 
-class System(models.Model):
+class System(Row):
     """What was launched and is looked after. `key` is its name in telemetry; it exists from the first span on."""
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="systems")
@@ -55,7 +56,7 @@ class System(models.Model):
         return f"/systems/{self.pk}"
 
 
-class Dependency(models.Model):
+class Dependency(Row):
     """One system needs another. `inhibits`: while the other fires, alerts of this one that are no graver are quiet."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="dependencies")
@@ -70,7 +71,7 @@ class Dependency(models.Model):
         return f"{self.system} needs {self.needs}"
 
 
-class Environment(models.Model):
+class Environment(Row):
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="environments")
     name = models.CharField(max_length=60)
     first_seen_at = models.DateTimeField(null=True)
@@ -84,7 +85,7 @@ class Environment(models.Model):
         return f"{self.system} / {self.name}"
 
 
-class Component(models.Model):
+class Component(Row):
     """A part of a system that has versions of its own."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="components")
@@ -99,7 +100,7 @@ class Component(models.Model):
         return f"{self.kind} {self.name}"
 
 
-class Version(models.Model):
+class Version(Row):
     """A version of a component as it was seen in one environment."""
 
     component = models.ForeignKey(Component, on_delete=models.CASCADE, related_name="versions")

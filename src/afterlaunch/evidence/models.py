@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from afterlaunch.engine.compiled import Row
 
-class Entry(models.Model):
+
+class Entry(Row):
     """One decision of a person or an automation. `index` is its place in the tree; `body` the exact hashed bytes."""
 
     index = models.PositiveBigIntegerField(unique=True)
@@ -23,7 +25,7 @@ class Entry(models.Model):
         return f"{self.index} {self.deed} {self.subject}"
 
 
-class Head(models.Model):
+class Head(Row):
     """The one row that every append locks: the size of the tree and its peaks, 32 bytes each."""
 
     size = models.PositiveBigIntegerField(default=0)
@@ -33,7 +35,7 @@ class Head(models.Model):
         return f"size {self.size}"
 
 
-class SignedCheckpoint(models.Model):
+class SignedCheckpoint(Row):
     """A checkpoint as it was signed."""
 
     size = models.PositiveBigIntegerField(unique=True)

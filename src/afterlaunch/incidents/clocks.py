@@ -117,10 +117,10 @@ class Listener:
     prefix = PREFIX
 
     def lock(self, topic: str) -> None:
-        Incident.objects.select_for_update(of=("self",), no_key=True).get(pk=topic.removeprefix(PREFIX))
+        Incident.objects.select_for_update(of=("self",), no_key=True).get(pk=int(topic.removeprefix(PREFIX)))
 
     def heard(self, actor: Actor, event: Event, entry: int, now: datetime) -> None:
-        incident = Incident.objects.select_related("system__client").get(pk=event.topic.removeprefix(PREFIX))
+        incident = Incident.objects.select_related("system__client").get(pk=int(event.topic.removeprefix(PREFIX)))
         append(actor, incident, event.name, event.text, event.details)
         if event.name == "handover.done":  # the tier has not answered yet, whoever of the internal team had
             incident.acknowledged_at, incident.acknowledged_by = None, ""

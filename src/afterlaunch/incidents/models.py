@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.functional import cached_property
 
+from afterlaunch.engine.compiled import Row
 from afterlaunch.estate.models import System
 from afterlaunch.incidents.kinds import CHOICES as KINDS
 from afterlaunch.sla.clocks import of_topics
@@ -30,7 +31,7 @@ ROLES = [
 ]
 
 
-class Incident(models.Model):
+class Incident(Row):
     """Something went wrong with a system. While it is open no second one has its fingerprint."""
 
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="incidents")
@@ -104,7 +105,7 @@ class Incident(models.Model):
         return f"incident/{self.pk}"
 
 
-class Assignment(models.Model):
+class Assignment(Row):
     """Who holds a role in an incident, since and until when. One person may hold several; only responders are many."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="assignments")
@@ -131,7 +132,7 @@ class Assignment(models.Model):
         return f"{self.person}, {self.get_role_display().lower()}"
 
 
-class Tick(models.Model):
+class Tick(Row):
     """A line of a checklist that is done: of the evidence (`key`: "kind/item") or of a runbook ("runbook/step")."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="ticks")
@@ -150,7 +151,7 @@ class Tick(models.Model):
         return f"{self.list} {self.key}"
 
 
-class TimelineEntry(models.Model):
+class TimelineEntry(Row):
     """Append-only: each entry is hashed with its predecessor's hash. A correction is a new entry."""
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="timeline")

@@ -4,6 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from afterlaunch.engine.compiled import Row
+
 STATES = [
     ("pending", "Waiting"),
     ("leased", "Being sent"),
@@ -25,7 +27,7 @@ LIVE = ("pending", "leased")
 GONE_OUT = ("accepted", "delivered", "read")
 
 
-class ContactMethod(models.Model):
+class ContactMethod(Row):
     """How one person is reached. Smaller positions are tried first; only a verified method is ever paged.
     `proved_at`: when it was last known to work, by a code typed in or a page acted upon."""
 
@@ -60,7 +62,7 @@ class ContactMethod(models.Model):
         return self.address if self.kind == "email" else shown_address(self.address)
 
 
-class NotificationRules(models.Model):
+class NotificationRules(Row):
     """How one person wants to be paged. `urgent` and `normal` are [contact, delay in seconds] in their order, `quiet`
     weekly windows on the person's wall clock, `collect` seconds."""
 
@@ -74,7 +76,7 @@ class NotificationRules(models.Model):
         return f"rules of {self.user}"
 
 
-class Channel(models.Model):
+class Channel(Row):
     """Where a client's news goes that is nobody's own: a chat channel, another pager, a program. `config` holds what
     may be shown, `secrets` the rest, sealed. Empty `types`, `severities` and `system` let everything through."""
 
@@ -116,7 +118,7 @@ def shown_address(address: str) -> str:
     return host if scheme in ("http", "https") else scheme
 
 
-class Page(models.Model):
+class Page(Row):
     """One message to one contact method or channel, decided in a deed's transaction and sent from this row, never from
     memory.
 
@@ -173,7 +175,7 @@ class Page(models.Model):
         return str(self.channel) if self.channel else self.contact.shown if self.contact else ""
 
 
-class Thread(models.Model):
+class Thread(Row):
     """Where a channel's messages about one topic hang together at the provider. `callback` is the opaque word that
     its buttons carry."""
 
@@ -189,7 +191,7 @@ class Thread(models.Model):
         return f"{self.topic} in {self.channel}"
 
 
-class AuditRun(models.Model):
+class AuditRun(Row):
     """What the auditor of paging found and mended at one time. `ping`: what the outside watch answered."""
 
     at = models.DateTimeField(db_index=True)

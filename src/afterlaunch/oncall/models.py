@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client, User
+from afterlaunch.engine.compiled import Row
 from afterlaunch.estate.models import System
 
 OVERRIDE_KINDS = [
@@ -24,7 +25,7 @@ ESCALATION_STATES = [
 PERSON = settings.AUTH_USER_MODEL
 
 
-class Team(models.Model):
+class Team(Row):
     """People who are paged, or on call, together."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="teams")
@@ -39,7 +40,7 @@ class Team(models.Model):
         return self.name
 
 
-class Schedule(models.Model):
+class Schedule(Row):
     """Who is on call, by layers. What was before `recorded_until` is read from the record and never computed again;
     `next_at` is the next instant at which somebody comes or goes. The client's oldest is its first schedule: the one
     that steps mean which name none."""
@@ -74,7 +75,7 @@ class Schedule(models.Model):
         return f"/oncall/{self.client.slug}/schedules/{self.pk}"
 
 
-class ScheduleVersion(models.Model):
+class ScheduleVersion(Row):
     """What a schedule's layers are from `valid_from` on; the form is that of `documents`. An edit makes a new one."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="versions")
@@ -92,7 +93,7 @@ class ScheduleVersion(models.Model):
         return f"{self.schedule}, version {self.number}"
 
 
-class TemporarySchedule(models.Model):
+class TemporarySchedule(Row):
     """For a while these layers stand in the place of all others."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="temporary")
@@ -110,7 +111,7 @@ class TemporarySchedule(models.Model):
         return f"temporary schedule from {self.starts_at:%Y-%m-%d %H:%M}Z"
 
 
-class Swap(models.Model):
+class Swap(Row):
     """`asker` asks `other` to take their duty over [starts_at, ends_at) for the other's over [return_starts_at,
     return_ends_at). Accepted, it becomes two overrides; both see it before."""
 
@@ -132,7 +133,7 @@ class Swap(models.Model):
         return f"{self.asker} asks {self.other}"
 
 
-class Override(models.Model):
+class Override(Row):
     """For a while `person` is on call too ("add"), for `absent` ("replace"), or alone ("cover"), or `absent` is not
     ("remove"). Counts from its making on, never for what was before; a cancelled one until it was cancelled."""
 
@@ -159,7 +160,7 @@ class Override(models.Model):
         return f"{self.person} for {self.absent if self.kind == 'replace' else 'everyone'}"
 
 
-class RecordedShift(models.Model):
+class RecordedShift(Row):
     """What happened, written when it did: `person` was on call from `starts_at`, still is while `ends_at` is empty."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="record")
@@ -180,7 +181,7 @@ class RecordedShift(models.Model):
         return f"{self.name} from {self.starts_at:%Y-%m-%d %H:%M}Z"
 
 
-class EscalationPolicy(models.Model):
+class EscalationPolicy(Row):
     """Whom to page, and what then: steps in the form of `policies`. `repeat` more rounds after the first, -1 for ever.
     `again` names the minutes after which an acknowledged page comes again, by severity. The `default` one holds for
     every system of the client that has none of its own."""
@@ -210,7 +211,7 @@ class EscalationPolicy(models.Model):
         return self.name
 
 
-class SystemPolicy(models.Model):
+class SystemPolicy(Row):
     """The policy that a system was given."""
 
     system = models.OneToOneField(System, on_delete=models.CASCADE, related_name="oncall")
@@ -220,7 +221,7 @@ class SystemPolicy(models.Model):
         return f"{self.system}: {self.policy}"
 
 
-class Escalation(models.Model):
+class Escalation(Row):
     """Where the paging about one thing stands. `turn` counts moves and is the fence of every move. `policy` empty: the
     one of the system. `waiting_for` are people of the step who have not acknowledged, where everyone must."""
 
@@ -251,7 +252,7 @@ class Escalation(models.Model):
         return f"{self.topic}: {self.state}"
 
 
-class CalendarIn(models.Model):
+class CalendarIn(Row):
     """A calendar that feeds a layer: fetched from the address in `sealed`, which is a secret, or given once. `text` is
     the last good copy. `trusted`: whoever named the address may name private ones of the allow-list."""
 
@@ -277,7 +278,7 @@ class CalendarIn(models.Model):
         return self.name
 
 
-class CalendarOut(models.Model):
+class CalendarOut(Row):
     """A secret, revocable address that serves a schedule's shifts, or a person's in all schedules. Only the digest of
     its secret is kept."""
 
@@ -297,7 +298,7 @@ class CalendarOut(models.Model):
         return f"calendar of {self.schedule or self.person}"
 
 
-class GapTold(models.Model):
+class GapTold(Row):
     """A gap that the owners were warned of; they are warned once."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="gaps_told")

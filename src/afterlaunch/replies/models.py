@@ -3,6 +3,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from afterlaunch.engine.compiled import Row
+
 STATES = [
     ("waiting", "Waiting"),
     ("done", "Done"),
@@ -12,7 +14,7 @@ STATES = [
 ]
 
 
-class LinkedAccount(models.Model):
+class LinkedAccount(Row):
     """Somebody elsewhere is one of our people. It holds for one client's channels only: whoever runs these could
     claim any name in them."""
 
@@ -36,7 +38,7 @@ class LinkedAccount(models.Model):
         return f"{self.kind} {self.shown or self.external}"
 
 
-class Reply(models.Model):
+class Reply(Row):
     """A request from outside as it came, kept before it was answered, and what was done about it. `key` and
     `delivery` tell repeats; `channels` are those whose secret signed it."""
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ def _set_up(folder: Path) -> None:
     settings.DATABASES["default"]["OPTIONS"]["init_command"] = FAST
     settings.NOTIFICATION_KINDS = "afterlaunch.simulation.provider.KINDS"
     django.setup()
+    import_module("holidays.countries")  # hundreds of files, which every start of the product would read anew
     logging.getLogger().setLevel(logging.ERROR)
 
 

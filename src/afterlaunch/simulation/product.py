@@ -102,7 +102,7 @@ class Product:
             alone = [one for one in self._duties if one.name in self._rows and self._rows[one.name] <= clock.now()]
         for duty in alone:
             perform_if_due(duty, self._holder, clock.now())
-        failed = DutyState.objects.exclude(error="") if whole else DutyState.objects.none()
+        failed = DutyState.objects.exclude(error="") if whole else ()
         return {"failed": [f"{row.name}: {row.error}" for row in failed]}
 
     def do_take(self, client: str, tellings: list[list[str]]) -> dict[str, Any]:
@@ -167,10 +167,15 @@ class Product:
     def do_override(self, number: int) -> None:
         house.override(self._plan.overrides[number])
 
-    def do_silence(self, number: int) -> None:
+    def do_silence(self, number: int) -> dict[str, Any]:
+        """Refused when it was over before the product was up again."""
         one = self._plan.silences[number]
         wanted = [matcher("system", "=", one.system), matcher("alertname", "=", one.name)]
-        silence_matching(house.FIRST, one.client, wanted, one.until, "planned work")
+        try:
+            silence_matching(house.FIRST, one.client, wanted, one.until, "planned work")
+        except AfterlaunchError as problem:
+            return {"refused": problem.message}
+        return {}
 
     # What it answers
 

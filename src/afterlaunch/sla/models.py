@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 from afterlaunch.estate.models import System
 from afterlaunch.sla.pauses import REASONS
 from afterlaunch.sla.targets import TITLES
@@ -14,7 +15,7 @@ PARTIES = [("", "The team"), ("internal", "The internal team"), ("tier", "The es
 PERSON = settings.AUTH_USER_MODEL
 
 
-class SlaPolicy(models.Model):
+class SlaPolicy(Row):
     """One version of what a client's systems of a tier are promised; the newest counts for clocks that start. The
     document is that of `targets`. Nothing of a version is ever changed."""
 
@@ -37,7 +38,7 @@ class SlaPolicy(models.Model):
         return f"{self.tier}-{self.version}"
 
 
-class Clock(models.Model):
+class Clock(Row):
     """A promise that runs, with the inputs it was computed from, frozen. A change makes a new clock from the same start
     and keeps the old one beside it.
 
@@ -95,7 +96,7 @@ class Clock(models.Model):
         return f"/sla/clocks/{self.pk}"
 
 
-class Pause(models.Model):
+class Pause(Row):
     """The clock stood still. It ends when `resume_at` comes, when somebody ends it, or at its cap."""
 
     clock = models.ForeignKey(Clock, on_delete=models.CASCADE, related_name="pauses")
@@ -117,7 +118,7 @@ class Pause(models.Model):
         return f"{self.get_reason_display()} since {self.started_at:%Y-%m-%d %H:%M}Z"
 
 
-class Support(models.Model):
+class Support(Row):
     """Who is in front for a system: the primary team, which owns an incident to its end, or an internal team whose
     unresolved incidents the escalation tier takes over. `after` in seconds, counted as `counting` says, from the
     detection on, unless the phase `unless` was reached. `address` is where anybody may page."""
@@ -142,7 +143,7 @@ class Support(models.Model):
 HANDOVERS = [("waiting", "Waiting"), ("done", "Handed over"), ("off", "Not needed"), ("back", "Handed back")]
 
 
-class Handover(models.Model):
+class Handover(Row):
     """The window of the internal team for one thing. `state` moves from waiting once, by conditional update."""
 
     topic = models.CharField(max_length=100, unique=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 from afterlaunch.incidents.models import Incident
 
 CAP, SHOW_MINUTES = 5000, 15
@@ -15,7 +16,7 @@ STATES = [
 ]
 
 
-class ContainmentPolicy(models.Model):
+class ContainmentPolicy(Row):
     """What a client's responders may do alone: up to `cap` basis points of a system's traffic; above it, or where the
     share is unknown, it takes an operator. A measure must show recovery within `show_minutes`."""
 
@@ -29,7 +30,7 @@ class ContainmentPolicy(models.Model):
         return f"containment policy of {self.client}"
 
 
-class Measure(models.Model):
+class Measure(Row):
     """Something that was done to stop harm. `key` is the line of the menu, `run` the action of the product; both may be
     empty for what a policy or another room did by itself. It must show recovery by `show_by`, or it escalates."""
 

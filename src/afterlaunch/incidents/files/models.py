@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from django.db import models
 
+from afterlaunch.engine.compiled import Row
 from afterlaunch.incidents.models import Incident
 
 
-class Attachment(models.Model):
+class Attachment(Row):
     """A file of an incident. Its bytes lie in the data folder under their SHA-256; a removed one keeps its row."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="files")

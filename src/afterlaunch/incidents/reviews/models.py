@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from afterlaunch.engine.compiled import Row
 from afterlaunch.incidents.models import Incident
 
 STATES = [("draft", "Draft"), ("submitted", "Waiting for approval"), ("approved", "Approved")]
@@ -12,7 +13,7 @@ PRIORITIES = [("high", "High"), ("medium", "Medium"), ("low", "Low")]
 ITEM_STATES = [("open", "Open"), ("done", "Done"), ("dropped", "Dropped")]
 
 
-class Review(models.Model):
+class Review(Row):
     """The review of an incident. `sections`: key -> {"text", "machine", "by", "at"}; machine: nobody has touched what a
     machine wrote. `required`: the peak severity demands it. The two due times are clocks."""
 
@@ -56,7 +57,7 @@ class Review(models.Model):
         return f"/incidents/{self.incident_id}/review"
 
 
-class ReviewComment(models.Model):
+class ReviewComment(Row):
     """Kept for ever."""
 
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="comments")
@@ -71,7 +72,7 @@ class ReviewComment(models.Model):
         return self.text[:80]
 
 
-class PromptDraft(models.Model):
+class PromptDraft(Row):
     """A golden prompt made from a failing trace: `document` as `prompts.SHAPE` says. Probes take it over from here."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="prompt_drafts")
@@ -91,7 +92,7 @@ class PromptDraft(models.Model):
         return self.name
 
 
-class ActionItem(models.Model):
+class ActionItem(Row):
     """What will be done so that it does not come again, or is seen earlier, or harms less."""
 
     review = models.ForeignKey(Review, on_delete=models.CASCADE, related_name="items")

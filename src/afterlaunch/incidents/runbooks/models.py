@@ -4,10 +4,11 @@ from django.db import models
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 from afterlaunch.incidents.models import Incident
 
 
-class RunbookVersion(models.Model):
+class RunbookVersion(Row):
     """A text for a kind of incident. Without a client it is one that the product came with. Never altered: an edit is a
     new version, and incidents keep the one they began with."""
 
@@ -33,7 +34,7 @@ class RunbookVersion(models.Model):
         return f"{self.kind}, {'shipped' if self.client_id is None else 'version'} {self.version}"
 
 
-class IncidentRunbook(models.Model):
+class IncidentRunbook(Row):
     """The version that an incident follows, since it began or became of this kind."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="runbooks")

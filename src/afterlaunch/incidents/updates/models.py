@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from afterlaunch.accounts.models import Client
+from afterlaunch.engine.compiled import Row
 from afterlaunch.incidents.models import Incident
 
 AUDIENCES = [
@@ -16,7 +17,7 @@ AUDIENCES = [
 TEXT_STATES = [("waiting", "Waiting for approval"), ("sent", "Sent"), ("withdrawn", "Not sent")]
 
 
-class Stakeholder(models.Model):
+class Stakeholder(Row):
     """Somebody who is told about a client's incidents, as part of an audience. Responders are those who hold a role."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="stakeholders")
@@ -33,7 +34,7 @@ class Stakeholder(models.Model):
         return f"{self.person} ({self.audience})"
 
 
-class Cadence(models.Model):
+class Cadence(Row):
     """How often a client wants to hear, by severity: minutes, and whether they are counted in business hours."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="cadences")
@@ -48,7 +49,7 @@ class Cadence(models.Model):
         return f"{self.severity}: every {self.minutes} min"
 
 
-class Update(models.Model):
+class Update(Row):
     """One update. Its texts go to audiences; `next_at` is the promise, empty only for the last one."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="updates")
@@ -70,7 +71,7 @@ class Update(models.Model):
         return f"update {self.number} on #{self.incident_id}"
 
 
-class UpdateText(models.Model):
+class UpdateText(Row):
     """What one audience reads. `told`: how many people it was sent to; others read it on the incident's page."""
 
     update = models.ForeignKey(Update, on_delete=models.CASCADE, related_name="texts")
@@ -90,7 +91,7 @@ class UpdateText(models.Model):
         return f"{self.update}, {self.audience}"
 
 
-class Promise(models.Model):
+class Promise(Row):
     """The time by which the next update is due: a clock. Overdue, it pages the communications lead, once."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="update_promises")
