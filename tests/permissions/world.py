@@ -38,12 +38,14 @@ from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.reviews.actions import put_item, write_draft
 from afterlaunch.incidents.reviews.prompts import keep
 from afterlaunch.incidents.updates.actions import write
+from afterlaunch.labels.models import Place, Source
 from afterlaunch.notify import links
 from afterlaunch.notify.models import Channel, ContactMethod, Page
 from afterlaunch.oncall.actions import add_temporary, edit_schedule, make_schedule, put_team, set_rotation
 from afterlaunch.oncall.feeds import add_calendar, make_feed
 from afterlaunch.oncall.overrides import add_override, ask_swap
 from afterlaunch.oncall.policy_actions import save_policy
+from afterlaunch.predictions.models import Task
 from afterlaunch.pricing.actions import put_entry
 from afterlaunch.probes.actions import Values as ProbeValues
 from afterlaunch.probes.actions import put_probe
@@ -230,9 +232,19 @@ class World:
         things["heartbeat"], things["ping"] = beat.pk, beat.secret
         things["alert"] = alert.pk
         self._receiving(system, things)
+        things["label_source"] = self._labels(system).pk
         things |= self._prices(client)
         things["sign_in"] = sign_in_link(person)
         self.ids[slug] = things
+
+    def _labels(self, system: System) -> Source:
+        said, now = word(system.client.slug), clock.now()
+        Task.objects.create(
+            system=system, environment="prod", kind="classification", positive=f"{said} class",
+            segments=[f"{said} column"], noted_at=now, decided_by=f"{said} person",
+        )  # fmt: skip
+        place = Place.objects.create(system=system, environment="prod")
+        return Source.objects.create(place=place, name=f"{said} labels", first_at=now, last_at=now, newest=now)
 
     def _prices(self, client: Client) -> dict[str, object]:
         said, now = word(client.slug), clock.now()

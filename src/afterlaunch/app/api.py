@@ -25,6 +25,7 @@ from afterlaunch.incidents.reviews.api import router as reviews
 from afterlaunch.incidents.runbooks.api import router as runbooks
 from afterlaunch.incidents.updates.api import router as updates
 from afterlaunch.infrastructure.api import router as infrastructure
+from afterlaunch.labels.api import router as labels
 from afterlaunch.notify.api import router as notify
 from afterlaunch.oncall.api import router as oncall
 from afterlaunch.predictions.api import router as drift
@@ -75,6 +76,7 @@ api.add_router("", slos)
 api.add_router("", keeping)
 api.add_router("", infrastructure)
 api.add_router("", drift)
+api.add_router("", labels)
 api.add_router("", datasets)
 api.add_router("", probes)
 api.add_router("", status_pages)

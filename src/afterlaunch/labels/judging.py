@@ -102,7 +102,8 @@ def view(place: Place, task: Task, now: datetime) -> View:
     sources = list(Source.objects.filter(place=place))
     delay = maturity.delay_of([Aged((now - row.start).total_seconds(), one.rows, one.lags) for row, one in found])
     mark, late = _watermark(sources, now, delay, task)
-    baseline = Baseline.objects.filter(place=place).first()
+    # what was counted before the task changed its meaning is no comparison
+    baseline = Baseline.objects.filter(place=place, made_at__gte=task.noted_at).first()
     known = tally.unpack(bytes(baseline.tally)) if baseline else None
     usual = known.coverage if known else None
     hours = [

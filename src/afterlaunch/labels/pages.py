@@ -1,0 +1,237 @@
+"""A system's performance as a page, and what people decide there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_POST, require_safe
+
+from afterlaunch.estate.actions import system_by_id
+from afterlaunch.estate.models import System
+from afterlaunch.ground.actors import Role
+from afterlaunch.ground.errors import Invalid, NotFound
+from afterlaunch.ground.settings import settings
+from afterlaunch.labels import decisions, views
+from afterlaunch.labels.pictures import over_time
+from afterlaunch.labels.rules import JUDGES
+from afterlaunch.look.requests import Request
+
+DAYS = 14  # in the table
+NAMES = {
+    "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC", "r2": "R²",
+    "log_loss": "Log loss", "precision_macro": "Precision, mean of classes", "recall_macro": "Recall, mean of classes",
+    "f1_macro": "F1, mean of classes", "mae": "Mean absolute error", "rmse": "Root mean square error", "bias": "Bias",
+}  # fmt: skip
+SHARES = {"accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro"}
+
+
+@require_safe
+def performance(request: Request, pk: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    places, tasks = views.places(system), views.tasks(system)
+    environments = sorted({one.environment for one in places} | set(tasks))
+    environment = request.GET.get("environment") or (environments[0] if environments else "")
+    if environment and environments and environment not in environments:
+        raise NotFound(f"{system.name} has no predictions or labels in {environment}.")
+    place = next((one for one in places if one.environment == environment), None)
+    context: dict[str, Any] = {
+        "system": system,
+        "environments": environments,
+        "environment": environment,
+        "task": tasks.get(environment),
+        "place": place,
+        "may": request.actor.may(Role.OPERATOR, system.client.slug),
+        "address": settings().public_url,
+    }
+    if place is not None:
+        context["to_join"], context["waiting"] = views.waiting(place)
+        if place.told:
+            context |= _told(place.told)
+    return render(request, "labels/performance.html", context)
+
+
+def _told(told: dict[str, Any]) -> dict[str, Any]:
+    versions = [{**views.timed(one), "scores": _scores(one["scores"])} for one in told["versions"]]
+    accuracy = told["verdicts"]["performance.accuracy"]
+    is_share = told["kind"] == "classification"
+    days = [views.timed(one) for one in told["days"]]
+    baseline = told["baseline"]
+    return {
+        "told": views.timed(told),
+        "tiles": _tiles(told, is_share),
+        "verdicts": [
+            {**told["verdicts"][one.name], "title": one.title} for one in JUDGES if one.name in told["verdicts"]
+        ],
+        "is_share": is_share,
+        "versions": versions,
+        "baseline": {**views.timed(baseline), "scores": _scores(baseline["scores"])} if baseline else None,
+        "slices": [_slice(one, is_share) for one in told["slices"]],
+        "days": [_day(one, is_share) for one in reversed(days)][:DAYS],
+        "reliability": _reliability(told["reliability"]) if is_share else "",
+        "sources": [
+            {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else ""}
+            for one in told["sources"]
+        ],
+        "picture": over_time(told["days"], accuracy["line"] if is_share else None, _name(is_share), is_share),
+    }
+
+
+def _tiles(told: dict[str, Any], is_share: bool) -> list[tuple[str, str, str, str]]:
+    """(label, value, note, tone)"""
+    found = []
+    for name, label, behind in (
+        ("accuracy", "Accuracy", "mature labels"),
+        ("estimate", "Expected, before labels", "predictions"),
+    ):
+        one = told["verdicts"][f"performance.{name}"]
+        tone = one["status"] if one["status"] in ("breach", "warning") else ""
+        if is_share:
+            note = f"of {one['n']:,} {behind}" if one["value"] is not None else "not assessed"
+            found.append((label, shown(one["value"], True), note, tone))
+    share = shown(told["labelled"] / told["rows"], True) if told["rows"] else "—"
+    found.append(("Labelled", share, f"of {told['rows']:,} predictions", ""))
+    mark = views.instant(told["watermark"])
+    late = told["delay"]["seconds"]
+    takes = f"99 % come within {_long(late)}" if late is not None else "how long they take is not known"
+    found.append(("Labels are there until", f"{mark:%d %b %H:%M}" if mark else "—", takes, ""))
+    return found
+
+
+def _long(seconds: float) -> str:
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def _day(one: dict[str, Any], is_share: bool) -> dict[str, Any]:
+    score, estimate = one["score"], one["estimate"]
+    return {
+        **one,
+        "scored": shown(score["value"], is_share) if score else "—",
+        "estimated": shown(estimate["value"], True) if estimate else "—",
+    }
+
+
+def _reliability(told: dict[str, Any]) -> str:
+    if not told["compared"]:
+        return "No estimate could be compared with labels yet."
+    said = f"Of {told['compared']} estimates that labels could prove, {told['held']} intervals held the truth;"
+    said += f" they were off by {100 * told['mae']:.1f} points on average."
+    return f"{said} Not relied on: {told['unreliable']}" if told["unreliable"] else said
+
+
+def _name(is_share: bool) -> str:
+    return "accuracy, by labels" if is_share else "mean absolute error, by labels"
+
+
+def shown(value: float | None, is_share: bool) -> str:
+    if value is None:
+        return "—"
+    return f"{100 * value:.1f} %" if is_share else f"{value:.3g}"
+
+
+def _scores(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": NAMES.get(one["name"], one["name"]),
+            "value": shown(one["value"], one["name"] in SHARES),
+            "range": ""
+            if one["low"] is None
+            else f"{shown(one['low'], one['name'] in SHARES)} to {shown(one['high'], one['name'] in SHARES)}",
+            "n": one["n"],
+        }
+        for one in found
+    ]
+
+
+def _slice(one: dict[str, Any], is_share: bool) -> dict[str, Any]:
+    words = {"worse": "failing", "better": "recovered", "no_change_found": "ok", "not_assessed": "no_data"}
+    said = {"worse": "worse", "better": "better", "no_change_found": "no change found", "not_assessed": "not assessed"}
+    return {
+        **one,
+        "tone": words[one["verdict"]],
+        "said": said[one["verdict"]],
+        "then": shown(one["before"], is_share),
+        "is": shown(one["now"], is_share),
+        "adds": None
+        if one["q_value"] is None
+        else f"{100 * (one['mix'] + one['within']):+.1f}"
+        if is_share
+        else f"{one['mix'] + one['within']:+.3g}",
+    }
+
+
+def _back(system: System, environment: str) -> HttpResponse:
+    return redirect(f"/systems/{system.pk}/performance?{urlencode({'environment': environment})}")
+
+
+@require_POST
+def declare(request: Request, pk: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    given = request.POST
+    environment = given.get("environment", "prod")
+    fields: dict[str, Any] = {
+        name: given[name].strip()
+        for name in ("kind", "output", "probability", "confidence", "positive")
+        if name in given
+    }
+    if "segments" in given:
+        fields["segments"] = given["segments"].split(",")
+    for name in ("floor", "delay_hours", "tolerance"):
+        if name in given:
+            fields[name] = _number(given[name], name)
+    if fields.get("tolerance", 0) is None:
+        del fields["tolerance"]
+    decisions.declare(request.actor, system, environment, fields)
+    messages.success(request, "Declared. What is kept is counted anew within a minute.")
+    return _back(system, environment)
+
+
+def _number(text: str, name: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise Invalid(f"{name!r} is a number, not {text[:40]!r}.") from problem
+
+
+@require_POST
+def set_baseline(request: Request, pk: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    environment = request.POST.get("environment", "prod")
+    start, end = (_instant(request.POST.get(name, "")) for name in ("start", "end"))
+    made = decisions.set_baseline(request.actor, system, environment, start, end)
+    messages.success(request, f"Baseline {made.version} is in force: {made.labelled:,} labels.")
+    return _back(system, environment)
+
+
+def _instant(text: str) -> datetime:
+    """Of a form; in UTC where it has no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise Invalid(f"{text[:40]!r} is no time.", "For example 2026-03-01T00:00") from problem
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+@require_POST
+def stop(request: Request, pk: int, source: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    found = decisions.stop(request.actor, system, source, request.POST.get("reason", ""))
+    messages.success(request, f"Labels of {found.name} are set aside: kept and shown, not counted.")
+    return _back(system, found.place.environment)
+
+
+@require_POST
+def resume(request: Request, pk: int, source: int) -> HttpResponse:
+    system = system_by_id(request.actor, pk)
+    found = decisions.resume(request.actor, system, source)
+    messages.success(request, f"Labels of {found.name} count again.")
+    return _back(system, found.place.environment)
