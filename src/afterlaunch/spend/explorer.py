@@ -31,7 +31,7 @@ MEASURES = {"cost": "USD", "tokens": "tokens", "calls": "calls"}
 LAYERS, MOST = 7, 1_000
 OTHER = "others"
 UNTOLD = "not told"
-UNKNOWN = "calls_with_unknown_cost"
+UNKNOWN, ESTIMATED = "calls_with_unknown_cost", "cost_estimated_usd"
 COLUMNS = (
     Column("share", SHARE, "Share", "of the known cost"),
     Column("cost_usd", USD, "Cost"),
@@ -42,6 +42,9 @@ COLUMNS = (
     Column("output_tokens", COUNT, "Tokens out"),
     Column("prompt_cache_share", SHARE, "From cache", "of the input tokens"),
     Column(UNKNOWN, COUNT, "Cost unknown", "calls, not in the sum"),
+    Column(ESTIMATED, USD, "Estimated", "part of the cost, of calls whose tokens nobody told"),
+    Column("calls_estimated", COUNT, "Calls estimated", shown=False),
+    Column("tokens_estimated", COUNT, "Tokens estimated", shown=False),
     *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
 )
 DRIVER_COLUMNS = (
@@ -104,13 +107,7 @@ class Explorer:
         return [((OTHER if row.other else row.value,), row) for row in found.rows]
 
     def _of_windows(self, rows: Sequence[Window]) -> list[tuple[Any, Share]]:
-        shares = [
-            (
-                tuple(row.key[name] for name in self.names),
-                Share(None, row.calls, row.cost_nano, row.calls_unknown_cost, dict(row.buckets)),
-            )
-            for row in rows
-        ]
+        shares = [(tuple(row.key[name] for name in self.names), Share.of(None, row)) for row in rows]
         return sorted(shares, key=lambda one: (-one[1].cost_nano, -one[1].calls))
 
     def _row(self, key: Any, now: Share, was: Share | None, whole: int) -> dict[str, Any]:
@@ -128,6 +125,9 @@ class Explorer:
             "output_tokens": sum(now.buckets[name] for name in BUCKETS[6:]),
             "prompt_cache_share": now.buckets["in_cache_read"] / inputs if inputs else None,
             "calls_with_unknown_cost": now.calls_unknown_cost,
+            ESTIMATED: now.cost_estimated_nano,
+            "calls_estimated": now.calls_estimated,
+            "tokens_estimated": now.tokens_estimated,
             **now.buckets,
         }
 
@@ -135,8 +135,8 @@ class Explorer:
     def grid(self) -> Grid:
         columns = [Column(name, TEXT, name.capitalize()) for name in self.names]
         links = to_calls(self.ask, self.names) if self.names[0] in (*DIMENSIONS, *PEOPLE) else {}
-        known = not any(row["calls_with_unknown_cost"] for row in self.rows)
-        figures = [replace(one, shown=False) if known and one.name == UNKNOWN else one for one in COLUMNS]
+        empty = {name for name in (UNKNOWN, ESTIMATED) if not any(row[name] for row in self.rows)}
+        figures = [replace(one, shown=False) if one.name in empty else one for one in COLUMNS]
         return Grid([*columns, *figures], self.rows, links)
 
     @cached_property

@@ -151,7 +151,7 @@ def spend(
 
 
 def spend_row(row: Window) -> dict[str, Any]:
-    """The groups, calls, token buckets, known cost, and how many calls' cost is not known."""
+    """The groups, calls, token buckets, known cost, how many calls' cost is not known, and what is estimated."""
     return {
         **row.key,
         "calls": row.calls,
@@ -160,6 +160,16 @@ def spend_row(row: Window) -> dict[str, Any]:
         "output_tokens": row.output_tokens,
         "cost_usd": usd(row.cost_nano),
         "calls_with_unknown_cost": row.calls_unknown_cost,
+        **_estimated(row),
+    }
+
+
+def _estimated(row: Window | Share) -> dict[str, Any]:
+    """What of the sums rests on tokens that nobody told, so that the gateway estimated them."""
+    return {
+        "calls_estimated": row.calls_estimated,
+        "tokens_estimated": row.tokens_estimated,
+        "cost_estimated_usd": usd(row.cost_estimated_nano),
     }
 
 
@@ -197,6 +207,7 @@ def _share(row: Share) -> dict[str, Any]:
         **row.buckets,
         "cost_usd": usd(row.cost_nano),
         "calls_with_unknown_cost": row.calls_unknown_cost,
+        **_estimated(row),
     }
 
 

@@ -16,6 +16,7 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import CALL_KINDS, Clients, minute_of, narrowed, stretches
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import ORPHAN
+from afterlaunch.telemetry.windows import Window
 
 PEOPLE = ("user", "session", "transaction")
 PURPOSE = "purpose"
@@ -37,11 +38,30 @@ class Share:
     calls_unknown_cost: int = 0
     buckets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
     other: bool = False
+    calls_estimated: int = 0
+    tokens_estimated: int = 0
+    cost_estimated_nano: int = 0
+
+    @classmethod
+    def of(cls, value: str | None, row: Window) -> Share:
+        return cls(
+            value,
+            row.calls,
+            row.cost_nano,
+            row.calls_unknown_cost,
+            dict(row.buckets),
+            calls_estimated=row.calls_estimated,
+            tokens_estimated=row.tokens_estimated,
+            cost_estimated_nano=row.cost_estimated_nano,
+        )
 
     def add(self, more: Share) -> None:
         self.calls += more.calls
         self.cost_nano += more.cost_nano
         self.calls_unknown_cost += more.calls_unknown_cost
+        self.calls_estimated += more.calls_estimated
+        self.tokens_estimated += more.tokens_estimated
+        self.cost_estimated_nano += more.cost_estimated_nano
         for name, count in more.buckets.items():
             self.buckets[name] += count
 
@@ -115,8 +135,7 @@ def _of_rollups(
     by: dict[str | None, Share] = {}
     for row in stretches([start, end], groups, clients, **equals):
         value = purpose_of(*(row.key[name] for name in _TOLD_BY)) if dimension == PURPOSE else row.key[dimension]
-        mine = Share(value, row.calls, row.cost_nano, row.calls_unknown_cost, dict(row.buckets))
-        by.setdefault(value, Share(value)).add(mine)
+        by.setdefault(value, Share(value)).add(Share.of(value, row))
     return list(by.values())
 
 
@@ -127,14 +146,25 @@ def _of_calls(
     where, parameters = narrowed(clients, equals)
     call = f"part is distinct from '{ORPHAN}'"
     sums = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in BUCKETS)
+    tokens = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS)
     found = current().query(
         f'select "{dimension}" as value, sum(case when {call} then 1 else 0 end)::bigint as calls,'
         " coalesce(sum(cost_nano), 0)::bigint as cost_nano,"
-        f" sum(case when cost_nano is null and {call} then 1 else 0 end)::bigint as unknown, {sums}"
+        f" sum(case when cost_nano is null and {call} then 1 else 0 end)::bigint as unknown, {sums},"
+        f" sum(case when estimated and {call} then 1 else 0 end)::bigint as calls_estimated,"
+        f" sum(case when estimated then {tokens} else 0 end)::bigint as tokens_estimated,"
+        " coalesce(sum(case when estimated then cost_nano end), 0)::bigint as cost_estimated_nano"
         f' from calls where minute >= ? and minute < ? and op_kind in {CALL_KINDS} and {where} group by "{dimension}"',
         [minute_of(start), minute_of(end), *parameters],
     )
     return [
-        Share(row["value"], row["calls"], row["cost_nano"], row["unknown"], {name: row[name] for name in BUCKETS})
+        Share(
+            row["value"],
+            row["calls"],
+            row["cost_nano"],
+            row["unknown"],
+            {name: row[name] for name in BUCKETS},
+            **{name: row[name] for name in ("calls_estimated", "tokens_estimated", "cost_estimated_nano")},
+        )
         for row in found
     ]

@@ -34,7 +34,8 @@ def of_spans(spans: Any) -> Any:
     filtered = _equals(rows["finish_reason"], "content_filter")
     out["refused"] = pc.or_(filtered, _equals(rows["error_kind"], "content_filter"))
     out["truncated"] = _equals(rows["finish_reason"], "length")
-    out["rank"] = _rank(rows)
+    out["estimated"] = _flagged(rows["flags"], "usage_estimated")
+    out["rank"] = pc.if_else(out["estimated"], -1, _rank(rows)).cast(pa.int8())
     out["conflict"] = pa.array(np.zeros(rows.num_rows, bool))
     out["members"] = _each_alone(hex_of(rows["span_id"]))
     out["scopes"] = _each_alone(pc.fill_null(rows["scope"], "").combine_chunks())
@@ -62,7 +63,8 @@ def _flags(record: Any) -> Any:
 
 
 def _rank(rows: Any) -> Any:
-    """Whose numbers count first: the gateway's and the provider's own client's; the stream of a known-bad one last."""
+    """Whose numbers count first: the gateway's and the provider's own client's; the stream of a known-bad one last, but
+    for estimates."""
     own = pc.or_(rows["gateway"], _equals(rows["scope"], "com.anthropic.sdk.python"))
     bad = pc.and_(
         _equals(rows["scope"], "opentelemetry.instrumentation.anthropic"), pc.fill_null(rows["streaming"], False)

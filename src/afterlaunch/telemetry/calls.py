@@ -31,7 +31,7 @@ APPLICATION_FIRST = (
     "release",
 )
 GATEWAY_FIRST = ("route", "arm", "tenant", "gateway_call", "version")
-NUMBERS = (*BUCKETS, "cost_nano", "cost_confidence", "price", "finish_reason", "refused", "truncated")
+NUMBERS = (*BUCKETS, "cost_nano", "cost_confidence", "price", "finish_reason", "refused", "truncated", "estimated")
 
 ANY = "any"
 
@@ -98,7 +98,9 @@ def totals(row: Row) -> tuple[int, int] | None:
 
 
 def conflicting(a: Row, b: Row) -> bool:
-    """Both tell totals, and they differ."""
+    """Both tell totals, and they differ. An estimate contradicts nobody."""
+    if a["estimated"] or b["estimated"]:
+        return False
     one, two = totals(a), totals(b)
     return one is not None and two is not None and one != two
 

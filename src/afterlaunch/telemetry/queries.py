@@ -189,6 +189,9 @@ _SAME = (
     "cost_nano",
     "calls_unknown_cost",
     "calls_unknown_model",
+    "calls_estimated",
+    "tokens_estimated",
+    "cost_estimated_nano",
 )
 Spread = Mapping[int, list[tuple[int, int]]]
 

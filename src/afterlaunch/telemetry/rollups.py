@@ -146,6 +146,10 @@ def _of_calls(rows: Any, sign: int) -> list[_Facts]:
     sums[:, _PLACE["cache_known_input"]] = np.where(cached, inputs, 0)
     sums[:, _PLACE["calls_unknown_cost"]] = ~cost_known & call
     sums[:, _PLACE["cost_nano"]] = cost
+    estimated = _bools(rows, "estimated")
+    sums[:, _PLACE["calls_estimated"]] = estimated & call
+    sums[:, _PLACE["tokens_estimated"]] = np.where(estimated, inputs + outputs, 0)
+    sums[:, _PLACE["cost_estimated_nano"]] = np.where(estimated, cost, 0)
     duration, timed = _ints(rows, "duration_ns")
     ttft, first_told = _ints(rows, "ttft_ns")
     told = (

@@ -48,6 +48,7 @@ CALL_TEXTS = (
 ORPHAN, NO_LEAF = "orphan_usage", "no_leaf"
 """`part` of a row of `calls`: NULL for a call; the usage record of a stream whose request is not known: its tokens
 count, a call it is not; an aggregate (an agent's run, say) under which no call was told: counted once."""
+CALL_MARKS = ("failed", "timeout", "provider_fault", "refused", "truncated", "gateway", "estimated")
 CALLS = pa.schema(
     [
         *((name, pa.string()) for name in CALL_TEXTS),
@@ -58,7 +59,7 @@ CALLS = pa.schema(
         ("start_ns", pa.int64()),
         ("duration_ns", pa.int64()),
         ("ttft_ns", pa.int64()),
-        *((name, pa.bool_()) for name in ("failed", "timeout", "provider_fault", "refused", "truncated", "gateway")),
+        *((name, pa.bool_()) for name in CALL_MARKS),
         ("rank", pa.int8()),
         ("conflict", pa.bool_()),
         *((name, pa.list_(pa.string())) for name in ("members", "scopes", "flags")),
@@ -79,8 +80,12 @@ MEASURES = (
     "calls_unknown_cost",
     "cost_nano",
     *BUCKETS,
+    "calls_estimated",
+    "tokens_estimated",
+    "cost_estimated_nano",
 )
-"""What is summed; every one is additive over time and series, and a correction is a negative increment."""
+"""What is summed; the last three are the part of the others that rests on estimated tokens. Every one is additive over
+time and series, and a correction is a negative increment."""
 SERIES = pa.schema([("id", pa.int64()), *((name, pa.string()) for name in DIMENSIONS)])
 """One row per combination of the dimensions that was ever told."""
 SUMS = pa.schema([("minute", pa.int32()), ("series", pa.int64()), *((name, pa.int64()) for name in MEASURES)])

@@ -33,6 +33,9 @@ class Window:
     cost_nano: int = 0
     calls_unknown_cost: int = 0
     calls_unknown_model: int = 0  # that tell no model at all
+    calls_estimated: int = 0  # whose tokens nobody told, so that the gateway estimated them
+    tokens_estimated: int = 0  # of those calls, in the sums
+    cost_estimated_nano: int = 0
     top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most; told by `queries.judged` only
     top_cost_calls: int = 0  # 1 when that is known
     total_ms: float = 0.0  # of all latencies, from the same histogram: 4.5 % at most beside the truth

@@ -17,7 +17,7 @@ from afterlaunch.telemetry.conventions.identity import envelope
 from afterlaunch.telemetry.conventions.inside import inside
 from afterlaunch.telemetry.conventions.kinds import CALLS, Kinds
 from afterlaunch.telemetry.conventions.leftovers import taken
-from afterlaunch.telemetry.conventions.tokens import told_counts
+from afterlaunch.telemetry.conventions.tokens import fill_from_estimates, told_counts
 from afterlaunch.telemetry.conventions.who import endpoint, finish, implied, named, operation, provider
 from afterlaunch.telemetry.otlp import Decoded
 
@@ -48,6 +48,8 @@ class Batch:
         self.words = implied(self.words, self.claude)
         self.whole, self.meaning, invalid = told_counts(self.reading, self.text["usage_raw"], self.words)
         self.flag("invalid_value", invalid)
+        self.estimated = fill_from_estimates(self.whole, self.reading)
+        self.flag("usage_estimated", self.estimated)
         self.flag("semantics_assumed", self.meaning.assumed)
         self.kinds = Kinds(self.reading, self.words, self.whole["in_total"].known | self.whole["out_total"].known)
         self.calls: Bools = self.kinds.among(*CALLS)

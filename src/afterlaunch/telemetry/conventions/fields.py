@@ -519,6 +519,18 @@ WHY: tuple[Field, ...] = (
     field("gateway_call", As.TEXT, "Id shared by the copies of one call.", genai="afterlaunch.call_id"),
     field("gateway", As.FLAG, "The gateway's own report.", genai="afterlaunch.gateway"),
     field(
+        "estimate_in",
+        As.COUNT,
+        "Tokens in as the gateway estimated them; counted where nobody told any, and marked.",
+        genai="afterlaunch.estimate.input_tokens",
+    ),
+    field(
+        "estimate_out",
+        As.COUNT,
+        "Tokens out as the gateway estimated them; counted where nobody told any, and marked.",
+        genai="afterlaunch.estimate.output_tokens",
+    ),
+    field(
         "proxy_key",
         As.WORD,
         "Told by LiteLLM's proxy: then the span is a gateway's.",

@@ -149,7 +149,7 @@ def tokens_and_money(batch: Batch) -> None:
     told = batch.whole["in_total"].known | batch.whole["out_total"].known
     batch.out |= {name: count.column() for name, count in buckets.counts.items()}
     batch.out["usage_semantics"] = semantics_column(buckets, told)
-    batch.out["usage_source"] = source_column(batch.reading, told)
+    batch.out["usage_source"] = source_column(batch.reading, told, batch.estimated)
     words = batch.words
     in_batch = np.where(batch.reading.booleans("batch")[0], 0, -1)
     codes = (*(words.code(name) for name in WORDS_PRICED_BY), in_batch)

@@ -86,16 +86,27 @@ def _fill_from_raw(whole: dict[str, Count], meaning: Meaning, raw: Any) -> None:
                 whole[name].known[row], whole[name].values[row] = True, count
 
 
+def fill_from_estimates(whole: dict[str, Count], reading: Reading) -> Bools:
+    """Where nobody told any tokens and the gateway estimated both sides; which rows those are."""
+    given, answered = Count(*reading.integer("estimate_in")), Count(*reading.integer("estimate_out"))
+    sane = (given.values < MOST_TOKENS) & (answered.values < MOST_TOKENS)
+    rows: Bools = given.known & answered.known & sane & ~whole["in_total"].known & ~whole["out_total"].known
+    for name, count in (("in_total", given), ("out_total", answered)) if rows.any() else ():
+        told = whole[name]
+        whole[name] = Count(np.where(rows, count.values, told.values), told.known | rows)
+    return rows
+
+
 def semantics_column(buckets: Buckets, rows: Bools) -> Any:
     """What the totals of these rows were found to include."""
     return _SEMANTICS.take(pa.array(buckets.semantics, mask=~rows))
 
 
-def source_column(reading: Reading, rows: Bools) -> Any:
-    """The attribute that told the tokens in, else those out, else the provider's own object."""
-    names: list[str] = ["gen_ai.usage.raw"]
-    codes = np.where(rows, 0, -1)
-    open_rows = rows.copy()
+def source_column(reading: Reading, rows: Bools, estimated: Bools) -> Any:
+    """The attribute that told the tokens in, else those out, else the provider's own object, else the estimate."""
+    names: list[str] = ["gen_ai.usage.raw", "afterlaunch.estimate.input_tokens"]
+    codes = np.where(rows, np.where(estimated, 1, 0), -1)
+    open_rows = rows & ~estimated
     for field in ("in_total", "out_total"):
         for layer in reading.layers:
             places = layer.places(field)

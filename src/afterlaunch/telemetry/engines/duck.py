@@ -119,6 +119,7 @@ class Duck:
                 for field in table.schema:
                     if field.name not in held:
                         kind = column_type(field.type)
+                        kind += " default 0" if table.summed else ""
                         cursor.execute(f'alter table {table.name} add column "{field.name}" {kind}')
                         added = True
             cursor.execute("create table if not exists rolled (tier varchar, minute integer)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from afterlaunch.ground import clock
@@ -33,6 +34,8 @@ COLUMNS = (
     Column("cost_per_call_usd", USD, "Per call", "mean of the calls whose cost is known"),
     Column("cost_p95_usd", USD, "p95 per call", "within 5 %"),
     Column("calls_with_unknown_cost", COUNT, "Cost unknown", "calls, not in the sum"),
+    Column("cost_estimated_usd", USD, "Estimated", "part of the cost, of calls whose tokens nobody told"),
+    Column("calls_estimated", COUNT, "Calls estimated", shown=False),
     Column("calls_with_unknown_tokens", COUNT, "Tokens unknown", "calls, not in the sum", shown=False),
     *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
 )
@@ -53,7 +56,9 @@ def sheet(ask: Asked) -> Sheet:
     names = groups(ask, "model")
     found = sorted(groups_of(ask, names, (profiles.INPUT, profiles.COST)), key=lambda one: -(one.cost or 0))
     rows = [_row(one) for one in found]
-    grid = Grid([*dimension_columns(names), *COLUMNS], rows, to_calls(ask, names))
+    estimated = any(row["calls_estimated"] for row in rows)
+    figures = [one if estimated or one.name != "cost_estimated_usd" else replace(one, shown=False) for one in COLUMNS]
+    grid = Grid([*dimension_columns(names), *figures], rows, to_calls(ask, names))
     return Sheet(
         [
             Section("rows", "By " + ", ".join(names) if names else "In all", grid),
@@ -93,6 +98,8 @@ def _row(one: Group) -> dict[str, Any]:
         "cost_p95_usd": round(profiles.middle(profiles.holding(p95, 0.95))) if p95 else None,
         "calls_with_unknown_cost": one["calls_unknown_cost"],
         "calls_with_unknown_tokens": max(0, one["calls"] - one.known(profiles.INPUT)),
+        "cost_estimated_usd": one["cost_estimated_nano"],
+        "calls_estimated": one["calls_estimated"],
         **{name: one[name] for name in BUCKETS},
     }
 
