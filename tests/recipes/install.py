@@ -1,15 +1,46 @@
-"""Makes a virtual environment for each page of docs/recipes, by the page's own line: python -m tests.recipes.install"""
+"""Makes a virtual environment for each page of docs/recipes, by the page's own line, and one of the clients that are
+tried with the gateway: python -m tests.recipes.install"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 from tests.recipes.pages import ENVIRONMENTS, PAGES, ROOT, Page
 
 
+@dataclass(frozen=True)
+class Clients:
+    """As a page, without one."""
+
+    name: str
+    packages: tuple[str, ...]
+    ours: bool = False
+
+    @property
+    def install(self) -> str:
+        return " ".join(self.packages)
+
+    @property
+    def environment(self) -> Path:
+        return ENVIRONMENTS / self.name
+
+    @property
+    def python(self) -> Path:
+        return self.environment / "bin" / "python"
+
+
+CLIENTS = Clients(
+    "clients",
+    # LiteLLM imports mcp for every call with tools, and does not ask for it.
+    ("langchain-openai>=1.7,<2", "langchain-anthropic>=1.7,<2", "litellm>=1.106,<1.107", "mcp", "openai", "anthropic"),
+)
+
+
 def main() -> None:
-    for page in map(Page, PAGES):
+    for page in (*map(Page, PAGES), CLIENTS):
         stamp = page.environment / "installed"
         if not stamp.exists() or stamp.read_text() != page.install:
             print(f"==> {page.name}: {page.install}", flush=True)
@@ -20,10 +51,10 @@ def main() -> None:
         if page.ours:
             _pip(page, "--force-reinstall", "--no-deps", str(ROOT / "sdk"))
             _pip(page, str(ROOT / "sdk"))
-    print(f"Environments of {len(PAGES)} recipes are in {ENVIRONMENTS}")
+    print(f"Environments of {len(PAGES)} recipes and of the clients are in {ENVIRONMENTS}")
 
 
-def _pip(page: Page, *words: str) -> None:
+def _pip(page: Page | Clients, *words: str) -> None:
     command = [str(page.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *words]
     subprocess.run(command, check=True)
 
