@@ -77,6 +77,8 @@ kind: DataContract
 metadata: {{name: another, owner: team}}
 spec: {{columns: [{{name: id}}]}}
 """
+TRAINED = {"name": "another", "spec": "pipeline: {{kind: command, argv: [x]}}"}
+TRAINED_API: dict[str, Any] = {"name": "another", "spec": {"pipeline": {"kind": "command", "argv": ["x"]}}}
 BUDGETED = {"client": "{client}", "name": "another", "unit": "usd", "limit": "5", "window": "day"}
 GUARDED: dict[str, Any] = {
     "route": "{route}",
@@ -132,6 +134,12 @@ PAGES = (
     ),
     do("/systems/{system}/performance/sources/{label_source}/stop", "operator", "Set labels aside", reason="x"),
     do("/systems/{system}/performance/sources/{label_source}/resume", "operator", "Count labels again"),
+    look("/systems/{system}/retraining", "viewer", "Retraining of a system's models", "at=2026-01-01T00:00"),
+    do("/systems/{system}/retraining", "operator", "Put a retraining policy", (302, 403), **TRAINED),
+    do("/systems/{system}/retraining/{retrained}/end", "operator", "End a retraining policy", (302, 404)),
+    do("/systems/{system}/retraining/{retrained}/runs", "operator", "Ask for a retraining run", (302, 404)),
+    do("/systems/{system}/retraining/{retrained}/runs/{trained}/approve", "operator", "Approve a run", (302, 404, 409)),
+    do("/hooks/retraining/{system}", "anybody", "What a pipeline tells of its run; the address is the right", (404,)),
     look("/systems/{system}/data", "viewer", "A system's datasets and their contracts", "dataset={dataset}"),
     do("/systems/{system}/data", "operator", "Put a data contract", contract=CONTRACT),
     do("/systems/{system}/data/{dataset}/end", "operator", "Judge a dataset no more", (302, 409)),
@@ -508,6 +516,20 @@ REST = (
         reason="x",
     ),
     do(f"{API}/systems/{{system}}/performance/sources/{{label_source}}/resume", "operator", "Count labels again"),
+    look(f"{API}/systems/{{system}}/retraining", "viewer", "Retraining policies and runs"),
+    do(f"{API}/systems/{{system}}/retraining", "operator", "Put a retraining policy", (200, 403), **TRAINED_API),
+    do(f"{API}/systems/{{system}}/retraining/{{retrained}}/end", "operator", "End a retraining policy", (200, 404)),
+    do(f"{API}/systems/{{system}}/retraining/{{retrained}}/runs", "operator", "Ask for a run", (200, 404), why="x"),
+    do(
+        f"{API}/systems/{{system}}/retraining/{{retrained}}/runs/{{trained}}/approve", "operator", "Approve a run",
+        (200, 404, 409),
+    ),
+    do(
+        f"{API}/systems/{{system}}/retraining/{{retrained}}/runs/{{trained}}/decline", "operator", "Decline a run",
+        (200, 404, 409),
+    ),
+    look(f"{API}/systems/{{system}}/live", "viewer", "What was live at an instant", "kind=agent"),
+    look(f"{API}/systems/{{system}}/versions", "viewer", "Versions that were made, with their lineage"),
     look(f"{API}/systems/{{system}}/datasets", "viewer", "A system's datasets"),
     look(f"{API}/systems/{{system}}/datasets/{{dataset}}", "viewer", "A dataset, its contract and its checks"),
     look(f"{API}/systems/{{system}}/datasets/{{dataset}}/contract", "viewer", "A data contract", "number=1"),

@@ -25,6 +25,7 @@ from afterlaunch.datasets.actions import put_contract
 from afterlaunch.diagnosis.actions import DIAGNOSIS, freeze
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
+from afterlaunch.estate.registering import register
 from afterlaunch.evidence.checkpoints import sign
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
@@ -61,6 +62,9 @@ from afterlaunch.receivers.keys import add_key
 from afterlaunch.receivers.wire import Request
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
+from afterlaunch.retraining.actions import policies_of
+from afterlaunch.retraining.actions import put_policy as put_retraining
+from afterlaunch.retraining.deciding import ask_for as ask_for_run
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.savings.actions import say_terms
 from afterlaunch.savings.facts import Terms
@@ -365,6 +369,11 @@ class World:
         contract = {"apiVersion": "afterlaunch/v1", "kind": "DataContract", "spec": {"columns": [{"name": word(slug)}]}}
         contract |= {"metadata": {"name": f"{slug}-{word(slug)}", "owner": word(slug)}}
         things["dataset"] = put_contract(ENGINE, system, orjson.dumps(contract).decode()).dataset.name
+        policy_name = f"{slug}-{word(slug)}"
+        put_retraining(ENGINE, system, policy_name, {"pipeline": {"kind": "command", "argv": [word(slug)]}})
+        things["trained"] = ask_for_run(ENGINE, policies_of(system).get(), word(slug)).number
+        register(ENGINE, system, "model", policy_name, word(slug), word(slug), "", {"data": {"from": word(slug)}})
+        things["retrained"] = policy_name
         things["key"] = create_key(ENGINE, f"{slug} {word(slug)} key", route)[0].key_id
         queue = put_queue(ENGINE, system.client, f"{slug} {word(slug)}", None)
         approval = {"queue": queue.name, "fallback": "deny"}

@@ -31,6 +31,7 @@ from afterlaunch.oncall.api import router as oncall
 from afterlaunch.predictions.api import router as drift
 from afterlaunch.probes.api import router as probes
 from afterlaunch.reports.api import router as reports
+from afterlaunch.retraining.api import router as retraining
 from afterlaunch.routes.api import router as routes
 from afterlaunch.savings.api import router as savings
 from afterlaunch.scraping.api import router as scraping
@@ -83,6 +84,7 @@ api.add_router("", status_pages)
 api.add_router("", verdicts)
 api.add_router("", changes)
 api.add_router("", reports)
+api.add_router("", retraining)
 
 
 @api.exception_handler(AfterlaunchError)

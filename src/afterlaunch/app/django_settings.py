@@ -121,6 +121,7 @@ INSTALLED_APPS = [
     "afterlaunch.replies",
     "afterlaunch.status_pages",
     "afterlaunch.diagnosis",
+    "afterlaunch.retraining",
     "afterlaunch.reports",
     "afterlaunch.overview",
 ]

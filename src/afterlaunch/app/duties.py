@@ -30,6 +30,7 @@ from afterlaunch.predictions import duties as predictions
 from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
+from afterlaunch.retraining import duties as retraining
 from afterlaunch.savings.actions import work as look_for_savings
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
@@ -84,6 +85,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("changes.note_versions", 60, note_versions),
     Duty("diagnosis.at_open", 5, diagnose, apart=True),
     Duty("changes.note_told", 15, note_told_changes),
+    Duty("retraining.decide", 60, retraining.decide_all),
+    Duty("retraining.run", 5, retraining.work, apart=True),
     Duty("receivers.forget", 900, forget_raw_events),
     Duty("oncall.handoffs", 5, hand_over, rows=waiting.HANDOFFS),
     Duty("oncall.calendars", 60, refresh_calendars, apart=True),

@@ -36,6 +36,7 @@ urlpatterns = [
     path("", include("afterlaunch.budgets.urls")),
     path("", include("afterlaunch.guard.urls")),
     path("", include("afterlaunch.diagnosis.urls")),
+    path("", include("afterlaunch.retraining.urls")),
     path("", include("afterlaunch.replies.urls")),
     path("", include("afterlaunch.reports.urls")),
     path("", include("afterlaunch.evidence.urls")),

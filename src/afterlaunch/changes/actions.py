@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from afterlaunch.alerts.actions import scope_returned
 from afterlaunch.changes.models import Change, ChangeEvent
 from afterlaunch.changes.rules import may_approve, next_share
+from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
@@ -106,15 +107,40 @@ def propose(actor: Actor, route: Route, title: str, values: ArmValues, descripti
 
 
 @transaction.atomic
+def propose_version(
+    actor: Actor, system: System, environment: str, component: str, label: str, before: str, description: str
+) -> Change:
+    """Propose a version of a model that no route of ours serves: who puts it in place reads the approval; that it went
+    live is seen in telemetry."""
+    actor.require(Role.OPERATOR, system.client.slug)
+    change = Change.objects.create(
+        system=system,
+        environment=environment,
+        kind="model",
+        title=f"model {component}: {before} → {label}"[:300] if before else f"model {component}: {label}"[:300],
+        description=description,
+        author=actor.name,
+        author_id_in_kind=_identity(actor),
+        before={"model": component, "version": before} if before else {},
+        after={"model": component, "version": label},
+        state="proposed",
+        proposed_at=clock.now(),
+    )
+    _tell(actor, change, "proposed", change.title, before=change.before, after=change.after)
+    return change
+
+
+@transaction.atomic
 def approve(actor: Actor, change: Change) -> Change:
     """The candidate arm is put in place, at share 0."""
     change = _locked(actor, change)
-    if change.state != "proposed" or change.route is None:
+    if change.state != "proposed":
         raise Conflict(f"Change {change.pk} is {change.state.replace('_', ' ')}, not proposed.")
     decision = may_approve(change.system.posture, change.author_id_in_kind, _identity(actor))
     if not decision.yes:
         raise NotAllowed("In governed production the author never approves alone.", "Ask another operator.")
-    set_candidate(actor, change.route, ArmValues(**change.after), change.pk)
+    if change.route is not None:
+        set_candidate(actor, change.route, ArmValues(**change.after), change.pk)
     change.state = "approved"
     change.save(update_fields=["state"])
     _tell(actor, change, "approved", APPROVED[decision.reason])

@@ -124,6 +124,8 @@ def _previous(version: Version) -> Version | None:
 @transaction.atomic
 def _note(version: Version, before: str) -> None:
     component, system = version.component, version.component.system
+    if component.kind == "model" and _arrived(version):
+        return
     title = (
         f"{component.kind} {component.name}: {before} → {version.label}"
         if before
@@ -146,6 +148,31 @@ def _note(version: Version, before: str) -> None:
     if made:
         actor = automation("telemetry")
         record(actor, "change.observed", f"change/{change.pk}", system.client.slug, {"title": change.title})
+
+
+def _arrived(version: Version) -> bool:
+    """A version that was proposed here is seen: its change is complete, or says that nobody approved it."""
+    waiting = Change.objects.select_for_update().filter(
+        system=version.component.system,
+        environment=version.environment,
+        route=None,
+        version=None,
+        state__in=("proposed", "approved"),
+        after={"model": version.component.name, "version": version.label},
+    )
+    change = waiting.order_by("pk").first()
+    if change is None:
+        return False
+    approved = change.state == "approved"
+    said = "Seen in telemetry." if approved else "Seen in telemetry, though nobody has approved it."
+    change.version, change.state = version, "complete" if approved else "observed"
+    change.started_at = change.finished_at = version.first_seen_at
+    change.save(update_fields=["version", "state", "started_at", "finished_at"])
+    actor = automation("telemetry")
+    ChangeEvent.objects.create(change=change, at=version.first_seen_at, kind="seen", text=said, actor=actor.name)
+    slug = version.component.system.client.slug
+    record(actor, "change.seen", f"change/{change.pk}", slug, {"text": said, "version": version.label})
+    return True
 
 
 def note_told_changes(now: datetime) -> None:

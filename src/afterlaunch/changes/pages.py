@@ -59,8 +59,8 @@ def change(request: Request, pk: int) -> HttpResponse:
         "arms": _arms(row),
         "rollback": row.rollbacks.first(),
         "next": f"{following / 100:g} %" if following else "complete",
-        "can_advance": row.state in ("approved", "rolling_out") and row.kind != "rollback",
-        "can_roll_back": row.state in ("approved", "rolling_out") and row.kind != "rollback",
+        "can_advance": row.route is not None and row.state in ("approved", "rolling_out") and row.kind != "rollback",
+        "can_roll_back": row.route is not None and row.state in ("approved", "rolling_out") and row.kind != "rollback",
     }
     return render(request, "changes/change.html", context)
 

@@ -117,3 +117,24 @@ class Version(Row):
 
     def __str__(self) -> str:
         return f"{self.component} {self.label}"
+
+
+class Registration(models.Model):
+    """A version that was made and may go live; whether it did is told by the versions that were seen. `lineage`: what
+    it was made of and by: data, code, parameters, evaluation, each with what tells it apart; `digest`: of it all."""
+
+    component = models.ForeignKey(Component, on_delete=models.CASCADE, related_name="registrations")
+    label = models.CharField(max_length=200)
+    source = models.CharField(max_length=200)
+    address = models.CharField(max_length=1000, blank=True, default="")
+    lineage = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64)
+    registered_at = models.DateTimeField()
+    registered_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("-registered_at", "-pk")
+        constraints = [models.UniqueConstraint(fields=["component", "label"], name="one_registration_per_label")]
+
+    def __str__(self) -> str:
+        return f"{self.component} {self.label}"

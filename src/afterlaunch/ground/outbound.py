@@ -38,7 +38,11 @@ class Refused(Invalid):
 
 
 class Unreachable(Exception):
-    """No answer: name, connection, TLS or time. It may pass by itself."""
+    """No answer: name, connection, TLS or time. It may pass by itself. `sent`: whether the request may have arrived."""
+
+    def __init__(self, message: str, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,10 @@ def _exchange(
     timer = threading.Timer(total, cut)
     timer.daemon = True
     timer.start()
+    sent = False
     try:
+        connection.connect()
+        sent = True
         connection.request(method, place.path, body, dict(headers))
         answer = connection.getresponse()
         read = answer.read(limit + 1)
@@ -204,7 +211,7 @@ def _exchange(
     except (OSError, http.client.HTTPException) as problem:
         silent = late.is_set() or isinstance(problem, TimeoutError)
         why = f"no answer within {told or total:g} s" if silent else f"{type(problem).__name__}: {problem}"
-        raise Unreachable(f"{place.host}: {why}") from problem
+        raise Unreachable(f"{place.host}: {why}", sent) from problem
     finally:
         timer.cancel()
         connection.close()

@@ -204,6 +204,12 @@ SETTINGS: tuple[Setting, ...] = (
         "64",
         "Largest delivery of a dataset that is checked by its contract, in MiB.",
     ),
+    Setting(
+        "AFTERLAUNCH_RETRAINING_COMMANDS",
+        "flag",
+        "no",
+        "Whether retraining policies may run commands on the engine's machine.",
+    ),
     Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
     Setting(
         "AFTERLAUNCH_RAW_EVENT_MB",
