@@ -81,6 +81,7 @@ KINDS: dict[str, str] = {
     "infrastructure": "infrastructure",
     "drift": "drift",
     "performance": "drift",
+    "labels": "data_pipeline",
     "grounding": "grounding",
     "safety": "safety_bypass",
     "agents": "agent_loop",

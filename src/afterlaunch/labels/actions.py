@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-import numpy as np
 from django.db import transaction
 from django.db.models import F
 
@@ -20,6 +19,8 @@ from afterlaunch.predictions.bodies import Rows
 from afterlaunch.predictions.columns import pack
 from afterlaunch.predictions.instants import instant
 from afterlaunch.predictions.keeping import REGRESSION
+
+REMEMBERED = timedelta(days=14)  # hours in which labels came
 
 
 def place_locked(client: str, key: str, environment: str, now: datetime) -> Place:
@@ -86,18 +87,18 @@ def _note_sources(place: Place, labels: bodies.Labels, now: datetime, complete_u
                 last_at=now,
                 newest=newest,
                 labels=count,
+                hours={_hour(now): count},
                 complete_until=complete_until,
             )
             continue
         until = max((one for one in (row.complete_until, complete_until) if one), default=None)
+        hours = {hour: n for hour, n in row.hours.items() if hour >= _hour(now - REMEMBERED)}
+        hours[_hour(now)] = hours.get(_hour(now), 0) + count
+        newest = max(row.newest, newest)
         Source.objects.filter(pk=row.pk).update(
-            last_at=now, newest=max(row.newest, newest), labels=F("labels") + count, complete_until=until
+            last_at=now, newest=newest, labels=F("labels") + count, hours=hours, complete_until=until
         )
 
 
-def sources_of(place: Place) -> list[Source]:
-    return list(Source.objects.filter(place=place))
-
-
-def rows_of(batch: Batch) -> np.ndarray:
-    return np.frombuffer(bytes(batch.waiting_rows), "<u4")
+def _hour(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H")

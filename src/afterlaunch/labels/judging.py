@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
-from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, Named
-from afterlaunch.performance import estimating, judging, maturity, scores, slices, tally
+from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, SOURCES, Named
+from afterlaunch.performance import estimating, judging, maturity, scores, slices, sources, tally
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.judging import Judged, not_assessed
 from afterlaunch.performance.maturity import FINAL, MATURE, Aged, Delay
+from afterlaunch.performance.sources import Trouble
 from afterlaunch.performance.tally import Tally
 from afterlaunch.predictions.keeping import CLASSIFICATION
 from afterlaunch.predictions.models import Task
@@ -75,9 +76,20 @@ class View:
     versions: list[Version] = field(default_factory=list)
     calibrator: Calibrator | str = ""
     slices: list[slices.Slice] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
 
     def verdict(self, judge: Named) -> Judged:
-        """The worst of the versions speaks."""
+        """The worst of the versions speaks. An accuracy that rests on labels which can't be relied on is no pass."""
+        if judge is SOURCES:
+            return _of_sources(self)
+        found = self._worst(judge)
+        bad = [one for one in self.troubles if one.status == judging.BREACH]
+        if judge is ACCURACY and bad and found.status == judging.OK:
+            changed = {"status": judging.NOT_ASSESSED, "reason": "contaminated", "why": f"{bad[0].why} {found.why}"}
+            return Judged(**{**found.__dict__, **changed})
+        return found
+
+    def _worst(self, judge: Named) -> Judged:
         found = [(one.verdicts[judge.name], one.name) for one in self.versions if judge.name in one.verdicts]
         if not found:
             return self._nothing()
@@ -96,12 +108,48 @@ class View:
         return not_assessed("no_data", "No predictions came for two days.")
 
 
+def _of_sources(whole: View) -> Judged:
+    if whole.known is None or not whole.versions:
+        return whole._nothing()
+    count = sum(one.current.labelled for one in whole.versions)
+    if whole.task.kind != CLASSIFICATION and not whole.troubles:
+        return not_assessed("quantities", "Sources of quantities are judged for bursts alone; there is none.", count)
+    active = sum(one.stopped_at is None for one in whole.sources)
+    if not whole.troubles:
+        if count < judging.LEAST:
+            return not_assessed("too_few_labels", f"Only {count} mature labels since the baseline.", count)
+        return Judged(judging.OK, "as_ever", f"{active} source(s) label as they did in the baseline.", n=count)
+    worst = min(whole.troubles, key=lambda one: ORDER.index(one.status))
+    said = " ".join(one.why for one in whole.troubles[:3])
+    return Judged(worst.status, worst.kind, said, n=count, evidence={"sources": ", ".join(worst.sources)})
+
+
+def _troubles(whole: View, known: Tally) -> list[Trouble]:
+    """Sources that are set aside are not asked."""
+    found = []
+    if whole.task.kind == CLASSIFICATION:
+        now = tally.total([one.current for one in whole.versions])
+        found = sources.agreement(known, now) + sources.echo(known, now) + sources.slower(known, now)
+    for one in whole.sources:
+        if one.stopped_at is None:
+            found += sources.burst(one.name, _hours(one, whole.now))
+    return found
+
+
+def _hours(source: Source, now: datetime) -> list[int]:
+    """Labels that came, by hours until the last that is over."""
+    last = now.replace(minute=0, second=0, microsecond=0) - HOUR
+    first = max(source.first_at.replace(minute=0, second=0, microsecond=0), last - 14 * DAY)
+    count = int((last - first) / HOUR) + 1
+    return [source.hours.get((first + at * HOUR).strftime("%Y-%m-%dT%H"), 0) for at in range(max(count, 0))]
+
+
 def view(place: Place, task: Task, now: datetime) -> View:
     rows = Hour.objects.filter(place=place, start__gte=now - LOOKED_AT).exclude(tally=None).order_by("start")
     found = [(row, tally.unpack(bytes(row.tally or b""))) for row in rows.iterator(200)]
-    sources = list(Source.objects.filter(place=place))
+    known_sources = list(Source.objects.filter(place=place))
     delay = maturity.delay_of([Aged((now - row.start).total_seconds(), one.rows, one.lags) for row, one in found])
-    mark, late = _watermark(sources, now, delay, task)
+    mark, late = _watermark(known_sources, now, delay, task)
     # what was counted before the task changed its meaning is no comparison
     baseline = Baseline.objects.filter(place=place, made_at__gte=task.noted_at).first()
     known = tally.unpack(bytes(baseline.tally)) if baseline else None
@@ -109,17 +157,17 @@ def view(place: Place, task: Task, now: datetime) -> View:
     hours = [
         Told(row, one, maturity.state(row.start + HOUR, now, mark, late, one.coverage, usual)) for row, one in found
     ]
-    whole = View(now, task, sources, delay, mark, hours, baseline, known)
+    whole = View(now, task, known_sources, delay, mark, hours, baseline, known)
     if baseline is not None and known is not None:
         _judge(whole, place, baseline, known)
     return whole
 
 
 def _watermark(
-    sources: Sequence[Source], now: datetime, delay: Delay, task: Task
+    known: Sequence[Source], now: datetime, delay: Delay, task: Task
 ) -> tuple[datetime | None, timedelta | None]:
     """And how long labels take; sources that are set aside say nothing."""
-    active = [one for one in sources if one.stopped_at is None]
+    active = [one for one in known if one.stopped_at is None]
     complete = None
     if active and all(one.complete_until is not None for one in active):
         complete = min(one.complete_until for one in active if one.complete_until is not None)
@@ -153,6 +201,7 @@ def _judge(whole: View, place: Place, baseline: Baseline, known: Tally) -> None:
         if hours[-1].start + HOUR >= whole.now - SILENT or any(one.mature for one in hours[-1:]):
             whole.versions.append(_version(whole, place, known, name, hours))
     whole.versions.sort(key=lambda one: one.hours[-1].start, reverse=True)
+    whole.troubles = _troubles(whole, known)
     if whole.versions:
         whole.slices = slices.ranked(known, whole.versions[0].current)
 
@@ -176,12 +225,21 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
     series = [one.tally for one in closed]
     unreliable = reliability(place)
     found.verdicts[ESTIMATE.name] = judging.estimated(whole.calibrator, known, series, recent, tolerance, unreliable)
+    _say_unforeseen(found)
     if whole.task.kind == CLASSIFICATION:
         floor = whole.task.floor if whole.task.floor is not None else judging.usual_floor(known)
         found.verdicts[CONFIDENCE.name] = judging.confidence(known, series, recent, floor)
     else:
         found.verdicts[CONFIDENCE.name] = not_assessed("no_scores", "Quantities come without a confidence.")
     return found
+
+
+def _say_unforeseen(found: Version) -> None:
+    """A fall that the scores did not foresee is a change of the truth itself."""
+    judged, foreseen = found.verdicts[ACCURACY.name], found.verdicts[ESTIMATE.name]
+    if judged.status in (judging.BREACH, judging.WARNING) and foreseen.status == judging.OK:
+        said = "The scores did not foresee it: what is true of such questions has changed (concept drift)."
+        found.verdicts[ACCURACY.name] = Judged(**{**judged.__dict__, "why": f"{judged.why} {said}"})
 
 
 def newest(hours: Sequence[Told], least: int, what: str) -> tuple[Tally, datetime | None]:

@@ -49,7 +49,8 @@ class Batch(models.Model):
 
 class Source(models.Model):
     """Who labels. `newest`: the latest time of a label; `complete_until`: until when, by its own word, every prediction
-    that it will ever label is labelled. `stopped_at`: its labels are set aside since then: kept, shown, not counted."""
+    that it will ever label is labelled; `hours`: labels by the hour in which they came. `stopped_at`: its labels are
+    set aside since then: kept, shown, not counted."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="sources")
     name = models.CharField(max_length=200)
@@ -57,6 +58,7 @@ class Source(models.Model):
     last_at = models.DateTimeField()
     newest = models.DateTimeField()
     labels = models.PositiveBigIntegerField(default=0)
+    hours = models.JSONField(default=dict)
     complete_until = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
     stopped_by = models.CharField(max_length=200, blank=True, default="")

@@ -127,7 +127,7 @@ def _reliability(told: dict[str, Any]) -> str:
 
 
 def _name(is_share: bool) -> str:
-    return "accuracy, by labels" if is_share else "mean absolute error, by labels"
+    return "by labels" if is_share else "mean absolute error, by labels"
 
 
 def shown(value: float | None, is_share: bool) -> str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from afterlaunch.look.charts import svg
 
 TRUTH, ESTIMATE, LINE = "#030302", "#030301", "#040401"  # the page's own colours, see look.charts
-IMMATURE = "labels still come"
+IMMATURE = "still coming"
 
 
 def over_time(days: Sequence[dict[str, Any]], line: float | None, name: str, is_share: bool) -> SafeString:
@@ -22,18 +22,18 @@ def over_time(days: Sequence[dict[str, Any]], line: float | None, name: str, is_
         at = timezone.localtime(datetime.fromisoformat(one["day"])).replace(tzinfo=None).isoformat()
         score = one.get("score")
         if score and one["labelled"] >= 20:
-            kind = name if one["state"] in ("mature", "final") else f"{name}, {IMMATURE}"
+            kind = name if one["state"] in ("mature", "final") else f"{name} {IMMATURE}"
             truth.append({"at": at, **{k: score[k] for k in ("value", "low", "high")}, "name": kind})
         if one.get("estimate"):
-            estimates.append({"at": at, **one["estimate"], "name": "estimate, before labels"})
+            estimates.append({"at": at, **one["estimate"], "name": "estimate"})
     if not truth and not estimates:
         return mark_safe('<p class="muted">No day has labels or an estimate yet.</p>')
-    names = [name, f"{name}, {IMMATURE}", "estimate, before labels"]
+    names = [name, f"{name} {IMMATURE}", "estimate"]
     colour = {
         "field": "name",
         "type": "nominal",
         "scale": {"domain": names, "range": [TRUTH, "#010101", ESTIMATE]},
-        "legend": {"labelLimit": 240},
+        "legend": {"labelLimit": 240, "columnPadding": 24, "columns": 3},
     }
     x = {"field": "at", "type": "temporal", "title": None, "axis": {"tickCount": 6, "grid": False, "format": "%d %b"}}
     axis = {"tickCount": 4, **({"format": "%"} if is_share else {})}

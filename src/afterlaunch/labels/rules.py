@@ -35,7 +35,13 @@ CONFIDENCE = Named(
     "More predictions than in the baseline have a confidence below the floor.",
     "P3",
 )
-JUDGES = (ACCURACY, ESTIMATE, CONFIDENCE)
+SOURCES = Named(
+    "labels.sources",
+    "Labels can't be relied on",
+    "Sources of labels agree less, come in bursts, repeat the model's outputs, or take longer than in the baseline.",
+    "P3",
+)
+JUDGES = (ACCURACY, ESTIMATE, CONFIDENCE, SOURCES)
 
 
 def finding(judge: Named, judged: Judged) -> Finding:

@@ -51,6 +51,8 @@ def ranked(reference: Tally, current: Tally) -> list[Slice]:
         then, now = reference.segments.get(key, {}), current.segments.get(key, {})
         for value in sorted(set(then) | set(now)):
             one, other = then.get(value, [0.0] * 4), now.get(value, [0.0] * 4)
+            if not one[1] and not other[1]:
+                continue  # nobody labelled it
             if min(one[1], other[1]) < LEAST:
                 rest.append(_thin(key, value, one, other))
             else:

@@ -11,9 +11,11 @@ from afterlaunch.accounts.models import Grant, User
 from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.models import Alert
 from afterlaunch.app.judges import TITLES
+from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.models import Incident
+from afterlaunch.labels import decisions
 from afterlaunch.labels.duties import join
-from afterlaunch.labels.models import Baseline, Estimate, Place
+from afterlaunch.labels.models import Baseline, Estimate, Place, Source
 from afterlaunch.labels.tests.conftest import AT, House, Stream
 from afterlaunch.predictions.models import Task
 from afterlaunch.verdicts.models import Verdict
@@ -66,6 +68,7 @@ def test_quiet_days_are_ok_and_a_change_of_the_truth_becomes_an_incident(begun: 
         if verdict("accuracy").status == "breach":
             break
     assert verdict("accuracy").status == "breach" and verdict("accuracy").reason == "worse"
+    assert "concept drift" in verdict("accuracy").explanation
     assert verdict("estimate").status == "ok"  # a truth that changes behind the same scores can't be foreseen
     person = User.objects.create_user("o@example.org", "O", password="long enough 1")
     Grant.objects.create(user=person, role="admin")
@@ -166,3 +169,27 @@ def test_quantities_are_judged_by_their_errors(house: House) -> None:
     assert verdict("accuracy").status in ("breach", "warning") and "off by more than" in verdict("accuracy").explanation
     assert verdict("estimate").reason == "no_calibration"
     assert {one["name"] for one in Place.objects.get().told["versions"][0]["scores"]} == {"mae", "rmse", "bias", "r2"}
+
+
+def test_a_burst_of_a_source_contaminates_what_looks_well_until_it_is_set_aside(begun: House) -> None:
+    rows = [row for hour in range(24) for row in Stream(rows=50).hour(24 + hour)[1]]
+    desk = Source.objects.get()
+    start = begun.clock.now().replace(minute=0) - timedelta(hours=60)
+    steady = {(start + timedelta(hours=at)).strftime("%Y-%m-%dT%H"): 20 for at in range(60)}
+    Source.objects.create(
+        place=desk.place, name="crowd", first_at=start, last_at=start, newest=desk.newest, labels=1_200, hours=steady
+    )
+    day(begun, 2)
+    assert verdict("accuracy").status == "ok"
+    begun.clock.set(begun.clock.now().replace(minute=5) + timedelta(hours=1))
+    begun.label([{**row, "source": "crowd"} for row in rows])
+    begun.clock.set(begun.clock.now() + timedelta(hours=1))
+    while join(begun.clock.now()):
+        pass
+    sources = Verdict.objects.get(judge="labels.sources")
+    assert (sources.status, sources.reason, sources.evidence["sources"]) == ("breach", "burst", "crowd")
+    assert (verdict("accuracy").status, verdict("accuracy").reason) == ("not_assessed", "contaminated")
+    crowd = Source.objects.get(name="crowd")
+    decisions.stop(automation("test"), desk.place.system, crowd.pk, "a burst")
+    join(begun.clock.now())
+    assert Verdict.objects.get(judge="labels.sources").status == "ok" and verdict("accuracy").status == "ok"
