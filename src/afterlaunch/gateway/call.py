@@ -31,7 +31,7 @@ from afterlaunch.gateway.spending.purse import Purse
 from afterlaunch.gateway.stack import Stack
 from afterlaunch.ground import clock
 
-CALLS_PER_KEY = 1_000  # at the same time
+CALLS_PER_KEY = 4_000  # at the same time
 DRAINS = 64  # answers that are read on after their callers left, at the same time
 _UNTOLD = frozenset((b"date", b"age", b"content-length"))  # of an answer that is remembered
 

@@ -27,6 +27,7 @@ from afterlaunch.ground.settings import settings
 log = logging.getLogger(__name__)
 BACKLOG = 4096
 CHECK_SECONDS = 1.0
+FILES = 65_536
 COLLECT_AFTER = 20_000  # objects; the data path makes no circles, so looking for them often finds nothing
 
 
@@ -97,6 +98,18 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def allow_files() -> None:
+    """As many open files as the system lets a process have, up to FILES: a call holds two."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def _run(gateway: Gateway, host: str, port: int, drain: float, listening: socket.socket | None = None) -> None:
     front, stop = Front(gateway), asyncio.Event()
 
@@ -125,6 +138,7 @@ def main(host: str, port: int, workers: int = 1) -> None:
     lines.setFormatter(Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=chosen.text("LOG_LEVEL"), handlers=[lines])
     clock.use(clock.from_setting(chosen.text("CLOCK")))
+    allow_files()
     link, folder, drain = link_from(chosen), chosen.data / "gateway", float(chosen["GATEWAY_DRAIN_SECONDS"])
     gather_spools(folder, workers)
 

@@ -14,7 +14,7 @@ from afterlaunch.gateway.upstream_connection import Broken, Connection, Head
 
 __all__ = ["Broken", "Client", "Head", "Origin"]
 CONNECT_SECONDS = 10.0
-CONNECTIONS = 1_000  # per origin
+CONNECTIONS = 8_000  # per origin
 IDLE_SECONDS = 30.0
 REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS"))
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))

@@ -26,6 +26,7 @@ USUAL_OUTPUT = 1_000  # tokens, until ten answers of the route are known
 MARGIN = 1.1  # what a reservation holds above the mean that was learned
 SAMPLE = 200  # answers of a route whose 95th percentile is what an output is expected to be
 SORTED_AFTER = 8  # answers
+GATHERED = 3  # turns of the loop that bring further calls to a transaction, at most
 
 
 class Asking(NamedTuple):
@@ -125,10 +126,17 @@ class Budgets:
     def _reserved(self, asked: Asked) -> asyncio.Future[Held | Short]:
         """Calls that come at the same time share a transaction."""
         if not self._waiting:
-            self._loop.call_soon(self._reserve_waiting)
+            self._loop.call_soon(self._gather, 0, GATHERED)
         answer: asyncio.Future[Held | Short] = self._loop.create_future()
         self._waiting.append((asked, answer))
         return answer
+
+    def _gather(self, before: int, turns: int) -> None:
+        """A turn of the loop brings what has come meanwhile, without waiting for anything: a transaction is dear."""
+        if len(self._waiting) > before and turns:
+            self._loop.call_soon(self._gather, len(self._waiting), turns - 1)
+        else:
+            self._reserve_waiting()
 
     def _reserve_waiting(self) -> None:
         """Nobody waits any more for the answer of a caller who has left: its reservation is let go."""

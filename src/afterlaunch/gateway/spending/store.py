@@ -50,30 +50,29 @@ Key = tuple[str, str, int]
 class _Changes:
     """Of one transaction: what counters are to become, read once and written once, and rows of the ledger."""
 
+    __slots__ = ("_before", "_db", "counters", "ledger")
+
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._filled: dict[Key, int] = {}  # used and reserved, with what is changed here
+        self._before: dict[Key, int] = {}  # used and reserved, as they stand in the file
         self.counters: dict[Key, list[int]] = {}  # added to used, reserved, refused, unconfirmed
         self.ledger: list[tuple[str, int, float, str, bytes, bytes]] = []
 
     def filled(self, key: Key) -> int:
-        found = self._filled.get(key)
-        if found is None:
+        """Used and reserved, with what is changed here."""
+        before = self._before.get(key)
+        if before is None:
             row = self._db.execute(_READ, key).fetchone()
-            added = self.counters.get(key, (0, 0))
-            found = self._filled[key] = (row[0] if row else 0) + added[0] + added[1]
-        return found
+            before = self._before[key] = row[0] if row else 0
+        change = self.of(key)
+        return before + change[0] + change[1]
 
-    def add(self, key: Key, used: int = 0, reserved: int = 0, refused: int = 0, unconfirmed: int = 0) -> None:
+    def of(self, key: Key) -> list[int]:
+        """To be added to."""
         change = self.counters.get(key)
         if change is None:
             change = self.counters[key] = [0, 0, 0, 0]
-        change[0] += used
-        change[1] += reserved
-        change[2] += refused
-        change[3] += unconfirmed
-        if key in self._filled:
-            self._filled[key] += used + reserved
+        return change
 
     def write(self, now: float) -> None:
         at = int(now * 1000)
@@ -91,10 +90,6 @@ class Wanted(NamedTuple):
     amount: int
     limit: int | None
     observed: int | None = None
-
-    @property
-    def key(self) -> Key:
-        return (self.budget, self.counter, self.start)
 
 
 class Asked(NamedTuple):
@@ -207,26 +202,26 @@ class Store:
             return [self._reserve(one, changes) for one in asked]
 
     def _reserve(self, asked: Asked, changes: _Changes) -> Held | Short:
-        filled, left = [], {}
+        left: dict[str, int] = {}
         for one in asked.wanted:
-            before = changes.filled(one[:3])
-            if one.limit is not None:
-                rest = one.limit - before
-                if one.amount > rest:
-                    changes.add(one[:3], refused=1)
+            budget, counter, start, amount, limit, _ = one
+            if limit is not None:
+                rest = limit - changes.filled((budget, counter, start))
+                if amount > rest:
+                    changes.of((budget, counter, start))[2] += 1
                     return Short(one, max(rest, 0))
-                left[one.budget] = rest - one.amount
-            filled.append(before + one.amount)
+                left[budget] = rest - amount
         holds = orjson.dumps([one[:4] for one in asked.wanted])
         row = (asked.call, asked.attempt, holds, asked.expires, orjson.dumps(asked.facts))
         if not self._db.execute(_KEEP, row).rowcount:
             return Held({}, [])
         over = []
-        for one, full in zip(asked.wanted, filled, strict=True):
-            changes.add(one[:3], reserved=one.amount)
-            if one.observed is not None and full > one.observed:
-                over.append(one.budget)
-                changes.add(one[:3], refused=1)
+        for budget, counter, start, amount, _, observed in asked.wanted:
+            key = (budget, counter, start)
+            if observed is not None and changes.filled(key) + amount > observed:
+                over.append(budget)
+                changes.of(key)[2] += 1
+            changes.of(key)[1] += amount
         return Held(left, over)
 
     def settle_soon(self, call: str, attempt: int, settled: Settled, wanted: Sequence[Wanted]) -> None:
@@ -265,12 +260,15 @@ class Store:
         call: str, attempt: int, settled: Settled, holds: Sequence[Sequence[Any]], changes: _Changes, now: float
     ) -> None:
         unknown, charges = settled.state in (UNCONFIRMED, "unknown"), []
+        amounts = settled.amounts
         for budget, counter, start, reserved in holds:
-            charged = reserved if unknown else settled.amounts.get(budget, 0)
-            changes.add(
-                (budget, counter, start), used=charged, reserved=-reserved, unconfirmed=charged if unknown else 0
-            )
-            charges.append([budget, counter, start, reserved, charged])
+            charged = reserved if unknown else amounts.get(budget, 0)
+            change = changes.of((budget, counter, start))
+            change[0] += charged
+            change[1] -= reserved
+            if unknown:
+                change[3] += charged
+            charges.append((budget, counter, start, reserved, charged))
         row = (call, attempt, now, settled.state, orjson.dumps(charges), orjson.dumps(settled.facts))
         changes.ledger.append(row)
 
@@ -283,7 +281,9 @@ class Store:
         charges = []
         for budget, counter, start, reserved, charged in orjson.loads(row[1]):
             real = settled.amounts.get(budget, 0)
-            changes.add((budget, counter, start), used=real - charged, unconfirmed=-charged)
+            change = changes.of((budget, counter, start))
+            change[0] += real - charged
+            change[3] -= charged
             charges.append([budget, counter, start, reserved, real])
         values = (settled.state, orjson.dumps(charges), orjson.dumps(settled.facts), row[0])
         self._db.execute("update ledger set state = ?, holds = ?, facts = ? where id = ?", values)
