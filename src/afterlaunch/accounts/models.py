@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
 
-from afterlaunch.engine.compiled import Row, Rows, by_key_too
+from afterlaunch.engine.compiled import Row, Rows
 from afterlaunch.ground.actors import Role
 
 ROLE_CHOICES = [(role.value, role.value) for role in Role]
@@ -38,7 +38,7 @@ class UserManager(BaseUserManager["User"], Rows["User"]):
         return user
 
 
-class User(AbstractUser):
+class User(AbstractUser, Row):
     """A person. What they may do stands in their grants."""
 
     username = None  # type: ignore[assignment]
@@ -60,9 +60,6 @@ class User(AbstractUser):
 
     def get_short_name(self) -> str:
         return str(self)
-
-
-by_key_too(User)
 
 
 class Grant(Row):

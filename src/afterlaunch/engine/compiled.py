@@ -12,12 +12,13 @@ process asks the same few hundred statements all its life, with other values. So
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import QuerySet, sql
+from django.db.models.base import ModelState
 from django.db.models.query import (
     MAX_GET_RESULTS,
     FlatValuesListIterable,
@@ -25,6 +26,7 @@ from django.db.models.query import (
     ValuesListIterable,
     get_related_populators,
 )
+from django.db.models.signals import post_init, pre_init
 
 from afterlaunch.engine.statements import (
     SEVERAL,
@@ -51,7 +53,6 @@ from afterlaunch.engine.statements import (
 
 populators: Any = get_related_populators
 FORMS: dict[Any, str] = {ModelIterable: "objects", ValuesListIterable: "tuples", FlatValuesListIterable: "flat"}
-NONE = Deed("none")
 SETTLED = ("update_fields", "unique_fields")
 FEW = 8  # rows that are written one by one with kept statements: faster than one that tells them apart
 M = TypeVar("M", bound=models.Model)
@@ -80,38 +81,28 @@ class Compiled(QuerySet[Any]):
         self._shape: tuple[Any, ...] = ()
         self._given: tuple[Given, ...] = ()
         self._sliced = False
+        self._empty = False  # no row can be like that
         self._orders: bool | None = None
 
     @property
     def query(self) -> Any:
         if self._deeds is not None:
-            deeds, self._deeds = self._deeds, None
+            deeds, self._deeds, self._empty = self._deeds, None, False
             plain: Any = performed(QuerySet(self.model, using=self._db, hints=self._hints), deeds)
             self._query: Any = plain.query
         return QuerySet.query.fget(self)  # type: ignore[attr-defined]
 
     @query.setter
     def query(self, value: Any) -> None:
-        self._deeds = None
+        self._deeds, self._empty = None, False
         QuerySet.query.fset(self, value)  # type: ignore[attr-defined]
 
     def _clone(self) -> Any:
         if self._deeds is None:
             return super()._clone()  # type: ignore[misc]
-        other: Any = self.__class__(model=self.model, using=self._db, hints=self._hints)
-        other.__dict__.update(
-            _deeds=self._deeds,
-            _shape=self._shape,
-            _given=self._given,
-            _sliced=self._sliced,
-            _orders=self._orders,
-            _for_write=self._for_write,
-            _sticky_filter=self._sticky_filter,
-            _prefetch_related_lookups=self._prefetch_related_lookups,
-            _known_related_objects=self._known_related_objects,
-            _iterable_class=self._iterable_class,
-            _fields=self._fields,
-        )
+        other: Any = self.__class__.__new__(self.__class__)
+        other.__dict__.update(self.__dict__)
+        other._result_cache, other._prefetch_done, other._defer_next_filter = None, False, False
         return other
 
     def _note(self, deed: Deed, shape: Any, values: Sequence[Any] = ()) -> Any:
@@ -125,11 +116,6 @@ class Compiled(QuerySet[Any]):
     def _open(self) -> bool:
         """Whether more can be noted."""
         return self._deeds is not None and not self._sliced and not self._sticky_filter
-
-    @property
-    def _empty(self) -> bool:
-        """Whether no row can be like that."""
-        return self._deeds is not None and NONE in self._deeds
 
     # What is noted
 
@@ -145,7 +131,11 @@ class Compiled(QuerySet[Any]):
         except NotPlain:
             return None
         except Nothing:
-            return self._note(NONE, ()) if name == "filter" and not args else None
+            if name == "exclude" or args:
+                return None
+            noted = self._note(Deed("none"), ())
+            noted._empty = True
+            return noted
         held = {field: list(value) if isinstance(value, SEVERAL) else value for field, value in named.items()}
         self._defer_next_filter = False
         return self._note(Deed(name, args, held), shape, values)
@@ -406,11 +396,19 @@ class Row(models.Model):
     class Meta:
         abstract = True
 
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **named: Any) -> Self:
+        """A whole row is put in its place at once: what Django's constructor does, column by column, for any caller."""
+        if len(values) != len(cls._meta.concrete_fields) or cls.__init__ is not models.Model.__init__:
+            return super().from_db(db, field_names, values, **named)
+        if pre_init.receivers or post_init.receivers:
+            return super().from_db(db, field_names, values, **named)
+        row = cls.__new__(cls)
+        row._state = ModelState()
+        row._state.adding, row._state.db = False, db
+        row.__dict__.update(zip(field_names, values, strict=True))
+        return row
 
-def by_key_too(model: type[models.Model]) -> None:
-    """What belongs to rows, and saving, goes the same way. Not in Meta, of which rows without one of their own would
-    make a migration."""
-    model._meta.base_manager_name = "objects"
 
-
-by_key_too(Row)
+# Saving, and what belongs to rows, too. Not in Meta, of which rows without one of their own would make a migration.
+Row._meta.base_manager_name = "objects"

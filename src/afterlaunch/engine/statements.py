@@ -6,11 +6,11 @@ value; where the marks come out again are the places of the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.exceptions import EmptyResultSet, FieldError, FullResultSet
 from django.db import models
@@ -19,11 +19,11 @@ from django.db.models.expressions import Col, CombinedExpression, Value
 from django.db.models.sql.where import WhereNode
 
 Given = tuple[str, Any]  # the kind of a value, and what the database is given
-SEVERAL = (list, tuple, set, frozenset, dict, KeysView, ValuesView)
+SEVERAL: tuple[type[Any], ...] = (list, tuple, set, frozenset, dict, type({}.keys()), type({}.values()))
 T = TypeVar("T")
 
 COMPARED = frozenset({"exact", "in", "isnull", "lt", "lte", "gt", "gte"})
-MOST_IN = 32  # longer lists are rare, and each length is a statement of its own
+FEW_IN, MOST_IN = 8, 256  # up to the first each length is a statement of its own; longer ones are filled up
 MOST_KEPT = 4_000  # statements of a process
 FIRST_INT, FIRST_INSTANT = 1_900_000_000, datetime(4000, 1, 1, tzinfo=UTC)
 PROBLEMS = (EmptyResultSet, FullResultSet, FieldError, ValueError, TypeError)  # the plain way raises them again
@@ -37,8 +37,7 @@ class Nothing(Exception):
     """One of no values: no row is like that, and nobody need be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(NamedTuple):
     """One call of a method, as it was asked."""
 
     name: str
@@ -86,9 +85,9 @@ def shape_of(name: str, value: Any, values: list[Any]) -> Any:
             raise NotPlain
         if not value:
             raise Nothing
-        several = [kind_of(one) for one in value]
-        kinds = tuple(_told(one, kind) for one, (kind, _) in zip(value, several, strict=True))
-        if len({one for _, one in several}) < len(several):
+        several = [kind_of(one) for one in filled(value)]
+        kinds = tuple(_told(one, kind) for one, (kind, _) in zip(filled(value), several, strict=True))
+        if len({one for _, one in several}) < len(value):
             raise NotPlain
         values += several
         return name, kinds
@@ -138,6 +137,14 @@ def saved(field: Any, value: Any, connection: Any) -> Any:
     return field.get_db_prep_save(value, connection)
 
 
+def filled(value: Collection[Any]) -> list[Any]:
+    """With its last one again and again, up to the next power of two: lists of any length are few statements."""
+    given = list(value)
+    if len(given) <= FEW_IN:
+        return given
+    return given + given[-1:] * ((1 << (len(given) - 1).bit_length()) - len(given))
+
+
 def shape_of_condition(one: Any, values: list[Any]) -> Any:
     """A Q, or a pair as it holds them."""
     if isinstance(one, Q):
@@ -158,7 +165,7 @@ def marked_value(value: Any, marks: Iterator[Any]) -> Any:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, SEVERAL):
-        return [_like(one, next(marks)) for one in value]
+        return [_like(one, next(marks)) for one in filled(value)]
     return _like(value, next(marks))
 
 
@@ -192,16 +199,16 @@ def performed(queryset: Any, deeds: Sequence[Deed], marks: Iterator[Any] | None 
 
 @dataclass(frozen=True)
 class Parameters:
-    """`given`: by place, (constant, None) or (number of the value, its kind)."""
+    """`given`: by place, (constant, None) or (number of the value, its kind). `instants`: the places of those."""
 
     given: tuple[tuple[Any, str | None], ...]
+    instants: tuple[int, ...]
 
     def of(self, values: Sequence[tuple[str, Any]], connection: Any) -> tuple[Any, ...]:
-        instant = connection.ops.adapt_datetimefield_value
-        return tuple(
-            what if kind is None else instant(values[what][1]) if kind == "instant" else values[what][1]
-            for what, kind in self.given
-        )
+        found = [what if kind is None else values[what][1] for what, kind in self.given]
+        for place in self.instants:
+            found[place] = connection.ops.adapt_datetimefield_value(found[place])
+        return tuple(found)
 
 
 def parameters(params: Sequence[Any], values: Sequence[tuple[str, Any]], connection: Any) -> Parameters:
@@ -214,7 +221,10 @@ def parameters(params: Sequence[Any], values: Sequence[tuple[str, Any]], connect
     found = [marks.get((type(one), one)) if not isinstance(one, Later) else None for one in params]
     if sorted(one[0] for one in found if one) != list(range(len(values))):
         raise NotPlain
-    return Parameters(tuple(one or (given, None) for one, given in zip(found, params, strict=True)))
+    return Parameters(
+        tuple(one or (given, None) for one, given in zip(found, params, strict=True)),
+        tuple(place for place, one in enumerate(found) if one and one[1] == "instant"),
+    )
 
 
 def check(where: WhereNode) -> None:

@@ -46,10 +46,12 @@ def enqueue(person: User, notice: Notice, now: datetime) -> Page | None:
     None when the person can't be reached. Repeating it makes no second rows."""
     contacts = list(contacts_of(person)) if person.is_active else []
     known = {one.pk: one for one in contacts}
+    for one in contacts:
+        one.user = person
     severity = str(notice.facts.get("severity", ""))
     made = [
-        enqueue_to(known[one.contact], notice, now, one.due, one.held)
-        for one in plan_for(person, contacts, notice.purpose, severity, now)
+        enqueue_to(known[planned.contact], notice, now, planned.due, planned.held)
+        for planned in plan_for(person, contacts, notice.purpose, severity, now)
     ]
     return made[0] if made else None
 

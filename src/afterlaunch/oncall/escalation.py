@@ -110,7 +110,7 @@ def advance(row: Escalation, now: datetime) -> bool:
     taken = Escalation.objects.filter(pk=row.pk, turn=row.turn, state__in=("live", "acknowledged"))
     if not taken.filter(next_at__isnull=False).update(turn=row.turn + 1):
         return False
-    row.refresh_from_db()
+    row.refresh_from_db(from_queryset=Escalation.objects.select_related("policy", "system__client", "system__owner"))
     if row.state == "acknowledged":
         _again(row)
     policy = policy_for(row)

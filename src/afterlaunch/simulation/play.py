@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from afterlaunch.simulation.facts import Facts
 
 OURS = ("DATA", "DATABASE_URL", "TELEMETRY_URL", "SECRET_KEY", "CLOCK", "PUBLIC_URL")
-FAST = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA foreign_keys=ON;"  # the machine does not lose power
+FAST = (  # the machine does not lose power, and one process at a time has the file
+    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536; "
+    "PRAGMA foreign_keys=ON;"
+)
 
 
 @dataclass

@@ -49,6 +49,7 @@ class Product:
         listed = [one for one in DUTIES if one.name.partition(".")[0] in ROOMS and one.name not in LEFT_OUT]
         self._duties = [replace(one, run=self._run(one)) for one in listed]
         self._question = question_of(tuple(self._duties))
+        self._periods = {one.name: timedelta(seconds=one.period) for one in listed}
         self._systems: dict[str, System] = {}
         self._integrations: dict[str, Integration] = {}
         self._rows: dict[str, datetime] = {}
@@ -189,9 +190,11 @@ class Product:
         return self._systems[key]
 
     def _next(self) -> str | None:
-        """When it wants a cycle: the first row that is due, no sooner than its duty's period allows."""
+        """When it wants a cycle: the first row that is due, no sooner than its duty's period allows, which can put off
+        only what is due within it."""
         self._rows = self._question.ask()
-        states = dict(DutyState.objects.filter(name__in=list(self._rows)).values_list("name", "next_due"))
+        soon = [name for name, at in self._rows.items() if at <= clock.now() + self._periods[name]]
+        states = dict(DutyState.objects.filter(name__in=soon).values_list("name", "next_due"))
         times = [max(at, states.get(name) or at) for name, at in self._rows.items()]
         return min(times).isoformat() if times else None
 

@@ -141,6 +141,17 @@ def test_what_is_set_is_what_django_sets(place: tuple[Client, System]) -> None:
     assert System.objects.filter(client__slug="two").update(tier="standard") == 3
 
 
+def test_lists_of_any_length_are_few_statements(place: tuple[Client, System]) -> None:
+    texts = set()
+    for count in (9, 12, 16, 300):
+        keys = [*(f"k{number}" for number in range(count - 2)), "a", "c"]
+        found, sql = _said(partial(System.objects.order_by("key").filter, key__in=keys))
+        assert [one.key for one in found] == ["a", "c"]
+        assert [one.key for one in System.objects.exclude(key__in=keys)] == ["b"]
+        texts.add(sql[-1].count(","))
+    assert len(texts) == 2
+
+
 def test_rows_that_are_written_together(place: tuple[Client, System]) -> None:
     rows = list(System.objects.order_by("pk"))
     for row in rows:
