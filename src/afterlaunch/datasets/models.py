@@ -113,5 +113,10 @@ class Check(models.Model):
         return f"{self.standing} at {self.received_at:%Y-%m-%d %H:%M}"
 
     @property
+    def status(self) -> str:
+        """The word of judges for its verdict."""
+        return {"failing": "breach", "below": "breach", "at_risk": "warning"}.get(self.verdict, self.verdict)
+
+    @property
     def score(self) -> float | None:
         return 100 * self.clean_records / self.records if self.records else None

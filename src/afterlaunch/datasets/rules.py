@@ -128,8 +128,12 @@ def _worst(newest: Delivery) -> str:
     """The rules that most records of the newest delivery break."""
     broken = sorted((one for one in newest.rules if one["records"]), key=lambda one: -one["records"])[:3]
     named = ", ".join(f"{one['name']} ({one['records']:,})" for one in broken)
-    since = f" The first of them is of {newest.first_wrong}." if newest.first_wrong else ""
+    since = f" The first of them is of {_minute(newest.first_wrong)}." if newest.first_wrong else ""
     return f" Most are broken by {named}.{since}" if named else ""
+
+
+def _minute(told: str) -> str:
+    return f"{datetime.fromisoformat(told):%Y-%m-%d %H:%M} UTC"
 
 
 def contract(place: Place, now: datetime) -> Said:

@@ -26,6 +26,7 @@ TONES = {
     "approved": "ok",
     "failed": "breach",
     "recovered": "ok",
+    "succeeded": "ok",
     "up": "ok",
     "down": "breach",
     "accepted": "ok",
