@@ -25,19 +25,29 @@ AUTOMATIC = "the first mature labels"
 
 
 def join(now: datetime) -> bool:
-    """True: there is more."""
-    more = False
+    """True: there is more. What fails of one system is raised after the others had their turn."""
+    more, failed = False, list[Exception]()
     for task in Task.objects.select_related("system__client").order_by("pk"):
-        place, _ = Place.objects.get_or_create(system=task.system, environment=task.environment)
-        for _ in range(PASSES):
-            left = joining.join(place, now)
-            place.refresh_from_db()
-            if not left:
-                break
-        more |= left
-        more |= tallying.add_up(place, as_task(task), now)
-        if _is_due(place, now):
-            judge(place, task, now)
+        try:
+            more |= _worked(task, now)
+        except Exception as problem:  # noqa: BLE001 - raised below
+            failed.append(problem)
+    if failed:
+        raise failed[0]
+    return more
+
+
+def _worked(task: Task, now: datetime) -> bool:
+    place, _ = Place.objects.get_or_create(system=task.system, environment=task.environment)
+    more = False
+    for _ in range(PASSES):
+        more = joining.join(place, now)
+        place.refresh_from_db()
+        if not more:
+            break
+    more |= tallying.add_up(place, as_task(task), now)
+    if _is_due(place, now):
+        judge(place, task, now)
     return more
 
 

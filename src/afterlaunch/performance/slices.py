@@ -13,7 +13,7 @@ from afterlaunch.performance.tally import Tally
 LEAST = 100  # labelled rows on either side
 ALPHA = 0.05
 WORSE, BETTER, ALIKE, NOT_ASSESSED = "worse", "better", "no_change_found", "not_assessed"
-DIFFUSE = 0.2  # of the change, which the first slice must explain
+DIFFUSE, BEYOND = 0.2, 1.5  # of the change, which the first slice must explain; times its share of the rows
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def told(found: list[Slice], change: float) -> str:
         return ""
     first = worse[0]
     part = (first.mix + first.within) / change
-    if part < DIFFUSE:
-        return f"No slice explains much of it: {first.name}, the first, {part:.0%}."
-    return f"{first.name} explains {min(part, 1.0):.0%} of it."
+    share = first.n_now / max(sum(one.n_now for one in found if one.key == first.key), 1)
+    if part < max(DIFFUSE, BEYOND * share):
+        return f"No slice stands out: {first.name}, the first, explains {part:.0%} with {share:.0%} of the labels."
+    return f"{first.name} explains {min(part, 1.0):.0%} of it with {share:.0%} of the labels."

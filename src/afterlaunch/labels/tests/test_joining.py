@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from afterlaunch.labels import joining, tallying
 from afterlaunch.labels.duties import join
 from afterlaunch.labels.models import Batch, Hour, Match, Place, Source
-from afterlaunch.labels.tests.conftest import AT, House, Stream
+from afterlaunch.labels.tests.conftest import AT, House, Stream, lines
 from afterlaunch.performance import tally
 from afterlaunch.performance.tally import Tally
+from afterlaunch.predictions.columns import Damaged
 
 
 def told(hour: int = 0, version: str = "v1") -> Tally:
@@ -169,3 +170,42 @@ def test_predictions_that_are_gone_leave_their_figures(house: House) -> None:
     Hour.objects.update(due_at=AT)
     run(house)
     assert told().labelled == 200 and Hour.objects.get().due_at is None
+
+
+@pytest.mark.parametrize("cut", [3, 8, 13, 18, 23, 28, 33])
+def test_wherever_a_pass_is_cut_off_the_next_one_ends_at_the_same_figures(house: House, cut: int) -> None:
+    house.reference()
+    predicted, labelled = Stream(rows=60).hour(0)
+    house.predict(predicted[:40])
+    house.label(labelled)
+    count = 0
+
+    def cutting(execute: Any, *told: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > cut and "SAVEPOINT" not in told[0]:  # what was begun is taken back, as by a database that lost us
+            raise RuntimeError("cut off")
+        return execute(*told)
+
+    with connection.execute_wrapper(cutting), pytest.raises(RuntimeError):
+        join(house.clock.now())
+    house.predict(predicted[40:])
+    run(house)
+    assert (told().rows, told().labelled) == (60, 60)
+    assert sum(Match.objects.values_list("rows", flat=True)) == 60 and Batch.objects.get().waiting == 0
+
+
+def test_a_system_whose_labels_are_damaged_holds_up_no_other(house: House) -> None:
+    house.reference()
+    other = "client=acme&system=other"
+    reference, _ = Stream(0, 500).hour(0)
+    assert house.post("references", lines(reference), who="operator", query=other).status == 200
+    predicted, labelled = Stream().hour(0)
+    house.predict(predicted)
+    house.label(labelled)
+    Batch.objects.update(columns=b"damaged")
+    assert house.post("predictions", lines(predicted), query=other).status == 200
+    assert house.post("labels", lines(labelled), query=other).status == 200
+    with pytest.raises(Damaged):
+        join(house.clock.now())
+    assert Hour.objects.get(place__system__key="other").labelled == 200
