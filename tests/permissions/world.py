@@ -18,6 +18,9 @@ from afterlaunch.alerts.maintenance import put_window, turn_windows
 from afterlaunch.alerts.matchers import parse
 from afterlaunch.alerts.models import Alert, RawEvent
 from afterlaunch.alerts.silences import silence
+from afterlaunch.anomalies.episodes import Episode
+from afterlaunch.anomalies.models import Series
+from afterlaunch.anomalies.models import Told as Unusual
 from afterlaunch.budgets.actions import Values as Budgeted
 from afterlaunch.budgets.actions import put_budget
 from afterlaunch.changes.actions import advance, approve, propose
@@ -265,7 +268,13 @@ class World:
         )  # fmt: skip
         say_terms(ENGINE, client, f"{said}-desk", f"{said}-route", Terms(f"{said}-metric", 0.5))
         yesterday = (now - timedelta(days=1)).isoformat()
-        return {"repricing": run.pk, "saving": saving.pk, "yesterday": yesterday}
+        series = Series.objects.create(
+            client=client.slug, system=f"{said}-desk", environment="prod", dimension="agent", value=f"{said}-agent",
+            measure="cost", made_at=now, learning=False,
+        )  # fmt: skip
+        figures = Episode(0, 0, 1.0, 9.0, 8.0, 1).document()
+        Unusual.objects.create(series=series, since=now, figures=figures, words=f"{said} drives it")
+        return {"series": series.pk, "repricing": run.pk, "saving": saving.pk, "yesterday": yesterday}
 
     def _status_page(self, client: Client, system: System) -> dict[str, object]:
         """One that strangers must not find: what is on it belongs to the client alone."""

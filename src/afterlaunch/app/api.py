@@ -8,6 +8,7 @@ from ninja.errors import HttpError, ValidationError
 
 from afterlaunch import __version__
 from afterlaunch.alerts.api import router as alerts
+from afterlaunch.anomalies.api import router as anomalies
 from afterlaunch.app.problems import problem_page
 from afterlaunch.budgets.api import router as budgets
 from afterlaunch.changes.api import router as changes
@@ -71,6 +72,7 @@ api.add_router("", prices)
 api.add_router("", bills)
 api.add_router("", explorer)
 api.add_router("", savings)
+api.add_router("", anomalies)
 api.add_router("", views)
 api.add_router("", scraping)
 api.add_router("", slos)

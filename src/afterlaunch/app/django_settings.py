@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "afterlaunch.incidents.reviews",
     "afterlaunch.alerts",
     "afterlaunch.slo",
+    "afterlaunch.anomalies",
     "afterlaunch.spend",
     "afterlaunch.savings",
     "afterlaunch.receivers",

@@ -9,6 +9,7 @@ from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
 from afterlaunch.alerts.silences import announce_ends
+from afterlaunch.anomalies import duties as anomalies
 from afterlaunch.app import waiting
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.budgets import duties as budgets
@@ -35,7 +36,7 @@ from afterlaunch.savings.actions import work as look_for_savings
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
-from afterlaunch.spend.explaining import explained
+from afterlaunch.spend.explaining import behind, explained
 from afterlaunch.spend.repricing import work as reprice
 from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -71,6 +72,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("budgets.judge", 15, budgets.judge, follows="budgets.observe"),
     Duty("budgets.tidy", 3_600, budgets.tidy),
     Duty("agents.judge", 60, agents.judge),
+    Duty("anomalies.follow", 300, lambda now: anomalies.follow(now, behind), apart=True),
     Duty("guard.judge", 30, guard.judge),
     Duty("guard.wait", 5, guard.wait),
     Duty("guard.tidy", 3_600, guard.tidy),

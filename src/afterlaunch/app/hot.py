@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from afterlaunch.app.asgi import Application, Elsewhere
 from afterlaunch.app.metrics import metrics_of
@@ -57,26 +58,34 @@ def _journal(store: Store, name: str) -> Journal | None:
     return None if store.engine.shared else Journal(settings().data / "journal" / name)
 
 
+@contextmanager
+def _own_connection() -> Iterator[None]:
+    """Threads that serve no page keep no connection. Whoever asks within a transaction keeps theirs: closing it would
+    end the transaction."""
+    if connection.in_atomic_block:
+        yield
+        return
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
 def rules_now() -> Rules:
     """What may be kept, read on a thread that serves no page."""
     from afterlaunch.telemetry.keeping.actions import rules
 
-    close_old_connections()
-    try:
+    with _own_connection():
         return rules()
-    finally:
-        close_old_connections()
 
 
 def books_now() -> dict[str, Book]:
     """Every client's prices, read on a thread that serves no page."""
     from afterlaunch.pricing.actions import books
 
-    close_old_connections()
-    try:
+    with _own_connection():
         return books()
-    finally:
-        close_old_connections()
 
 
 def open_stores(host: str, role: Role = Role.ALL) -> Stores:

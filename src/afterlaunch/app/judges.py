@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from afterlaunch.agents.rules import JUDGES as OF_AGENTS
+from afterlaunch.anomalies.measures import MEASURES
 from afterlaunch.anomalies.rules import Volume
 from afterlaunch.datasets.rules import JUDGES as OF_DATA
 from afterlaunch.guard.rules import JUDGES as OF_GUARDS
@@ -65,6 +66,7 @@ TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanatio
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_AGENTS}  # run by the duty agents.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_DATA}  # run by the duty datasets.judge
+TITLES |= {one.name: (one.title, one.explanation) for one in MEASURES.values()}  # run by the duty anomalies.follow
 TITLES |= {INPUT.name: (INPUT.title, INPUT.explanation)}  # run by the duty predictions.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_LABELS}  # run by the duty labels.join
 KINDS: dict[str, str] = {
@@ -72,7 +74,10 @@ KINDS: dict[str, str] = {
     "spend.unknown_cost": "data_pipeline",
     "spend.unknown_model": "provider_change",
     "quality.conventions": "data_pipeline",
-    "anomalies.volume": "other",
+    "anomalies": "other",
+    "anomalies.spend": "cost_runaway",
+    "anomalies.errors": "quality_burn",
+    "anomalies.latency": "quality_burn",
     "slo": "quality_burn",
     "quality": "quality_burn",
     "spend": "cost_runaway",

@@ -18,6 +18,7 @@ MENU: tuple[tuple[str, str, str], ...] = (
     ("Changes", "/changes", "change"),
     ("SLOs", "/slos", "slo"),
     ("Probes", "/probes", "probe"),
+    ("Anomalies", "/anomalies", "anomaly"),
     ("Guard", "/guard", "guard"),
     ("Calls", "/calls", "call"),
     ("Logs", "/logs", "log"),

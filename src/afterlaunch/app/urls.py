@@ -32,6 +32,7 @@ urlpatterns = [
     path("", include("afterlaunch.slo.urls")),
     path("", include("afterlaunch.spend.urls")),
     path("", include("afterlaunch.savings.urls")),
+    path("", include("afterlaunch.anomalies.urls")),
     path("", include("afterlaunch.changes.urls")),
     path("", include("afterlaunch.budgets.urls")),
     path("", include("afterlaunch.guard.urls")),

@@ -210,6 +210,12 @@ SETTINGS: tuple[Setting, ...] = (
         "no",
         "Whether retraining policies may run commands on the engine's machine.",
     ),
+    Setting(
+        "AFTERLAUNCH_ANOMALIES_FALSE_ALERTS",
+        "number",
+        "1",
+        "How many false alerts a week all series of spend, calls, errors and latency together may raise.",
+    ),
     Setting("AFTERLAUNCH_RAW_EVENT_DAYS", "number", "14", "How many days the raw bodies of received alerts are kept."),
     Setting(
         "AFTERLAUNCH_RAW_EVENT_MB",

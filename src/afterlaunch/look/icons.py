@@ -17,6 +17,7 @@ ICONS = {
     '<rect x="3" y="13.5" width="18" height="7" rx="1.5"/>'
     '<path d="M7 7v.1M7 17v.1M11 7h6m-6 10h6"/>',
     "metric": '<path d="M3 3v18h18"/><path d="m6 15 4-5 4 3 6-8"/>',
+    "anomaly": '<path d="M2.500 17h4.500l2-2.500 2 2.500L14 4l2.500 13h5"/>',
     "log": '<path d="M4 5h16M4 10h10M4 15h16M4 20h7"/>',
     "target": '<circle cx="12" cy="12" r="9"/><circle cx="12" cy="12" r="4.5"/>'
     '<path d="M12 1v5m0 12v5M1 12h5m12 0h5"/>',

@@ -45,6 +45,11 @@ class Budget:
         self.born: float | None = None
         self.told: list[list[float]] = []
 
+    def retune(self, per_week: float) -> None:
+        """Another budget from now on: there are more series, or fewer, to share one."""
+        self.per_week, self.base = per_week, threshold(per_week)
+        self.raised = max(self.raised, self.base)
+
     def judge(self, at: float, score: float) -> bool:
         if self.born is None:
             self.born = at

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from afterlaunch.spend.comparing import GROUPED, weights
 from afterlaunch.spend.drivers import FACTORS, WORDS, Drivers, Group, explain, group_of
@@ -31,7 +31,8 @@ def explained(view: View, finding: Finding) -> Finding:
     """A breach or a warning of spend with its drivers, against the last day at the same length; others as they are."""
     if finding.judge not in EXPLAINED or finding.status not in (Status.BREACH, Status.WARNING):
         return finding
-    found = _drivers(view.scope, view.recent)
+    narrowed = {name: value for name in ("route", "arm", "provider") if (value := getattr(view.scope, name))}
+    found = _drivers(view.scope, narrowed, view.recent.start, view.recent.end)
     if not found.before_nano:
         return finding
     left = _until_midnight(view.recent)
@@ -45,16 +46,21 @@ def explained(view: View, finding: Finding) -> Finding:
     return replace(finding, explanation=said, evidence=evidence)
 
 
-def _drivers(scope: Scope, recent: Window) -> Drivers:
-    equals = {"system": scope.system, "environment": scope.environment}
-    equals |= {name: value for name in ("route", "arm", "provider") if (value := getattr(scope, name))}
+def behind(scope: Scope, narrowed: Mapping[str, str], start: datetime, end: datetime) -> str:
+    """In words, what made these calls cost more than the last day's in as long; "" where nothing is known of that."""
+    found = _drivers(scope, narrowed, start, end)
+    return words(found, 0) if found.before_nano and found.difference > 0 else ""
+
+
+def _drivers(scope: Scope, narrowed: Mapping[str, str], start: datetime, end: datetime) -> Drivers:
+    equals = {"system": scope.system, "environment": scope.environment, **narrowed}
     names = [name for name in GROUPED if name not in ("client", *equals) or name in ("client", "provider", "model")]
-    bounds = [recent.start - DAY, recent.start, recent.end]
+    bounds = [start - DAY, start, end]
     rows = judged_stretches(bounds, names, frozenset([scope.client]), **equals)
-    share = (recent.end - recent.start) / DAY
-    past = [scaled(group_of(row, names), share) for row in rows if row.start < recent.start]
-    now = [group_of(row, names) for row in rows if row.start >= recent.start]
-    return explain(past, now, weights(names, recent.end))
+    share = (end - start) / DAY
+    past = [scaled(group_of(row, names), share) for row in rows if row.start < start]
+    now = [group_of(row, names) for row in rows if row.start >= start]
+    return explain(past, now, weights(names, end))
 
 
 def scaled(group: Group, share: float) -> Group:

@@ -60,7 +60,7 @@ class Rollups:
     """What the rollups hold of the whole minutes [first, last), for some clients and values. `operations`: of spans
     that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for; 0
     where it cares for none, and asks for no steps. `users`: without golden prompts and without what was mirrored;
-    `mirrored`: False: without the latter alone."""
+    `mirrored`: False: without the latter alone. `among`: dimensions with the values that count."""
 
     def __init__(
         self,
@@ -72,8 +72,13 @@ class Rollups:
         operations: bool = False,
         users: bool = False,
         mirrored: bool = True,
+        among: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         where, self._wanted = narrowed(clients, equals)
+        for name, values in (among or {}).items():
+            _check([name])
+            where += f' and "{name}" in (select unnest(?))'
+            self._wanted.append(list(values))
         where += f" and {OF_USERS}" if users else "" if mirrored else f" and {NOT_MIRRORED}"
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
         self._chosen = f"(select * from series where {kinds} and {where})"
