@@ -7,7 +7,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from afterlaunch.spend.comparing import GROUPED, weights
-from afterlaunch.spend.drivers import FACTORS, WORDS, Drivers, Group, explain, group_of
+from afterlaunch.spend.drivers import (
+    CACHE,
+    FACTORS,
+    MIX,
+    OUTPUT,
+    PRICE,
+    TOKENS,
+    VOLUME,
+    Drivers,
+    Group,
+    explain,
+    group_of,
+)
 from afterlaunch.telemetry.queries import judged_stretches
 from afterlaunch.telemetry.windows import Window
 from afterlaunch.verdicts.words import Finding, Scope, Status, View
@@ -23,6 +35,14 @@ EXPLAINED = frozenset(
         "spend.retry_storm",
     }
 )
+DEARER = {
+    VOLUME: "more calls",
+    MIX: "dearer models, routes or agents",
+    TOKENS: "more tokens per call",
+    CACHE: "fewer prompt-cache hits",
+    OUTPUT: "more output and reasoning",
+    PRICE: "a higher price per token",
+}
 DAY = timedelta(days=1)
 WORTH_NAMING = 0.2  # of the difference
 
@@ -86,7 +106,7 @@ def words(found: Drivers, left: float) -> str:
     said = f"{_usd(over)} more than the last day's calls cost in as long"
     said += f"; {_usd(round(over * left))} more by midnight UTC at this rate." if left >= 1 else "."
     parts = sorted(((found.parts[name], name) for name in FACTORS), reverse=True)
-    driving = [f"{WORDS[name]} (+{_usd(nano)})" for nano, name in parts if nano >= over * WORTH_NAMING]
+    driving = [f"{DEARER[name]} (+{_usd(nano)})" for nano, name in parts if nano >= over * WORTH_NAMING]
     if driving:
         said += f" What drives it: {_and(driving)}."
     most = max(found.groups, key=lambda one: one.difference)

@@ -80,7 +80,7 @@ def test_an_agent_that_costs_more_is_told_once_with_what_drives_it(store: Any) -
     found = verdict()
     assert (found.status, found.reason, found.severity) == ("breach", "unusual", "P2")
     assert found.explanation.startswith("Agent answer: $7.00 cost in an hour, where $")
-    assert "What drives it: tokens per call (+$" in found.explanation
+    assert "What drives it: more tokens per call (+$" in found.explanation
     assert "Unusual as well: " in found.explanation and "the whole system" in found.explanation
     (told,) = Told.objects.filter(series__dimension="agent")
     assert (told.since, told.until, told.series.value) == (LAST.replace(minute=0), None, "answer")

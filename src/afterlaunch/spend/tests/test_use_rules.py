@@ -118,7 +118,7 @@ def test_a_breach_names_what_drives_it(store: Any) -> None:
     recent = window(10)
     told = Finding("spend.cost_per_hour", Status.BREACH, "cost_above_line", "It costs.", 1.0, 0.1, "USD/h", 10)
     found = explained(view(recent), told)
-    assert "tokens per call (+$" in found.explanation and "more or fewer calls (+$" in found.explanation
+    assert "more tokens per call (+$" in found.explanation and "more calls (+$" in found.explanation
     assert "Most of it: route-0 · openai · gpt-4o" in found.explanation
     assert sum(int(found.evidence[f"{name}_nano"] or 0) for name in FACTORS) == found.evidence["over_nano"]
     assert found.evidence["until_midnight_nano"] == round(int(found.evidence["over_nano"] or 0) * 144)
