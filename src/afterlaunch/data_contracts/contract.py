@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from afterlaunch.data_contracts.cells import TYPES
 from afterlaunch.data_contracts.expressions import Expression
 from afterlaunch.data_contracts.places import on_line
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.yaml_text import load
 
 API, KIND = "afterlaunch/v1", "DataContract"
 SEVERITIES = ("error", "warn")
@@ -115,7 +117,7 @@ def read(body: bytes | str) -> Contract:
     if len(body) > LARGEST:
         raise Invalid("The contract is larger than 5 MiB.")
     try:
-        told = yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        told = load(body)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -138,7 +140,7 @@ def made(told: Any) -> Contract:
     out.client, out.system = str(meta.get("client", "")), str(meta.get("system", ""))
     out.columns = [_column(one, i) for i, one in enumerate(_list(spec.get("columns"), "spec.columns"))]
     names = [one.name for one in out.columns]
-    if twice := {name for name in names if names.count(name) > 1}:
+    if twice := {name for name, times in Counter(names).items() if times > 1}:
         raise Invalid(f"spec.columns has {', '.join(sorted(twice))} more than once.")
     out.rules = [_rule(one, i, set(names)) for i, one in enumerate(_list(spec.get("rules"), "spec.rules"))]
     _window(spec, out, set(names))

@@ -9,7 +9,9 @@ _GONE = "…"
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     # links that act, or show, without signing in
     (
-        re.compile(r"(/(?:sign-in|ack|link|calendars|ping|status(?:/(?:confirm|unsubscribe))?)/)[^\s\"'?]+"),
+        re.compile(
+            r"(/(?:sign-in|ack|link|hooks/retraining|calendars|ping|status(?:/(?:confirm|unsubscribe))?)/)[^\s\"'?]+"
+        ),
         r"\1" + _GONE,
     ),
     (re.compile(r"\b(alt_|ali_|whsec_|sk-|xox[a-z]-)[A-Za-z0-9_+/=-]{8,}"), r"\1" + _GONE),

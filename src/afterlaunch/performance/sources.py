@@ -22,6 +22,7 @@ LEAST = 100  # labels, or predictions that two sources labelled
 FALL = 0.1  # of Cohen's kappa
 ECHO = 0.03  # more of the labels than in the baseline equal the output
 LONGER = 1.5  # times the median lag
+ECHO_KIND = "echo"
 SPAN = 48  # hours of a source's past that a burst is compared with, at least
 
 
@@ -95,7 +96,7 @@ def echo(before: Tally, now: Tally) -> list[Trouble]:
                 f"{same / count:.1%} of {count:,} labels of {name} equal the output, {past_same / past:.1%} in the"
                 " baseline: the model became better, or its outputs come back as labels."
             )
-            found.append(Trouble("echo", (name,), WARNING, said))
+            found.append(Trouble(ECHO_KIND, (name,), WARNING, said))
     return found
 
 

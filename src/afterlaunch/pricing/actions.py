@@ -18,6 +18,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid, NotFound, TooLarge
+from afterlaunch.ground.yaml_text import load
 from afterlaunch.prices.book import BUNDLED, Book
 from afterlaunch.pricing import in_force
 from afterlaunch.pricing.models import PriceEntry
@@ -211,10 +212,10 @@ def _documents(text: str) -> list[dict[str, Any]]:
         if head.startswith(("[", "{")):
             found = orjson.loads(text)
         elif head.startswith("-"):
-            found = yaml.safe_load(text)
+            found = load(text)
         else:
             return _of_csv(text)
-    except (orjson.JSONDecodeError, yaml.YAMLError) as problem:
+    except (yaml.YAMLError, ValueError) as problem:
         raise Invalid(f"The table cannot be read: {str(problem).splitlines()[0]}.") from None
     found = found.get("entries") if isinstance(found, dict) else found
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

@@ -21,6 +21,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
+from afterlaunch.ground.redaction import masked
 from afterlaunch.ground.settings import settings
 from afterlaunch.retraining import results
 from afterlaunch.retraining.definition import Values, read, references, written
@@ -220,7 +221,7 @@ def told(run: Run, state: str, message: str, external: str, address: str, result
             raise Conflict(f"Run {run.number} was not started.")
         now = clock.now()
         run.started_at = run.started_at or now
-        run.message, run.external = message[:2_000] or run.message, external[:300] or run.external
+        run.message, run.external = masked(message)[:2_000] or run.message, external[:300] or run.external
         run.address = address[:1_000] or run.address
         if state == RUNNING:
             run.state = RUNNING

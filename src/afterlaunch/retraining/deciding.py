@@ -27,12 +27,18 @@ MISSED = 1_000  # instants of a schedule that are looked through after a stop
 
 
 def decide_all(now: datetime) -> None:
-    """The duty. One policy's trouble is its own."""
+    """The duty. What fails of one policy is raised after the others had their turn."""
+    failed = list[Exception]()
     for pk in Policy.objects.filter(ended_at=None).order_by("pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            policy = _locked(pk)
-            if policy.ended_at is None:
-                _look(policy, now)
+        try:
+            with transaction.atomic():
+                policy = _locked(pk)
+                if policy.ended_at is None:
+                    _look(policy, now)
+        except Exception as problem:  # noqa: BLE001 - raised below
+            failed.append(problem)
+    if failed:
+        raise failed[0]
 
 
 def _locked(pk: int) -> Policy:
@@ -90,7 +96,7 @@ def _scheduled(policy: Policy, now: datetime) -> datetime | None:
 def facts_of(policy: Policy) -> Facts:
     system, environment = policy.system, policy.values.environment
     rows = Verdict.objects.filter(client=system.client.slug, system=system.key, environment=environment)
-    verdicts = worst(list(rows.values_list("judge", "status", "since", "explanation")))
+    verdicts = worst(list(rows.values_list("judge", "status", "since", "explanation", "reason")))
     last = Run.objects.filter(policy=policy, state__in=STARTED).order_by("-started_at", "-pk").first()
     since = last.cut_off if last else policy.made_at
     labels = Labels.objects.filter(place__system=system, place__environment=environment)

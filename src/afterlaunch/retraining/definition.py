@@ -17,6 +17,7 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.references import REFERENCE
 
 STATUSES = ("warning", "breach")
+TRIGGERS, ALL_OF = 50, 20  # triggers of a policy, conditions of a trigger
 APPROVALS = ("posture", "always")
 NEEDED = {
     "webhook": ("url", "secret"),
@@ -91,7 +92,7 @@ def read(told: Any) -> Values:
     approval = spec.get("approval", "posture")
     if approval not in APPROVALS:
         raise Invalid(f"spec.approval is one of {', '.join(APPROVALS)}.")
-    triggers = tuple(_trigger(one, at) for at, one in enumerate(_list(spec.get("triggers"), "spec.triggers")))
+    triggers = tuple(_trigger(one, at) for at, one in enumerate(_list(spec.get("triggers"), "spec.triggers", TRIGGERS)))
     if len({one.name for one in triggers}) < len(triggers):
         raise Invalid("spec.triggers: two have one name.")
     paused = spec.get("paused", False)
@@ -164,7 +165,8 @@ def _schedule(told: Any) -> tuple[str, str]:
 def _trigger(told: Any, at: int) -> Trigger:
     where = f"spec.triggers[{at}]"
     row = _map(told, where, ("name", "when"))
-    when = tuple(_condition(one, f"{where}.when[{n}]") for n, one in enumerate(_list(row.get("when"), f"{where}.when")))
+    told = _list(row.get("when"), f"{where}.when", ALL_OF)
+    when = tuple(_condition(one, f"{where}.when[{n}]") for n, one in enumerate(told))
     if not when:
         raise Invalid(f"{where}.when is empty.", "For example [{judge: drift.input}, {labels: 2000}]")
     return Trigger(_text(row.get("name"), f"{where}.name"), when)
@@ -208,8 +210,8 @@ def _part(name: str, value: Any, where: str) -> Any:
             raise Invalid(f"{where} maps up to 20 names to plain values.")
         return given
     if name == "argv":
-        words = [_text(one, where) for one in _list(value, where)]
-        if not words or len(words) > 50:
+        words = [_text(one, where) for one in _list(value, where, 50)]
+        if not words:
             raise Invalid(f"{where} is a list of 1 to 50 words, the first of them a program.")
         return words
     text = _text(value, where)
@@ -249,11 +251,13 @@ def _map(told: Any, where: str, names: Sequence[str] | None) -> dict[str, Any]:
     return told
 
 
-def _list(told: Any, where: str) -> list[Any]:
+def _list(told: Any, where: str, most: int) -> list[Any]:
     if told is None:
         return []
     if not isinstance(told, list | tuple):
         raise Invalid(f"{where} is a list.")
+    if len(told) > most:
+        raise Invalid(f"{where} has at most {most} entries.")
     return list(told)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,10 +14,10 @@ import orjson
 from django.db import transaction
 
 from afterlaunch.ground import clock
-from afterlaunch.ground.errors import AfterlaunchError
+from afterlaunch.ground.errors import AfterlaunchError, Invalid, TooLarge
 from afterlaunch.ground.outbound import Document, Unreachable, fetch
 from afterlaunch.ground.references import dereferenced
-from afterlaunch.retraining import actions, registry
+from afterlaunch.retraining import actions, registry, results
 from afterlaunch.retraining.deciding import decide_all
 from afterlaunch.retraining.models import Policy, Run
 from afterlaunch.retraining.pipelines import PIPELINES
@@ -27,13 +28,16 @@ AT_ONCE = 20
 LEASE, SECONDS, LIMIT = 120.0, 20.0, 1 << 20
 RETRY = (10, 30, 120, 600, 1_800)  # seconds after each attempt that brought no answer
 POLL = timedelta(seconds=60)
+CREDENTIALS = ("Authorization", "PRIVATE-TOKEN")
 REGISTERS = timedelta(minutes=30)  # after its success, so long may a pipeline take to register its model
 
 __all__ = ["decide_all", "work"]
 
 
 def work(now: datetime) -> None:
-    """The duty: what is due is claimed one by one, so that several engines share it."""
+    """The duty: what is due is claimed one by one, so that several engines share it. What fails of one run is raised
+    after the others had their turn; its lease decides when it is tried again."""
+    failed = list[Exception]()
     due = Run.objects.filter(state__in=("queued", "starting", RUNNING), due_at__lte=now).order_by("due_at", "pk")
     for pk, state in list(due.values_list("pk", "state")[:AT_ONCE]):
         later = clock.now() + clock.lease(LEASE)
@@ -42,10 +46,15 @@ def work(now: datetime) -> None:
         if not claimed.update(state=following, due_at=later):
             continue
         run = Run.objects.select_related("policy__system__client").get(pk=pk)
-        if state == RUNNING:
-            _follow(run)
-        else:
-            _start(run, unanswered=state == "starting")
+        try:
+            if state == RUNNING:
+                _follow(run)
+            else:
+                _start(run, unanswered=state == "starting")
+        except Exception as problem:  # noqa: BLE001 - raised below
+            failed.append(problem)
+    if failed:
+        raise failed[0]
 
 
 def _start(run: Run, unanswered: bool) -> None:
@@ -53,6 +62,9 @@ def _start(run: Run, unanswered: bool) -> None:
     pipeline = PIPELINES[run.pipeline["kind"]]
     if unanswered and not pipeline.repeatable:
         _failed(run, "It may have been started: no answer is known. It is not started a second time.")
+        return
+    if run.attempts > len(RETRY):
+        _failed(run, f"{run.attempts} attempts to start it were cut off.")
         return
     Run.objects.filter(pk=run.pk).update(attempts=run.attempts + 1)
     run.attempts += 1
@@ -85,7 +97,16 @@ def ask(trusted: bool, method: str, url: str, headers: Mapping[str, str], body: 
     if body is not None and not isinstance(body, bytes):
         given.setdefault("Content-Type", "application/json")
         body = orjson.dumps(body)
-    return fetch(method, url, body, list(given.items()), SECONDS, LIMIT, private=trusted)
+    return _without(fetch(method, url, body, list(given.items()), SECONDS, LIMIT, private=trusted), headers)
+
+
+def _without(answer: Document, headers: Mapping[str, str]) -> Document:
+    """Some servers repeat what they were sent; parts of answers are shown."""
+    body = answer.body
+    for name in CREDENTIALS:
+        if secret := headers.get(name, "").rpartition(" ")[2]:
+            body = body.replace(secret.encode(), b"[masked]")
+    return replace(answer, body=body)
 
 
 def order_of(run: Run) -> Order:
@@ -111,6 +132,9 @@ def _started(run: Run, started: Started) -> None:
     fields = {"state": RUNNING, "started_at": now, "due_at": now + POLL, "message": ""}
     told = {"external": started.external[:300], "address": started.address[:1_000]}
     if Run.objects.filter(pk=run.pk, state="starting").update(**fields, **told):
+        actions.tell_started(run)
+    elif Run.objects.filter(pk=run.pk, external="").update(external=told["external"]):  # it told of itself already
+        Run.objects.filter(pk=run.pk, address="").update(address=told["address"])
         actions.tell_started(run)
 
 
@@ -147,6 +171,11 @@ def _follow(run: Run) -> None:
     elif result is None:
         _look_later(run, "It succeeded; its model is not in the registry yet.")
     else:
+        try:
+            results.checked(result)
+        except (Invalid, TooLarge) as problem:
+            _failed(run, f"It succeeded; what it tells of its model can't be taken: {problem.message}")
+            return
         try:
             actions.told(run, seen.state, seen.message, seen.external, seen.address, result)
         except AfterlaunchError as problem:

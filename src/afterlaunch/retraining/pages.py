@@ -18,6 +18,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.errors import Invalid, NotFound
+from afterlaunch.ground.yaml_text import load
 from afterlaunch.look.requests import Request
 from afterlaunch.retraining import actions, deciding, live
 from afterlaunch.retraining.definition import written
@@ -58,7 +59,7 @@ def retraining(request: Request, pk: int) -> HttpResponse:
 
 def _yaml(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         mark = getattr(problem, "problem_mark", None)
         raise Invalid(f"Line {mark.line + 1}: this is no YAML." if mark else "This is no YAML.") from problem

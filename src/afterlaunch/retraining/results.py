@@ -9,6 +9,7 @@ import orjson
 from afterlaunch.ground.errors import Invalid, TooLarge
 
 MOST = 256 << 10  # bytes
+DEEPEST = 50
 PARTS = ("data", "code", "parameters", "evaluation")
 
 
@@ -30,6 +31,25 @@ def checked(told: Any) -> dict[str, Any]:
     for name in PARTS:
         if told.get(name) is not None and not isinstance(told[name], dict | list):
             raise Invalid(f"result.{name} is an object or a list.")
+    _require_kept(told)
     if len(orjson.dumps(told)) > MOST:
         raise TooLarge(f"'result' has more than {MOST >> 10} KiB.", "Tell digests and addresses, not the things.")
     return told
+
+
+def _require_kept(told: Any) -> None:
+    """What no database keeps as JSON: too deep, or with a character that is none."""
+    level, depth = [told], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise Invalid(f"'result' is nested more than {DEEPEST} deep.")
+        inner = list[Any]()
+        for one in level:
+            if isinstance(one, dict):
+                inner += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                inner += one
+            elif isinstance(one, str) and "\x00" in one:
+                raise Invalid("'result' has a text with a character that is none.")
+        level = inner

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from afterlaunch.datasets.rules import CONTRACT, QUALITY
+from afterlaunch.labels.rules import SOURCES
+from afterlaunch.performance.sources import ECHO_KIND
 from afterlaunch.retraining.definition import Condition, Trigger, Values
 
 WORSE = {"warning": ("warning", "breach"), "breach": ("breach",)}
@@ -19,6 +22,7 @@ class Told:
     status: str
     since: datetime
     why: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,23 +116,26 @@ def decide(
 
 
 def _unfit(facts: Facts) -> Decision | None:
-    """What is wrong with the data would be learned."""
-    for judge in sorted(facts.verdicts):
-        told = facts.verdicts[judge]
-        if judge.startswith(BLOCKING) and told.status == "breach":
-            return Decision("held", "unfit_data", f"{judge} is in breach: {told.why}")
+    """What is wrong with the data would be learned; a model whose outputs come back as labels would learn itself."""
+    for judge in BLOCKING:
+        told = facts.verdicts.get(judge)
+        if told is not None and (told.status == "breach" or (told.status == "warning" and told.reason in LOOPS)):
+            word = "is in breach" if told.status == "breach" else "warns"
+            return Decision("held", "unfit_data", f"{judge} {word}: {told.why}")
     return None
 
 
-BLOCKING = ("data.quality", "data.contract", "labels.")
+BLOCKING = (CONTRACT.name, QUALITY.name, SOURCES.name)
+LOOPS = (ECHO_KIND,)
 
 
-def worst(rows: Sequence[tuple[str, str, datetime, str]]) -> dict[str, Told]:
-    """(judge, status, since, why) of all scopes of a place to the worst of each judge."""
+def worst(rows: Sequence[tuple[str, str, datetime, str, str]]) -> dict[str, Told]:
+    """(judge, status, since, why, reason) of all scopes of a place to the worst of each judge; of several the one that
+    lasts longest, so that one occasion stays one in whatever order a database tells them."""
     order = ("breach", "warning", "not_assessed", "ok")
     found: dict[str, Told] = {}
-    for judge, status, since, why in rows:
+    for judge, status, since, why, reason in sorted(rows, key=lambda one: (one[2], one[3])):
         known = found.get(judge)
         if known is None or order.index(status) < order.index(known.status):
-            found[judge] = Told(status, since, why)
+            found[judge] = Told(status, since, why, reason)
     return found

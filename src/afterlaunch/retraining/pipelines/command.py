@@ -29,16 +29,15 @@ class Command:
         if not settings()["RETRAINING_COMMANDS"]:
             raise NotTaken("Commands are switched off on this machine (AFTERLAUNCH_RETRAINING_COMMANDS).")
         folder = _folder(order)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (folder / "output").exists():
             return Started(order.key)  # it was started before
         (folder / "order.json").write_bytes(orjson.dumps(order.told))
         given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         given |= {"AFTERLAUNCH_KEY": order.key, "AFTERLAUNCH_CALLBACK": order.callback}
         given |= {"AFTERLAUNCH_ORDER": str(folder / "order.json")}
         runner = Path(__file__).with_name("runner.py")
-        with (folder / "output").open("wb") as output:
+        with (folder / "output").open("xb") as output:
             subprocess.Popen(  # noqa: S603 - an administrator of the house wrote it, and the owner allows commands
                 [sys.executable, "-I", str(runner), str(folder), *config["argv"]],
                 cwd=config.get("folder") or folder,

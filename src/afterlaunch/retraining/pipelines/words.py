@@ -68,12 +68,15 @@ class Pipeline(Protocol):
         ...
 
 
-def json_of(answer: Document, what: str) -> Any:
+def json_of(answer: Document, what: str) -> dict[str, Any]:
     """Raises NotTaken."""
     try:
-        return orjson.loads(answer.body)
+        told = orjson.loads(answer.body)
     except orjson.JSONDecodeError as problem:
         raise NotTaken(f"{what} answered {answer.status} without JSON.", again=True) from problem
+    if not isinstance(told, dict):
+        raise NotTaken(f"{what} answered {answer.status} with JSON that is no object.", again=True)
+    return told
 
 
 def require(answer: Document, what: str, *fine: int) -> None:
