@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from afterlaunch.sdk import Assignment as Assignment
+    from afterlaunch.sdk import NotTaken as NotTaken
     from afterlaunch.sdk import Retrieval as Retrieval
+    from afterlaunch.sdk import Taken as Taken
     from afterlaunch.sdk import agent as agent
     from afterlaunch.sdk import assignment as assignment
     from afterlaunch.sdk import context as context
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from afterlaunch.sdk import flush as flush
     from afterlaunch.sdk import headers as headers
     from afterlaunch.sdk import init as init
+    from afterlaunch.sdk import log_labels as log_labels
+    from afterlaunch.sdk import log_predictions as log_predictions
     from afterlaunch.sdk import reference as reference
     from afterlaunch.sdk import retrieval as retrieval
     from afterlaunch.sdk import tool as tool
@@ -28,7 +32,9 @@ __version__ = "0.1.0"
 _OF_THE_SDK = frozenset(
     (
         "Assignment",
+        "NotTaken",
         "Retrieval",
+        "Taken",
         "agent",
         "assignment",
         "context",
@@ -36,6 +42,8 @@ _OF_THE_SDK = frozenset(
         "flush",
         "headers",
         "init",
+        "log_labels",
+        "log_predictions",
         "reference",
         "retrieval",
         "tool",

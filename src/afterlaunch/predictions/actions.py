@@ -41,7 +41,11 @@ def system_for(actor: Actor, pk: int, role: Role) -> System:
 
 
 def place_for(actor: Actor, client: str, key: str, role: Role) -> tuple[str, str]:
-    """Client and key of a system that may be new: the first body makes it known, as telemetry does."""
+    """Client and key of a system that may be new: the first body makes it known, as telemetry does. A token of one
+    client need not name it."""
+    held = {one.client for one in actor.roles}
+    if not client and len(held) == 1:
+        client = held.pop() or ""
     if not actor.may(role, client):
         raise NotAllowed(f"This needs the role {role.value} for client {client!r}.", "Use a token of that client.")
     if not key or len(key) > 200 or "\x00" in key:

@@ -34,8 +34,10 @@ _OFF = ("off", "false", "no", "0")
 
 @dataclass
 class _Running:
-    """What `init` set up. `exporters` are ended when leaving takes too long."""
+    """What `init` set up, and of what. `exporters` are ended when leaving takes too long."""
 
+    target: _Target
+    place: dict[str, str]
     exporters: list[Any] = field(default_factory=list)
     flushes: list[Callable[[], Any]] = field(default_factory=list)
     ends: list[Callable[[], Any]] = field(default_factory=list)
@@ -72,8 +74,10 @@ def init(
         if _running is not None:
             log.warning("afterlaunch.init was called before; the first call stands.")
             return
-        target = _target(endpoint, token)
-        if target is None:
+        try:
+            target = _target(endpoint, token)
+        except (ValueError, OSError) as problem:
+            log.error("No telemetry: %s", problem)
             return
         given = {"system": system, "environment": environment, "release": release, "client": client}
         bare = os.environ.get("AFTERLAUNCH_CONTENT", "on").lower() in _OFF if content is None else not content
@@ -121,30 +125,46 @@ def _said(*names: str) -> bool:
     return any(os.environ.get(name) for name in names)
 
 
-def _target(endpoint: str | None, token: str | None) -> _Target | None:
-    """None, and a line in the log, when it can't be."""
+def destination(
+    endpoint: str | None, token: str | None, given: dict[str, str | None]
+) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Address, headers and place (by argument's name) of what is sent beside telemetry: as given, else as `init` was
+    told, else from AFTERLAUNCH_…. A token that `init` was given goes to the address that it was given for. Raises
+    ValueError, OSError."""
+    told = _running.target if _running else None
+    if told is None or told.endpoint is None or endpoint is not None or token is not None:
+        told = _target(endpoint or (told.endpoint if told else None), token)
+    if told.endpoint is None:
+        raise ValueError("no address: endpoint=… or AFTERLAUNCH_ENDPOINT; that of OTEL_… may be a collector's.")
+    place = _running.place if _running else _place(dict.fromkeys(PLACE))
+    place = place | {PLACE[name][1]: value for name, value in given.items() if value}
+    return told.endpoint, told.headers, {name: place[at] for name, (_, at) in PLACE.items() if at in place}
+
+
+def _target(endpoint: str | None, token: str | None) -> _Target:
+    """Raises ValueError or OSError when it can't be."""
     where = endpoint or os.environ.get("AFTERLAUNCH_ENDPOINT")
     otel = ("OTEL_EXPORTER_OTLP_ENDPOINT", *(f"OTEL_EXPORTER_OTLP_{one.upper()}_ENDPOINT" for one in _SIGNALS))
     if where is None and not _said(*otel):
         where = DEFAULT_ENDPOINT
     if where is not None and not where.startswith(("http://", "https://")):
-        log.error("No telemetry: the endpoint must begin with http:// or https://, not %r.", where)
-        return None
+        raise ValueError(f"the endpoint must begin with http:// or https://, not {where!r}.")
     secret = token or os.environ.get("AFTERLAUNCH_TOKEN")
     file = os.environ.get("AFTERLAUNCH_TOKEN_FILE")
     if secret is None and file:
         try:
             secret = Path(file).read_text().strip()
         except OSError as problem:
-            log.error("No telemetry: AFTERLAUNCH_TOKEN_FILE cannot be read (%s).", problem)
-            return None
+            raise OSError(f"AFTERLAUNCH_TOKEN_FILE cannot be read ({problem}).") from problem
+    if secret and not secret.isprintable():
+        raise ValueError("the token has characters that no token has.")  # a header's error would tell it
     return _Target(where.rstrip("/") if where else None, {"Authorization": f"Bearer {secret}"} if secret else {})
 
 
 def _start(target: _Target, place: dict[str, str], bare: bool, metrics: bool, logs: bool) -> _Running:
     from .export import Reach, hush
 
-    running, reach, resource = _Running(), Reach(target.where), _resource(place)
+    running, reach, resource = _Running(target, place), Reach(target.where), _resource(place)
     hush(reach)
     _traces(running, target, reach, resource, place, bare)
     if metrics:
