@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
 
@@ -25,6 +25,9 @@ from afterlaunch.data_contracts.facts import Facts, present
 from afterlaunch.data_contracts.tables import Coded, Stretch, Text
 from afterlaunch.data_contracts.verdicts import PARTS, Broken, Cell, Report, judge
 
+AHEAD = timedelta(
+    days=1
+)  # of a wall time without a zone, or a clock; what lies further ahead says nothing of how fresh a table is
 NEARLY_ALL = 0.99
 EXAMPLES = 5
 Told = Callable[[list[str]], list[str | None]]
@@ -220,7 +223,7 @@ class Check:
         if self.contract.fresh is not None and column.name == self.contract.fresh_column:
             for value in set(coded.values):
                 at = _utc(value)
-                if at is not None:
+                if at is not None and at <= self.now + AHEAD:
                     self.newest = at if self.newest is None else max(self.newest, at)
 
     def _unread(self) -> None:
@@ -261,7 +264,7 @@ class Check:
     def _fresh(self) -> None:
         assert self.contract.fresh is not None
         if self.newest is None:
-            said = f"{self.contract.fresh_column} has no time in it."
+            said = f"{self.contract.fresh_column} has no time in it up to now."
             self._finding("freshness", self.contract.fresh_column, said, self.contract.fresh_severity)
         elif self.now - self.newest > self.contract.fresh:
             newest = self.newest.isoformat()

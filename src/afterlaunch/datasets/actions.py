@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
+from afterlaunch.data_contracts.checking import AHEAD
 from afterlaunch.data_contracts.compatibility import Difference, differences
 from afterlaunch.data_contracts.contract import Contract, read
 from afterlaunch.datasets.models import Check, Dataset, Standing, Version
@@ -53,11 +54,12 @@ def in_force(dataset: Dataset) -> Version:
 
 def all_in_force() -> list[Version]:
     """The newest of every dataset that is judged."""
-    newest: dict[int, Version] = {}
-    rows = Version.objects.select_related("dataset__system__client").filter(dataset__ended_at=None)
-    for row in rows.order_by("number"):
-        newest[row.dataset_id] = row
-    return list(newest.values())
+    return list(newest_versions().select_related("dataset__system__client").order_by("dataset"))
+
+
+def newest_versions() -> QuerySet[Version]:
+    last = Version.objects.filter(dataset=OuterRef("dataset")).order_by("-number").values("number")[:1]
+    return Version.objects.filter(dataset__ended_at=None, number=Subquery(last))
 
 
 def proposed(system: System, text: str) -> tuple[Contract, Dataset | None, list[Difference]]:
@@ -211,16 +213,16 @@ def _step(standing: Standing, rows: int, now: datetime) -> dict[str, Any]:
 
 
 def _note(standing: Standing, document: Mapping[str, Any], now: datetime) -> None:
-    newest = document["newest"]
-    if newest is not None:
-        at = datetime.fromisoformat(newest)
-        standing.newest = at if standing.newest is None else max(at, standing.newest)
+    told = [datetime.fromisoformat(document["newest"])] if document["newest"] else []
+    told += [standing.newest] if standing.newest else []
+    standing.newest = max((at for at in told if at <= now + AHEAD), default=None)
     standing.last_at, standing.deliveries = max(now, standing.last_at), standing.deliveries + 1
     standing.save(update_fields=["detector", "newest", "last_at", "deliveries"])
 
 
-def digest_of(body: bytes, content_type: str) -> str:
-    return hashlib.sha256(content_type.encode() + b"\0" + body).hexdigest()
+def digest_of(body: bytes, form: str) -> str:
+    """`form`: as what it was read."""
+    return hashlib.sha256(form.encode() + b"\0" + body).hexdigest()
 
 
 def key_of(headers: Mapping[str, str]) -> str:

@@ -61,10 +61,15 @@ def _routed(request: Request) -> Answer:
             return _result(request.body)
         return bodies.checked(request.body, told, delimiter, contract, now)
 
-    digest, key = actions.digest_of(request.body, kind), actions.key_of(request.headers)
+    digest, key = actions.digest_of(request.body, _form(told, delimiter)), actions.key_of(request.headers)
     source = "pipeline" if kind == RESULT else "body"
     check, fresh = actions.receive(actor, dataset, environment, digest, key, source, outcome)
     return as_json(check_document(check) | {"duplicate": not fresh})
+
+
+def _form(content_type: str, delimiter: str) -> str:
+    kind, _, parameters = (part.strip().lower() for part in content_type.partition(";"))
+    return "\0".join(one for one in (kind, parameters, delimiter) if one)
 
 
 def _one(request: Request, name: str) -> str:

@@ -52,22 +52,27 @@ def taken(told: Any) -> dict[str, Any]:
         "cells_found": _count(top, "cells_found"),
         "newest": _instant(top.get("newest"), "newest"),
         "first_wrong": _instant(top.get("first_wrong"), "first_wrong"),
-        "findings": findings[:FINDINGS],
+        "findings": sorted(findings, key=_weight)[:FINDINGS],
         "findings_found": len(findings),
         "rules": sorted(rules, key=lambda one: -one["records"])[:RULES],
     }
 
 
+def _weight(finding: Mapping[str, Any]) -> tuple[bool, bool]:
+    """What judges look at first: the few that are not of columns, then what is wrong, then what only warns."""
+    return finding["kind"] not in ("volume", "freshness", "ragged_rows"), finding["severity"] != "error"
+
+
 def _finding(told: Any) -> dict[str, Any]:
     row = _map(told, "a finding")
-    kind, severity = row.get("kind"), row.get("severity")
+    kind, severity = _text(row.get("kind")), _text(row.get("severity"))
     if kind not in KINDS or severity not in SEVERITIES:
         raise Invalid(f"A finding has the kind {kind!r} and the severity {severity!r}.", HINT)
     return {
         "kind": kind,
         "column": _text(row.get("column")),
         "severity": severity,
-        "message": masked(_text(row.get("message"))),
+        "message": _masked(row.get("message")),
     }
 
 
@@ -95,8 +100,8 @@ def _example(told: Any) -> dict[str, Any]:
     return {
         "row": _count(row, "row"),
         "column": _text(row.get("column")),
-        "value": masked(_text(row.get("value"))),
-        "expected": masked(_text(row.get("expected"))) or None,
+        "value": _masked(row.get("value")),
+        "expected": _masked(row.get("expected")) or None,
     }
 
 
@@ -133,12 +138,17 @@ def _share(value: Any, name: str) -> float | None:
     return float(value)
 
 
-def _text(value: Any) -> str:
+def _masked(value: Any) -> str:
+    """What is cut off is looked at, too: half a secret has no look of its own."""
+    return masked(_text(value, 2 * TEXT))[:TEXT]
+
+
+def _text(value: Any, most: int = TEXT) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Invalid(f"{str(value)[:40]!r} is no text.", HINT)
-    return value.replace("\x00", "")[:TEXT]
+        raise Invalid("Where a text belongs stands something else.", HINT)
+    return value.replace("\x00", "")[:most]
 
 
 def _instant(value: Any, name: str) -> str | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from afterlaunch.data_contracts.verdicts import LINE, PARTS
-from afterlaunch.datasets.actions import datasets_of
+from afterlaunch.datasets.actions import datasets_of, newest_versions
 from afterlaunch.datasets.duties import DEFAULT, place_of
 from afterlaunch.datasets.models import Check, Dataset, Standing, Version
 from afterlaunch.datasets.rules import ORDER, Said, contract, freshness, quality, volume
@@ -39,15 +39,15 @@ class Line:
 
 def lines(system: System, now: datetime) -> list[Line]:
     """The worst first."""
-    newest: dict[int, Version] = {}
-    for version in Version.objects.filter(dataset__system=system, dataset__ended_at=None).order_by("number"):
-        newest[version.dataset_id] = version
+    newest = {one.dataset_id: one for one in newest_versions().filter(dataset__system=system)}
     standings: dict[int, list[Standing]] = defaultdict(list)
     for row in Standing.objects.filter(dataset__system=system).defer("detector"):
         standings[row.dataset_id].append(row)
     out = []
     for dataset in datasets_of(system):
-        version = newest[dataset.pk]
+        version = newest.get(dataset.pk)
+        if version is None:
+            continue  # it was made since
         version.dataset = dataset
         known: list[Standing | None] = [*standings[dataset.pk]]
         out += [_line(dataset, version, standing, now) for standing in known or [None]]

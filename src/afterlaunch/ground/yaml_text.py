@@ -20,11 +20,12 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def load(text: str | bytes) -> Any:
     """One document. Raises Invalid for what is too large, and what PyYAML raises: YAMLError, ValueError."""
-    _require_bounds(text)
+    require_bounds(text)
     return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
 
 
-def _require_bounds(text: str | bytes) -> None:
+def require_bounds(text: str | bytes) -> None:
+    """Of one document or several, all that may be loaded. Raises as `load` does."""
     sizes: dict[str, int] = {}
     within: list[tuple[str | None, int]] = []  # of every collection that is open: its anchor, values before it
     values = 0

@@ -11,7 +11,7 @@ from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import Conflict
+from afterlaunch.ground.errors import Conflict, Invalid
 from afterlaunch.labels import bodies
 from afterlaunch.labels.models import Batch, Place, Source
 from afterlaunch.predictions.actions import AHEAD, task_of
@@ -52,6 +52,8 @@ def receive(
     """The batch, and whether it is new. `complete_until`: by the sender's word, of every source of the body."""
     actor.require(Role.INGEST, client)
     now = clock.now()
+    if complete_until is not None and complete_until > now + AHEAD:
+        raise Invalid("'complete_until' lies ahead: nobody has labels of what is not predicted yet.")
     task = task_of(System.objects.filter(client__slug=client, key=key).first(), environment)
     numeric = task is not None and task.kind == REGRESSION
     labels = bodies.read(rows, now + AHEAD, actor.name[:200] or "unnamed", numeric)

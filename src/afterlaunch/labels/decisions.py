@@ -100,7 +100,9 @@ def set_baseline(actor: Actor, system: System, environment: str, start: datetime
         raise Invalid(f"A period is of whole hours, at most {LONGEST.days} days.", "From 2026-03-01T00:00:00Z, say.")
     place = place_of(system, environment)
     now = clock.now()
-    task = Task.objects.get(system=system, environment=environment)
+    task = Task.objects.filter(system=system, environment=environment).first()
+    if task is None:
+        raise NotFound(f"No predictions of {system.name} in {environment} are kept.")
     hours = [one for one in judging.view(place, task, now).hours if start <= one.start < end]
     if any(not one.mature for one in hours):
         raise Conflict("Labels of the period still come.", "Choose an earlier one, or declare the delay of labels.")

@@ -14,7 +14,6 @@ from afterlaunch.labels.rules import JUDGES, Named, finding
 from afterlaunch.performance import estimating, tally
 from afterlaunch.performance.judging import LEAST
 from afterlaunch.performance.maturity import FINAL
-from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.models import Task
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.words import Finding, Scope
@@ -45,7 +44,7 @@ def _worked(task: Task, now: datetime) -> bool:
         place.refresh_from_db()
         if not more:
             break
-    more |= tallying.add_up(place, as_task(task), now)
+    more |= tallying.add_up(place, task, now)
     if _is_due(place, now):
         judge(place, task, now)
     return more

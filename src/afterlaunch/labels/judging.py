@@ -145,7 +145,9 @@ def _hours(source: Source, now: datetime) -> list[int]:
 
 
 def view(place: Place, task: Task, now: datetime) -> View:
-    rows = Hour.objects.filter(place=place, start__gte=now - LOOKED_AT).exclude(tally=None).order_by("start")
+    # hours that were counted before the task changed its meaning wait to be counted anew
+    rows = Hour.objects.filter(place=place, start__gte=now - LOOKED_AT, tallied_at__gte=task.noted_at)
+    rows = rows.exclude(tally=None).order_by("start")
     found = [(row, tally.unpack(bytes(row.tally or b""))) for row in rows.iterator(200)]
     known_sources = list(Source.objects.filter(place=place))
     delay = maturity.delay_of([Aged((now - row.start).total_seconds(), one.rows, one.lags) for row, one in found])

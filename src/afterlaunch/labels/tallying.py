@@ -12,24 +12,29 @@ from django.db.models import QuerySet
 from afterlaunch.labels.models import Hour, Match, Place, Source
 from afterlaunch.performance import tally
 from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
+from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds
 from afterlaunch.predictions.keeping import REGRESSION, Task, segments_in
 from afterlaunch.predictions.models import Kept
+from afterlaunch.predictions.models import Task as Declared
 from afterlaunch.profiles.hashing import Array
 
 AT_ONCE = 100  # hours of one pass
 RESTATED = 20  # earlier words of a final hour that are kept
 
 
-def add_up(place: Place, task: Task, now: datetime) -> bool:
-    """The hours that are due, the oldest wait first. True: there is more."""
+def add_up(place: Place, declared: Declared, now: datetime) -> bool:
+    """The hours that are due, the oldest wait first. True: there is more. The task is read after the hours: one that
+    is declared later touches them."""
     rows = Hour.objects.filter(place=place, due_at__lte=now).order_by("due_at", "start")
     hours = list(rows[: AT_ONCE + 1])
     stopped = set(Source.objects.filter(place=place).exclude(stopped_at=None).values_list("name", flat=True))
+    declared.refresh_from_db()
+    task, at = as_task(declared), max(now, declared.noted_at)
     for hour in hours[:AT_ONCE]:
         found = tally_of(place, hour, task, stopped)
-        _keep(hour, found, now)
+        _keep(hour, found, at)
     return len(hours) > AT_ONCE
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from afterlaunch.alerts.actions import work
 from afterlaunch.app.judges import TITLES
-from afterlaunch.datasets import bodies, duties
-from afterlaunch.datasets.models import Check
+from afterlaunch.datasets import bodies, duties, outcomes
+from afterlaunch.datasets.models import Check, Dataset
 from afterlaunch.datasets.tests.conftest import AT, CONTRACT, House, said, table
 from afterlaunch.incidents.models import Incident
 from afterlaunch.verdicts.models import Verdict
@@ -190,3 +190,59 @@ def test_an_upstream_is_named_with_who_is_hit(house: House) -> None:
     verdicts(house)
     told = Verdict.objects.get(judge="data.contract").explanation
     assert "api of Rates Ltd" in told and "needed by scoring, ltv" in told
+
+
+def test_a_record_of_the_far_future_does_not_keep_a_table_fresh(house: House) -> None:
+    house.put(CONTRACT.replace("  delivery: {every: 1h, late: 30m}\n", ""))
+    house.send(table() + b"900,CA,2099-12-31T00:00:00Z\n")
+    assert verdicts(house)["data.freshness"] == ("ok", "fresh")
+    told = said(house.send(table(first=2_000))) | {"newest": "2099-12-31T00:00:00Z"}
+    result = {name: told[name] for name in ("records", "clean", "parts", "cells_found", "findings", "rules", "newest")}
+    result["contract"] = {"name": "orders", "version": "1", "owner": "x"}
+    assert house.send(orjson.dumps(result), "application/json").status == 200
+    house.clock.advance(timedelta(hours=4))
+    assert verdicts(house)["data.freshness"] == ("breach", "stale")
+
+
+def test_the_same_bytes_read_otherwise_are_another_delivery(house: House) -> None:
+    house.put()
+    body = table(head="id;state;placed_at").replace(b",", b";")
+    assert "column_missing" in str(said(house.send(body, query="delimiter=|"))["findings"])
+    again = said(house.send(body, query="delimiter=;"))
+    assert not again["duplicate"] and again["findings"] == []
+    assert said(house.send(body, query="delimiter=;"))["duplicate"]
+
+
+def test_of_many_findings_those_that_are_judged_are_kept(house: House) -> None:
+    house.put()
+    here = said(house.send(table()))
+    told = {name: here[name] for name in ("records", "clean", "parts", "cells_found", "rules", "newest", "contract")}
+    told["contract"] = {"name": "orders", "version": "1", "owner": "x"}
+    added = [{"kind": "column_added", "severity": "warn", "column": str(n), "message": "more"} for n in range(250)]
+    missing = {"kind": "column_missing", "severity": "error", "column": "id", "message": "no id"}
+    told["findings"] = [*added, missing, {"kind": "volume", "severity": "warn", "column": "", "message": "few"}]
+    assert house.send(orjson.dumps(told), "application/json").status == 200
+    found = verdicts(house)
+    assert (found["data.contract"], found["data.volume"]) == (
+        ("breach", "column_missing"),
+        ("warning", "out_of_bounds"),
+    )
+
+
+def test_a_deep_or_hidden_value_of_a_result_is_refused_or_masked(house: House) -> None:
+    house.put()
+    deep = b'{"records": 1, "clean": 1, "findings": [{"kind": ' + b"[" * 900 + b"]" * 900 + b"}]}"
+    assert house.send(deep, "application/json").status == 400
+    found = outcomes.taken(
+        {
+            "records": 1, "clean": 1, "cells_found": 0, "contract": {}, "parts": {},
+            "findings": [{"kind": "nulls", "severity": "warn", "message": "x" * 285 + " 4111 1111 1111 1111"}],
+        }
+    )  # fmt: skip
+    assert "4111" not in found["findings"][0]["message"]
+
+
+def test_a_dataset_that_is_made_while_the_page_is_read_does_not_break_it(house: House) -> None:
+    house.put()
+    Dataset.objects.create(system=house.system, name="just-made", made_at=AT)
+    assert house.browser().get(f"/systems/{house.system.pk}/data").status_code == 200

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from afterlaunch.ground.actors import automation
 from afterlaunch.labels import joining, tallying
+from afterlaunch.labels.decisions import declare
 from afterlaunch.labels.duties import join
+from afterlaunch.labels.judging import view
 from afterlaunch.labels.models import Batch, Hour, Match, Place, Source
 from afterlaunch.labels.tests.conftest import AT, House, Stream, lines
 from afterlaunch.performance import tally
 from afterlaunch.performance.tally import Tally
+from afterlaunch.predictions import keeping
 from afterlaunch.predictions.columns import Damaged
 
 
@@ -139,6 +143,45 @@ def test_what_is_told_while_an_hour_is_added_up_is_not_lost(house: House, monkey
     assert Hour.objects.get().tally is None
     run(house)
     assert told().labelled == 200
+
+
+def test_a_task_that_is_declared_during_a_pass_counts_in_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.reference()
+    house.predict(Stream().hour(0)[0])
+    run(house)
+    house.predict(Stream(2).hour(0)[0])
+    real, given = tallying.tally_of, list[str]()
+
+    def meanwhile(place: Place, now: Any) -> bool:
+        monkeypatch.undo()
+        monkeypatch.setattr(tallying, "tally_of", seen)
+        declare(automation("test"), place.system, "prod", {"positive": "0"})
+        return joining.join(place, now)
+
+    def seen(place: Place, hour: Hour, task: keeping.Task, stopped: set[str]) -> Any:
+        given.append(task.positive)
+        return real(place, hour, task, stopped)
+
+    monkeypatch.setattr("afterlaunch.labels.duties.joining.join", meanwhile)
+    run(house)
+    assert set(given) == {"0"}
+
+
+def test_hours_that_wait_to_be_counted_anew_are_compared_with_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.reference()
+    for number in range(3):
+        house.predict(Stream().hour(number)[0])
+    run(house)
+    place = Place.objects.get()
+    monkeypatch.setattr(tallying, "AT_ONCE", 2)
+    task = declare(automation("test"), place.system, "prod", {"positive": "0"})
+    counted = []
+    for _ in range(2):
+        join(house.clock.now())
+        counted.append(len(view(place, task, house.clock.now()).hours))
+    assert counted == [2, 3]
 
 
 def test_what_a_final_hour_said_stays_when_a_label_changes_it(house: House) -> None:

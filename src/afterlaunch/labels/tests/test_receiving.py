@@ -113,6 +113,10 @@ def test_a_source_without_a_name_is_its_sender_and_says_until_when_it_is_complet
     source = Source.objects.get()
     assert source.name == "ingest" and source.complete_until == datetime(2026, 3, 2, tzinfo=UTC)
     assert house.post("labels", lines([row(source="absent")]), query=query.replace("Z", "")).status == 400
+    # nobody has the labels of what is not predicted yet; every hour would be mature at once, and stay so
+    ahead = query.replace("2026-03-02", "2099-01-01")
+    assert house.post("labels", lines([row(source="absent", label=0)]), query=ahead).status == 400
+    assert Source.objects.get().complete_until == datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def test_a_prediction_keeps_few_bytes(house: House) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.yaml_text import require_bounds
 from afterlaunch.slo.openslo.problems import Findings, Where
 
 LARGEST = 2_000_000
@@ -21,6 +23,7 @@ def documents(text: str, file: str, findings: Findings) -> list[tuple[Where, dic
         return found
     number = 0
     try:
+        require_bounds(text)
         for number, raw in enumerate(yaml.load_all(text, Loader=yaml.SafeLoader), start=1):
             where = Where(file, number)
             if number > MOST:
@@ -32,6 +35,8 @@ def documents(text: str, file: str, findings: Findings) -> list[tuple[Where, dic
                 found.append((where, raw))
             elif raw is not None:
                 findings.wrong(where, "it is no mapping")
+    except Invalid as problem:
+        findings.wrong(Where(file, 1), problem.message)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as problem:
         said = " ".join(str(problem).split()) if not isinstance(problem, RecursionError) else "it is nested too deeply"
         findings.wrong(Where(file, number + 1), f"this is no YAML: {said}")

@@ -264,3 +264,12 @@ def test_what_yaml_makes_of_times_is_written_as_openslo_wants_it(client: Client)
     raw = Declared.objects.get(name="answers").raw
     assert raw["spec"]["timeWindow"][0]["calendar"]["startTime"] == "2024-01-01 09:00:00"
     assert yaml.safe_load(yaml.safe_dump(raw)) == raw
+
+
+def test_merge_keys_that_multiply_are_refused_at_once() -> None:
+    bomb = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)
+    )
+    findings = Findings()
+    assert text.documents(bomb, "bomb.yaml", findings) == []
+    assert "aliases" in findings.errors[0].message
