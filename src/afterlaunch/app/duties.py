@@ -32,7 +32,7 @@ from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
 from afterlaunch.retraining import duties as retraining
-from afterlaunch.savings.actions import work as look_for_savings
+from afterlaunch.savings import duties as savings
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
@@ -77,7 +77,8 @@ DUTIES: tuple[Duty, ...] = (
     Duty("guard.wait", 5, guard.wait),
     Duty("guard.tidy", 3_600, guard.tidy),
     Duty("spend.reprice", 5, reprice, apart=True),
-    Duty("savings.find", 21_600, look_for_savings, apart=True),
+    Duty("savings.find", 21_600, savings.find, apart=True),
+    Duty("savings.measure", 600, savings.measure, apart=True),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),
     Duty("alerts.announce_ends", 60, announce_ends),

@@ -226,8 +226,12 @@ def _measurement(row: Recommendation, measured: Measured, how: str) -> dict[str,
 
 
 def work(now: datetime, clients: Sequence[Client] | None = None) -> None:
-    """The duty: look for savings, then measure what was accepted."""
+    """Look for savings, then measure what was accepted."""
     for client in Client.objects.all() if clients is None else clients:
         find(client, now)
+    measure_accepted(now)
+
+
+def measure_accepted(now: datetime) -> None:
     for row in Recommendation.objects.filter(state__in=(*RUNNING, "realised")).select_related("client", "system"):
         measure(row, now)

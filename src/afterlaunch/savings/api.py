@@ -10,6 +10,7 @@ from pydantic import Field
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.look.requests import Request
+from afterlaunch.savings import shadows
 from afterlaunch.savings.actions import by_id, decide, go_live, say_terms, seen_by, terms_of
 from afterlaunch.savings.facts import Terms
 from afterlaunch.savings.models import RouteTerms
@@ -21,6 +22,14 @@ router = Router(tags=["savings"])
 
 class Decision(Schema):
     reason: str = ""
+
+
+class ShadowIn(Schema):
+    """`percent` of the route's calls; `usd_a_day`: what the shadow may cost."""
+
+    upstream: str
+    usd_a_day: float
+    percent: float = shadows.SHARE
 
 
 class Live(Schema):
@@ -65,6 +74,19 @@ def show_saving(request: Request, pk: int) -> dict[str, Any]:
 def accept_saving(request: Request, pk: int, body: Decision) -> dict[str, Any]:
     """From now on what it saves is measured."""
     return as_document(decide(request.actor, by_id(request.actor, pk), True, body.reason))
+
+
+@router.post("/savings/{pk}/shadow")
+def shadow_saving(request: Request, pk: int, body: ShadowIn) -> dict[str, Any]:
+    """Accept it, and answer a share of its route's calls with its model as well, for nobody."""
+    row = by_id(request.actor, pk)
+    return as_document(shadows.start(request.actor, row, body.upstream, body.percent, body.usd_a_day))
+
+
+@router.post("/savings/{pk}/shadow/stop")
+def end_shadow(request: Request, pk: int) -> dict[str, Any]:
+    """What was measured stays."""
+    return as_document(shadows.stop(request.actor, by_id(request.actor, pk)))
 
 
 @router.post("/savings/{pk}/decline")

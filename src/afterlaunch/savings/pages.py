@@ -16,7 +16,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.look.requests import Request
-from afterlaunch.savings import words
+from afterlaunch.savings import shadows, words
 from afterlaunch.savings.actions import RUNNING, TRIED, by_id, decide, find, go_live, say_terms, seen_by, terms_of
 from afterlaunch.savings.facts import Terms
 from afterlaunch.savings.gathering import routes_of
@@ -82,6 +82,7 @@ def look_again(request: Request) -> HttpResponse:
 def recommendation(request: Request, pk: int) -> HttpResponse:
     row = by_id(request.actor, pk)
     told = {name: value for name, value in row.place.items() if value is not None}
+    trial = shadows.trial_of(row)
     context = {
         **_shown(row),
         "place": told,
@@ -93,6 +94,9 @@ def recommendation(request: Request, pk: int) -> HttpResponse:
         "may_accept": row.state in ("projected", "declined") or (row.state == "not_assessed" and row.kind in TRIED),
         "may_decline": row.state in ("projected", "accepted", "in_shadow", "not_assessed"),
         "tried": row.kind in TRIED,
+        "trial": trial,
+        "may_shadow": trial is not None and row.state in shadows.OPEN,
+        "percent": shadows.SHARE,
     }
     return render(request, "savings/recommendation.html", context)
 
@@ -107,6 +111,32 @@ def deed(request: Request, pk: int, deed: str) -> HttpResponse:
             decide(request.actor, row, deed == "accept", request.POST.get("reason", ""))
     except AfterlaunchError as problem:
         if problem.status not in (400, 409):
+            raise
+        messages.error(request, f"{problem.message} {problem.hint}")
+    return redirect(row.path)
+
+
+@require_POST
+def start_shadow(request: Request, pk: int) -> HttpResponse:
+    row, given = by_id(request.actor, pk), request.POST
+    try:
+        percent, usd = _number(given.get("percent", ""), "share"), _number(given.get("usd_a_day", ""), "budget")
+        shadows.start(request.actor, row, given.get("upstream", ""), percent or 0.0, usd or 0.0)
+        messages.success(request, "The shadow runs. Its callers get the same answers as before.")
+    except AfterlaunchError as problem:
+        if problem.status not in (400, 409):
+            raise
+        messages.error(request, f"{problem.message} {problem.hint}")
+    return redirect(row.path)
+
+
+@require_POST
+def stop_shadow(request: Request, pk: int) -> HttpResponse:
+    row = by_id(request.actor, pk)
+    try:
+        shadows.stop(request.actor, row)
+    except AfterlaunchError as problem:
+        if problem.status != 409:
             raise
         messages.error(request, f"{problem.message} {problem.hint}")
     return redirect(row.path)

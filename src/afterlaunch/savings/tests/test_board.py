@@ -13,11 +13,15 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.accounts.models import Client
+from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
-from afterlaunch.savings import actions, gathering
-from afterlaunch.savings.facts import Terms
+from afterlaunch.ground.errors import Conflict
+from afterlaunch.routes.actions import ArmValues, put_route, put_upstream
+from afterlaunch.routes.models import Route
+from afterlaunch.savings import actions, duties, gathering, shadows
+from afterlaunch.savings.facts import Place, Terms
 from afterlaunch.savings.models import Recommendation
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
@@ -155,3 +159,43 @@ def test_what_a_shadow_answered_for_nobody_is_no_use_and_no_proof_of_something_e
     actions.work(now, [])
     # the shadow of the same model cost as much as the baseline; the cheaper candidate is another model
     assert Recommendation.objects.get(pk=row.pk).state == "in_shadow"
+
+
+def test_a_swap_is_tried_as_a_shadow_that_ends_when_it_is_shown(store: Any, client: Client) -> None:
+    system = System.objects.create(client=client, key="desk", name="Desk")
+    put_upstream(ME, "openai", "https://api.openai.com", "openai", "env:OPENAI_API_KEY")
+    route = put_route(ME, "support", system, ArmValues("openai", "gpt-4o", "v1"))
+    tell(store, *[call(n, n * MINUTE, **{"afterlaunch.arm": "baseline"}) for n in range(1, 150)])
+    (told,) = store.query("select distinct system from calls")
+    place = Place("acme", told["system"], "support", None, "openai", "gpt-4o")._asdict()
+    row = Recommendation.objects.create(
+        client=client, key="1", kind="model_swap", place=place, title="Use gpt-4o-mini", target="gpt-4o-mini",
+        state="projected", low_nano=1, middle_nano=2, high_nano=3, found_at=clock.now(), seen_at=clock.now(),
+        figures={"month_nano": 30 * 10**9},
+    )  # fmt: skip
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    page = browser.get(row.path).content.decode()
+    assert "Start the shadow" in page and 'name="usd_a_day" type="number" step="0.01" min="0.01" value="0.1' in page
+    asked = {"upstream": "openai", "percent": "25", "usd_a_day": "2.5"}
+    assert "no upstream" in browser.post(f"{row.path}/shadow", {**asked, "upstream": "x"}, follow=True).content.decode()
+    assert "End the shadow" in browser.post(f"{row.path}/shadow", asked, follow=True).content.decode()
+    row.refresh_from_db()
+    shadow = Route.objects.get(pk=route.pk).handling["shadow"]
+    assert row.state == "accepted" and shadow["share"] == 2_500 and shadow["model"] == "gpt-4o-mini"
+    assert shadow["budget"]["limit"] == 2.5
+    other = Recommendation.objects.create(
+        client=client, key="2", kind="model_swap", place=row.place, title="Use gpt-4.1", target="gpt-4.1",
+        state="projected", found_at=clock.now(), seen_at=clock.now(), figures={"month_nano": 1},
+    )  # fmt: skip
+    with pytest.raises(Conflict, match="another shadow"):
+        shadows.start(ME, other, "openai", 10, 1)
+    since = clock.now() - timedelta(hours=3)
+    Recommendation.objects.filter(pk=row.pk).update(decided_at=since)
+    small = {"gen_ai.response.model": "gpt-4o-mini", "afterlaunch.arm": "shadow"}
+    tell(store, *[call(1_000 + n, n * MINUTE, **small) for n in range(1, 150)])
+    duties.measure(clock.now())
+    row.refresh_from_db()
+    assert row.state == "verified" and "shadow" not in Route.objects.get(pk=route.pk).handling
+    deeds = set(Entry.objects.values_list("deed", flat=True))
+    assert {"saving.shadow_started", "saving.shadow_ended", "saving.verified"} <= deeds

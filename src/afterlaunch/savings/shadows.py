@@ -1,0 +1,114 @@
+"""A recommended model is tried as a shadow of its route: for a share of the calls, within a budget of its own, and no
+longer than until the saving is shown or refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from django.db import transaction
+
+from afterlaunch.evidence.log import record
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.errors import Conflict, Invalid
+from afterlaunch.routes.actions import set_handling
+from afterlaunch.routes.models import Route, Upstream
+from afterlaunch.savings.actions import by_id, decide
+from afterlaunch.savings.models import Recommendation
+
+OPEN = ("projected", "not_assessed", "declined", "accepted", "in_shadow")
+SHARE, SHARE_OF_COST = 10.0, 0.1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Where a recommendation can be tried. `upstreams`: the route's own first; `usd_a_day`: a proposal."""
+
+    route: Route
+    upstreams: Sequence[str]
+    usd_a_day: float
+    running: bool
+    other: bool  # the route has a shadow that somebody else set
+
+
+def trial_of(row: Recommendation) -> Trial | None:
+    """None where no shadow can show it: no swap of a model, or no route of the gateway."""
+    name = row.place.get("route")
+    if row.kind != "model_swap" or not row.target or not name:
+        return None
+    route = Route.objects.filter(name=name, system__client=row.client).prefetch_related("arms__upstream").first()
+    baseline = route.arm("baseline") if route else None
+    if route is None or baseline is None:
+        return None
+    own = baseline.upstream
+    with_keys = Upstream.objects.exclude(credential="passthrough")  # a caller's key is not sent for nobody
+    upstreams = sorted(with_keys, key=lambda one: (one.pk != own.pk, one.provider != own.provider, one.name))
+    month = int(row.figures.get("month_nano") or 0) / 1e9
+    ours = _ours(route, row)
+    set_ = bool(route.handling.get("shadow", {}).get("share"))
+    proposed = max(round(month / 30 * SHARE_OF_COST, 2), 0.1)
+    return Trial(route, [one.name for one in upstreams], proposed, ours, set_ and not ours)
+
+
+def _ours(route: Route, row: Recommendation) -> bool:
+    shadow = route.handling.get("shadow", {})
+    return bool(shadow.get("share")) and shadow.get("model") == row.target and bool(row.figures.get("shadow"))
+
+
+@transaction.atomic
+def start(actor: Actor, row: Recommendation, upstream: str, percent: float, usd_a_day: float) -> Recommendation:
+    """Accepts the recommendation, if nobody has, and mirrors `percent` of its route's calls to its model. Raises
+    Conflict, Invalid."""
+    actor.require(Role.OPERATOR, row.client.slug)
+    trial = trial_of(row)
+    if trial is None:
+        raise Conflict(
+            "This cannot be tried as a shadow.", "It takes a model to go over to, and a route of the gateway."
+        )
+    if row.state not in OPEN:
+        raise Conflict(f"It is {row.state.replace('_', ' ')}.", "Look again.")
+    if trial.other:
+        raise Conflict("The route has another shadow.", f"End it at the settings of {trial.route.name} first.")
+    if not isfinite(percent) or not 0.01 <= percent <= 100:
+        raise Invalid("A share lies between 0.01 and 100 percent.")
+    if not isfinite(usd_a_day) or usd_a_day <= 0:
+        raise Invalid("A shadow needs a budget above zero.", "It ends for the day when it is used up.")
+    if upstream not in trial.upstreams:
+        raise Invalid(f"{upstream!r} is no upstream with a key of its own.", "A shadow never sends a caller's key.")
+    if row.state in ("projected", "not_assessed", "declined"):
+        row = decide(actor, row, True, "tried as a shadow")
+    shadow = {
+        "share": round(percent * 100),
+        "upstream": upstream,
+        "model": row.target,
+        "budget": {"limit": usd_a_day, "unit": "usd", "window": "day"},
+    }
+    set_handling(actor, trial.route, {**trial.route.handling, "shadow": shadow})
+    row.figures = {**row.figures, "shadow": trial.route.name}
+    row.save(update_fields=["figures"])
+    told = {"route": trial.route.name, "upstream": upstream, "model": row.target, "share": shadow["share"]}
+    record(actor, "saving.shadow_started", f"saving/{row.pk}", row.client.slug, told | {"usd_a_day": f"{usd_a_day:g}"})
+    return row
+
+
+@transaction.atomic
+def stop(actor: Actor, row: Recommendation) -> Recommendation:
+    """What was measured stays. Raises Conflict where none runs."""
+    actor.require(Role.OPERATOR, row.client.slug)
+    trial = trial_of(row)
+    if trial is None or not trial.running:
+        raise Conflict("No shadow of this recommendation runs.", "Look again.")
+    kept = {name: value for name, value in trial.route.handling.items() if name != "shadow"}
+    set_handling(actor, trial.route, kept)
+    row.figures = {name: value for name, value in row.figures.items() if name != "shadow"}
+    row.save(update_fields=["figures"])
+    record(actor, "saving.shadow_ended", f"saving/{row.pk}", row.client.slug, {"route": trial.route.name})
+    return row
+
+
+def stop_shown(actor: Actor) -> None:
+    """Shadows whose question is answered cost money for nothing."""
+    for row in Recommendation.objects.filter(state__in=("verified", "refuted", "realised")).select_related("client"):
+        if (trial := trial_of(row)) is not None and trial.running:
+            stop(actor, by_id(actor, row.pk))
