@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from django.db import close_old_connections
@@ -26,6 +27,7 @@ READ_SECONDS = 15.0
 AT_ONCE = 4  # bodies that are worked on: one writer at a time is all that SQLite has
 WAITING = 200  # bodies that wait or are worked on
 WAITING_BYTES = 64 * 2**20
+LET_GO = 64 * 2**20  # bytes of a refused body that are read and dropped
 
 
 class Receivers:
@@ -53,8 +55,7 @@ class Receivers:
         held = 0
         self._waiting += 1
         try:
-            self._require_room(headers)
-            body = await asyncio.wait_for(self._read(headers, receive), READ_SECONDS)
+            body = await self._body(headers, receive)
             held = len(body)
             self._bytes += held
             query = scope.get("query_string", b"").decode("latin-1")
@@ -82,8 +83,24 @@ class Receivers:
         mib = self._max_body / 2**20
         return TooLarge(f"The body is larger than {mib:g} MiB.", f"Split it, or raise {self._setting}.")
 
-    async def _read(self, headers: dict[str, str], receive: Receive) -> bytes:
-        parts, size, more = [], 0, True
+    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        try:
+            self._require_room(headers)
+        except (TooLarge, Unsupported):
+            if "expect" not in headers:  # who waits for 100 Continue has sent nothing
+                await _let_go(receive)
+            raise
+        body, more = await asyncio.wait_for(self._read(headers, receive), READ_SECONDS)
+        if body is None:
+            if more:
+                await _let_go(receive)
+            raise self._too_large()
+        return body
+
+    async def _read(self, headers: dict[str, str], receive: Receive) -> tuple[bytes | None, bool]:
+        """The body, None as soon as it is too large, and whether more of it comes."""
+        parts: list[bytes] = []
+        size, more = 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -91,9 +108,9 @@ class Receivers:
             part, more = message.get("body", b""), message.get("more_body", False)
             size += len(part)
             if size > self._max_body:
-                raise self._too_large()
+                return None, more
             parts.append(part)
-        return b"".join(parts)
+        return b"".join(parts), False
 
     def _work(self, request: Request) -> Answer:
         close_old_connections()
@@ -104,6 +121,18 @@ class Receivers:
             return refusal(Unavailable("Something went wrong on our side.", "Send it again.", 10))
         finally:
             close_old_connections()
+
+
+async def _let_go(receive: Receive) -> None:
+    """Read on and keep nothing: a sender whose connection is closed while it sends never sees the answer."""
+    left = LET_GO
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 async def _send(send: Send, answer: Answer, head: bool) -> None:

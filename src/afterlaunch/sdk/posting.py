@@ -69,6 +69,8 @@ def post(url: str, headers: dict[str, str], body: bytes, patience: float) -> dic
             why, status = f"The server gave no answer ({cause or type(cause).__name__}).", None
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise NotTaken(why) from problem
+            if isinstance(cause, (BrokenPipeError, ConnectionResetError)):
+                why = f"{why[:-2]}, after a part of {len(body) / 2**20:.2g} MiB; smaller bodies: max_body_mb)."
         if waited >= patience:
             raise NotTaken(f"{why} Tried for {waited:g} s.", status)
         wait = min(wait, LONGEST, patience - waited)

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
+from afterlaunch.gateway.tests.house import running
 from afterlaunch.receivers.asgi import Receivers
 from afterlaunch.receivers.wire import Answer, Request
 
@@ -77,4 +82,17 @@ def test_a_sender_that_leaves_is_no_fault() -> None:
     app = Receivers(LIMIT, ok)
     assert asyncio.run(ask(app, []))[0] == 400
     assert asyncio.run(ask(app, [b""], "HEAD"))[0] == 200
+    app.close()
+
+
+def test_a_sender_of_a_body_that_is_too_large_is_told_so_and_not_cut_off() -> None:
+    for most, told, status in ((LIMIT, {}, 413), (2**25, {"content-encoding": "gzip"}, 415)):
+        app = Receivers(most, ok)
+        with running(app) as url, pytest.raises(urllib.error.HTTPError, match=str(status)):
+            urllib.request.urlopen(urllib.request.Request(url, b"x" * 2**24, told))
+        app.close()
+    app = Receivers(LIMIT, ok)
+    chunks = (b"x" * 2**16 for _ in range(256))
+    with running(app) as url, pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(urllib.request.Request(url, chunks, {"transfer-encoding": "chunked"}))
     app.close()
