@@ -130,7 +130,7 @@ def stop(actor: Actor, system: System, pk: int, why: str) -> Source:
     """Nothing is learnt or judged from its labels any more; they are kept and shown."""
     actor.require(Role.OPERATOR, system.client.slug)
     why = why.strip()
-    if not why or len(why) > 2_000:
+    if not why or len(why) > 2_000 or "\x00" in why:
         raise Invalid("Say why, in up to 2,000 characters.")
     return set_aside(actor, system, source_of(system, pk), why)
 

@@ -204,8 +204,17 @@ def run_of_callback(token: str) -> Run:
     return run
 
 
-def told(run: Run, state: str, message: str, external: str, address: str, result: Mapping[str, Any] | None) -> Run:
-    """What a pipeline says of its run. Told twice it changes nothing; a run that ended stays as it ended."""
+def told(
+    run: Run,
+    state: str,
+    message: str,
+    external: str,
+    address: str,
+    result: Mapping[str, Any] | None,
+    by_itself: bool = False,
+) -> Run:
+    """What a pipeline says of its run; `by_itself`: in its callback. Told twice it changes nothing; a run that ended
+    stays as it ended. Where a registry knows the models, success without a version ends when it knows this one."""
     if state not in TOLD:
         raise Invalid(f"status is one of {', '.join(TOLD)}.")
     if address and not address.startswith(("https://", "http://")):
@@ -219,12 +228,18 @@ def told(run: Run, state: str, message: str, external: str, address: str, result
             raise Conflict(f"Run {run.number} has {run.state} already.")
         if run.state not in ("starting", RUNNING, "queued"):
             raise Conflict(f"Run {run.number} was not started.")
+        if by_itself and run.result is not None and state != SUCCEEDED:
+            raise Conflict(f"Run {run.number} has succeeded already.")
         now = clock.now()
         run.started_at = run.started_at or now
         run.message, run.external = masked(message)[:2_000] or run.message, external[:300] or run.external
         run.address = address[:1_000] or run.address
         if state == RUNNING:
             run.state = RUNNING
+            run.save()
+            return run
+        if by_itself and state == SUCCEEDED and run.policy.values.registry and not found.get("version"):
+            run.state, run.result, run.due_at = RUNNING, dict(found), now
             run.save()
             return run
         return _ended(run, state, found)

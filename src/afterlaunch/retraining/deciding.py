@@ -15,7 +15,7 @@ from afterlaunch.calendars.cron import runs as due_instants
 from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import Conflict
+from afterlaunch.ground.errors import Conflict, Invalid
 from afterlaunch.labels.models import Batch as Labels
 from afterlaunch.predictions.models import Batch as Predictions
 from afterlaunch.retraining.actions import ENGINE, identity, in_flight, note, settle
@@ -23,6 +23,7 @@ from afterlaunch.retraining.models import IN_FLIGHT, STARTED, Policy, Run
 from afterlaunch.retraining.rules import Decision, Facts, History, Occasion, decide, occasion, worst
 from afterlaunch.verdicts.models import Verdict
 
+KEY = 200  # characters
 MISSED = 1_000  # instants of a schedule that are looked through after a stop
 
 
@@ -125,6 +126,8 @@ def ask_for(actor: Actor, policy: Policy, why: str, key: str = "") -> Run:
     """A person's own occasion. `key`: the same one again is the same run."""
     slug = policy.system.client.slug
     actor.require(Role.OPERATOR, slug)
+    if "\x00" in why + key or len(key) > KEY:
+        raise Invalid(f"A key has at most {KEY} characters; it and the reason are texts.")
     policy, now = _locked(policy.pk), clock.now()
     if policy.ended_at is not None:
         raise Conflict("The policy has ended.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -206,7 +207,7 @@ def _pipeline(told: Any) -> dict[str, Any]:
 def _part(name: str, value: Any, where: str) -> Any:
     if name in ("inputs", "variables", "conf"):
         given = _map(value, where, None)
-        if len(given) > 20 or not all(isinstance(one, str | int | float | bool) for one in given.values()):
+        if len(given) > 20 or not all(_is_plain(one) for one in (*given, *given.values())):
             raise Invalid(f"{where} maps up to 20 names to plain values.")
         return given
     if name == "argv":
@@ -222,6 +223,13 @@ def _part(name: str, value: Any, where: str) -> Any:
     if name == "repository" and text.count("/") != 1:
         raise Invalid(f"{where} is OWNER/NAME.")
     return text
+
+
+def _is_plain(value: Any) -> bool:
+    """What every database keeps as JSON."""
+    if isinstance(value, str):
+        return "\x00" not in value
+    return isinstance(value, int | float) and isfinite(value)
 
 
 def _registry(told: Any) -> dict[str, Any]:

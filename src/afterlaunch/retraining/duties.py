@@ -158,7 +158,10 @@ def _follow(run: Run) -> None:
         return
     try:
         config, secret = _config(run)
-        seen = PIPELINES[config["kind"]].look(_ask(run.policy), config, secret, order_of(run), run.external)
+        if run.result is not None:
+            seen: Seen | None = Seen(SUCCEEDED, run.message, run.external, run.address, run.result)
+        else:
+            seen = PIPELINES[config["kind"]].look(_ask(run.policy), config, secret, order_of(run), run.external)
         result = _result(run, seen) if seen is not None and seen.state == SUCCEEDED else {}
     except (AfterlaunchError, Unreachable, OSError, ValueError) as problem:
         _look_later(run, getattr(problem, "message", str(problem)))
@@ -194,7 +197,9 @@ def _result(run: Run, seen: Seen) -> Mapping[str, Any] | None:
         return seen.result
     secret = dereferenced(config["credential"], "the engine") if config.get("credential") else ""
     since = run.started_at or run.decided_at
-    found = registry.newest(_ask(run.policy), config, secret, since, run.key)
-    if found is None and clock.now() - since > timedelta(hours=run.policy.values.timeout) - REGISTERS:
+    found = registry.newest(_ask(run.policy), config, secret, run.decided_at, run.key)
+    if found is not None:
+        return found | {name: told for name, told in seen.result.items() if told and not found.get(name)}
+    if clock.now() - since > timedelta(hours=run.policy.values.timeout) - REGISTERS:
         raise NotTaken("It succeeded, and no model came to the registry.")
-    return found
+    return None

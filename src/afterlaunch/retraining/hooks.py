@@ -47,4 +47,4 @@ def _told(request: HttpRequest, token: str) -> Run:
         if not isinstance(value, str) or "\x00" in value:
             raise Invalid(f"{name} is a text.")
         words[name] = value
-    return actions.told(run, words["status"], words["message"], words["id"], words["url"], told.get("result"))
+    return actions.told(run, words["status"], words["message"], words["id"], words["url"], told.get("result"), True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from afterlaunch.changes.models import Change
@@ -51,7 +53,8 @@ class Policy(models.Model):
 
 class Run(models.Model):
     """An occasion to train again, and what became of it: fired or not, and why. `key` names it to the pipeline;
-    `external` is what the pipeline calls it. `cut_off`: labels that came later must not be learned."""
+    `external` is what the pipeline calls it. `cut_off`: labels that came later must not be learned. `result`: what
+    its callback told when it succeeded, while its model is awaited in the registry."""
 
     policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField()
@@ -77,6 +80,7 @@ class Run(models.Model):
     address = models.CharField(max_length=1000, blank=True, default="")
     message = models.TextField(blank=True, default="")
     cost = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    result: models.JSONField[Any, Any] = models.JSONField(null=True)
     registration = models.ForeignKey(Registration, null=True, on_delete=models.SET_NULL, related_name="+")
     change = models.ForeignKey(Change, null=True, on_delete=models.SET_NULL, related_name="+")
 

@@ -62,6 +62,7 @@ def test_a_source_is_set_aside_by_a_person_on_record_and_counts_again(told: tupl
     house, browser, address = told
     source = Source.objects.get()
     assert browser.post(f"{address}/sources/{source.pk}/stop", {"reason": " "}).status_code == 400
+    assert browser.post(f"{address}/sources/{source.pk}/stop", {"reason": "a\0b"}).status_code == 400
     assert browser.post(f"{address}/sources/{source.pk}/stop", {"reason": "a burst"}).status_code == 302
     for _ in range(2):
         look(house)

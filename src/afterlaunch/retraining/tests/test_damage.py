@@ -157,6 +157,20 @@ def test_a_command_whose_last_line_is_no_result_ends_and_says_so(house: House, c
     assert run.state == "failed" and "It succeeded" in run.message and "level" in run.message
 
 
+@pytest.mark.parametrize("given", [{"why": "x\0"}, {"key": "x\0"}, {"key": "x" * 201}])
+def test_a_reason_or_key_that_no_database_keeps_is_refused(house: House, given: dict[str, str]) -> None:
+    policy = house.put(HOOK)
+    address = f"/api/v1/systems/{house.system.pk}/retraining/{policy.name}/runs"
+    assert house.browser().post(address, given, "application/json").status_code == 400
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("conf", [{"a": "x\0"}, {"a\0": 1}, {"a": float("inf")}])
+def test_what_a_pipeline_is_told_is_plain(house: House, conf: Any) -> None:
+    with pytest.raises(Invalid, match="plain"):
+        house.put({"kind": "airflow", "url": "https://air.example", "dag": "t", "credential": "env:AF", "conf": conf})
+
+
 def test_a_policy_has_bounds(house: House) -> None:
     with pytest.raises(Invalid, match="at most 50"):
         house.put(HOOK, triggers=[{"name": str(n), "when": [{"labels": 1}]} for n in range(51)])

@@ -170,6 +170,25 @@ def test_gitlab_and_the_registry_of_mlflow(house: House) -> None:
     )
 
 
+def test_success_that_a_callback_tells_waits_for_the_version_of_the_registry(house: House) -> None:
+    flow = MLflow(int(house.clock.now().timestamp() * 1000) + 5_000)
+    with serving(lambda asked: (202, None)) as fake, serving(flow) as mlflow:
+        pipeline = {"kind": "webhook", "url": fake.url, "secret": "env:HOOK"}
+        run = ask(house, house.put(pipeline, registry={"kind": "mlflow", "url": mlflow.url, "model": "scorer"}))
+        path = "/hooks/" + fake.asked[0].body["data"]["callback"].partition("/hooks/")[2]
+        told = {"status": "succeeded", "result": {"evaluation": {"auc": 0.1}, "parameters": {}}}
+        for _ in range(2):
+            answer = house.browser().post(path, told, "application/json")
+            assert (answer.status_code, answer.json()["state"]) == (200, "running")
+        assert house.browser().post(path, {"status": "failed"}, "application/json").status_code == 409
+        run = looked_at(house)
+        assert run.state == "running" and "not in the registry yet" in run.message
+        flow.register()
+        run = looked_at(house)
+    assert run.state == "succeeded" and run.registration is not None and run.registration.label == "4"
+    assert run.registration.lineage["evaluation"] == {"auc": 0.9}
+
+
 def test_a_pipeline_that_refuses_says_so_and_a_secret_never_shows(house: House) -> None:
     with serving(lambda asked: (422, {"message": "No ref found"})) as fake:
         pipeline = {"kind": "github", "url": fake.url, "repository": "a/b", "workflow": "t.yml", "ref": "main"}
