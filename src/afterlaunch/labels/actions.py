@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
@@ -61,6 +61,8 @@ def receive(
     with transaction.atomic():
         place = place_locked(client, key, environment, now)
         if (found := known_batch(client, key, environment, batch, digest)) is not None:
+            if complete_until is not None:
+                _note_complete(place, labels, complete_until)
             return found, False
         row = Batch.objects.create(
             place=place,
@@ -100,6 +102,12 @@ def _note_sources(place: Place, labels: bodies.Labels, now: datetime, complete_u
         Source.objects.filter(pk=row.pk).update(
             last_at=now, newest=newest, labels=F("labels") + count, hours=hours, complete_until=until
         )
+
+
+def _note_complete(place: Place, labels: bodies.Labels, until: datetime) -> None:
+    """Of labels that came before; a later word stands."""
+    told = Source.objects.filter(place=place, name__in=labels.sources.values)
+    told.filter(Q(complete_until=None) | Q(complete_until__lt=until)).update(complete_until=until)
 
 
 def _hour(at: datetime) -> str:

@@ -47,7 +47,9 @@ def _taken(request: Request) -> Answer:
     complete = instant_of(until, "complete_until") if until else None
     digest = digest_of(request.body)
     batch = batch_key(request.headers, digest)
-    found, fresh = actions.known_batch(client, key, environment, batch, digest), False
+    found, fresh = None, False
+    if complete is None:  # else it is noted of a body that was taken before, too
+        found = actions.known_batch(client, key, environment, batch, digest)
     if found is None:
         rows = bodies.read(request.body, request.headers.get("content-type", ""))
         found, fresh = actions.receive(actor, client, key, environment, rows, batch, digest, complete)

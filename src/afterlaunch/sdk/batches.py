@@ -144,7 +144,7 @@ def _send(table: Table, headers: dict[str, str], url: Callable[[bool], str], mos
 
 
 def _posted(url: str, headers: dict[str, str], kind: str, body: bytes, patience: float) -> dict[str, Any]:
-    key = hashlib.sha256(url.partition("?")[2].encode() + b"\n" + body).hexdigest()
+    key = hashlib.sha256(body).hexdigest()
     return post(url, {**headers, "Content-Type": kind, "Idempotency-Key": f"sdk-{key}"}, body, patience)
 
 

@@ -119,6 +119,17 @@ def test_a_source_without_a_name_is_its_sender_and_says_until_when_it_is_complet
     assert Source.objects.get().complete_until == datetime(2026, 3, 2, tzinfo=UTC)
 
 
+def test_labels_that_were_taken_before_may_be_said_to_be_complete_and_count_once(house: House) -> None:
+    body, query = lines([row(), row(prediction_id="p-2", source="feed")]), "client=acme&system=scoring"
+    for until, answered in (("", None), ("2026-03-02", 2), ("2026-03-01", 2)):
+        told = house.post("labels", body, query=f"{query}&complete_until={until}T00:00:00Z" if until else query)
+        assert told.status == 200 and said(told) == {"status": "ok", "rows": 2, "duplicate": answered is not None}
+    for source in Source.objects.all():
+        assert source.labels == 1 == sum(source.hours.values())
+        assert source.complete_until == datetime(2026, 3, 2, tzinfo=UTC), "a later word stands"
+    assert Batch.objects.count() == 1
+
+
 def test_a_prediction_keeps_few_bytes(house: House) -> None:
     house.reference()
     house.predict(Stream(rows=5_000).hour(0)[0])

@@ -23,6 +23,7 @@ from afterlaunch import sdk
 from afterlaunch.ground.errors import Overloaded, TooLarge
 from afterlaunch.labels import doors
 from afterlaunch.labels.models import Batch as LabelBatch
+from afterlaunch.labels.models import Source
 from afterlaunch.labels.tests.conftest import AT, House, Stream, lines
 from afterlaunch.predictions import doors as predictions
 from afterlaunch.predictions.models import Batch, Part
@@ -164,6 +165,10 @@ def test_what_the_server_finds_too_large_is_halved(server: Server) -> None:
     assert server.send(afterlaunch.log_labels, labelled, complete_until=until).rows == 400
     said = ["complete_until" in request.query for request in server.seen[before:] if len(request.body) < 12_000]
     assert said == [False] * (len(said) - 1) + [True]
+    again = server.send(afterlaunch.log_labels, labelled, complete_until=until + timedelta(hours=1))
+    assert (again.rows, again.duplicates) == (0, 400) and Source.objects.get().complete_until == until + timedelta(
+        hours=1
+    )
     labelled[0]["source"] = "another"
     with pytest.raises(ValueError, match="several sources"):
         server.send(afterlaunch.log_labels, labelled, complete_until=until)
