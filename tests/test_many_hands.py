@@ -13,6 +13,11 @@ from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.budgets.actions import Values, put_budget
 from afterlaunch.budgets.counting import take
 from afterlaunch.budgets.models import Count
+from afterlaunch.data_contracts.contract import read
+from afterlaunch.data_contracts.verdicts import Report
+from afterlaunch.datasets.actions import put_contract, receive
+from afterlaunch.datasets.models import Check, Dataset, Standing
+from afterlaunch.datasets.outcomes import of_report
 from afterlaunch.engine.duties import Duty, claim
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.checkpoints import verifier_key
@@ -26,7 +31,12 @@ from afterlaunch.incidents.actions import open_incident
 from afterlaunch.incidents.models import Incident
 from afterlaunch.notify.models import ContactMethod, Page
 from afterlaunch.notify.sending import claim as claim_pages
+from afterlaunch.retraining import duties as retraining
+from afterlaunch.retraining.actions import put_policy
+from afterlaunch.retraining.models import Run
+from afterlaunch.retraining.pipelines.words import Started
 from afterlaunch.routes.models import Budget
+from afterlaunch.verdicts.models import Verdict
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -36,6 +46,12 @@ pytestmark = [
 ]
 T = TypeVar("T")
 HANDS = 6
+CONTRACT = """\
+apiVersion: afterlaunch/v1
+kind: DataContract
+metadata: {name: orders, owner: shop}
+spec: {columns: [{name: id}]}
+"""
 
 
 def at_once(deed: Callable[[int], T]) -> list[T]:
@@ -118,3 +134,41 @@ def test_of_many_who_make_a_budget_of_one_name_there_is_one(system: System) -> N
 
     assert "made" in at_once(make)
     assert Budget.objects.filter(ended_at=None).count() == 1
+
+
+def test_of_many_engines_one_starts_a_pipeline_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {
+        "pipeline": {"kind": "webhook", "url": "https://ci.example.org", "secret": "env:HOOK"},
+        "triggers": [{"name": "worse", "when": [{"judge": "drift.input"}]}],
+    }
+    for number in range(3):
+        put_policy(automation("test"), system, f"model {number}", spec)
+    now = clock.now()
+    place = {"client": "acme", "system": "desk", "environment": "prod", "judge": "drift.input"}
+    Verdict.objects.create(**place, severity="P2", status="breach", reason="x", since=now, assessed_at=now)
+    orders = list[str]()
+    monkeypatch.setenv("HOOK", "whsec_" + "c2VjcmV0" * 5)
+    monkeypatch.setattr(
+        retraining.PIPELINES["webhook"], "start", lambda *given: orders.append(given[3].key) or Started()
+    )
+
+    def pass_of_an_engine(number: int) -> None:
+        for _ in range(3):
+            retraining.decide_all(clock.now())
+            retraining.work(clock.now())
+
+    at_once(pass_of_an_engine)
+    assert sorted(orders) == sorted(Run.objects.values_list("key", flat=True)) and len(orders) == 3
+    assert set(Run.objects.values_list("state", flat=True)) == {"running"}
+
+
+def test_a_delivery_that_is_sent_by_many_at_once_is_taken_once(system: System) -> None:
+    put_contract(automation("test"), system, CONTRACT)
+    dataset = Dataset.objects.get()
+    found = of_report(Report(read(CONTRACT), rows=100, clean=100))
+
+    def send(number: int) -> bool:
+        return receive(automation("test"), dataset, "prod", "digest", "", "pipeline", lambda *given: found)[1]
+
+    assert sorted(at_once(send)) == [False] * (HANDS - 1) + [True]
+    assert Check.objects.count() == Standing.objects.get().deliveries == 1
