@@ -34,7 +34,8 @@ from afterlaunch.notify.sending import claim as claim_pages
 from afterlaunch.retraining import duties as retraining
 from afterlaunch.retraining.actions import put_policy
 from afterlaunch.retraining.models import Run
-from afterlaunch.retraining.pipelines.words import Started
+from afterlaunch.retraining.pipelines import PIPELINES
+from afterlaunch.retraining.pipelines.words import Order, Started
 from afterlaunch.routes.models import Budget
 from afterlaunch.verdicts.models import Verdict
 
@@ -148,9 +149,12 @@ def test_of_many_engines_one_starts_a_pipeline_once(system: System, monkeypatch:
     Verdict.objects.create(**place, severity="P2", status="breach", reason="x", since=now, assessed_at=now)
     orders = list[str]()
     monkeypatch.setenv("HOOK", "whsec_" + "c2VjcmV0" * 5)
-    monkeypatch.setattr(
-        retraining.PIPELINES["webhook"], "start", lambda *given: orders.append(given[3].key) or Started()
-    )
+
+    def start(ask: object, config: object, secret: str, order: Order) -> Started:
+        orders.append(order.key)
+        return Started()
+
+    monkeypatch.setattr(PIPELINES["webhook"], "start", start)
 
     def pass_of_an_engine(number: int) -> None:
         for _ in range(3):
