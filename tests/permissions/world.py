@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from django.core import signing
 from django.test import Client as Browser
+from django.test.client import ClientHandler
 
 from afterlaunch.accounts.actions import create_token, sign_in_link
 from afterlaunch.accounts.models import Client, Grant, User
@@ -111,6 +112,7 @@ class World:
     and "nobody" is a person without a role."""
 
     def __init__(self, folder: Path) -> None:
+        self._handler = ClientHandler(enforce_csrf_checks=False)  # of all browsers: to make one loads the middleware
         self.people: dict[str, User] = {}
         self.tokens: dict[str, str] = {}
         self.ids: dict[str, dict[str, object]] = {}
@@ -402,8 +404,11 @@ class World:
     def browser(self, name: str, with_token: bool = False) -> Browser:
         """Somebody's browser: signed in as a person, or sending a token; never from loopback."""
         if with_token or name.startswith("ingest"):
-            return Browser(headers={"authorization": f"Bearer {self.tokens[name]}"}, REMOTE_ADDR=ELSEWHERE)
+            made = Browser(headers={"authorization": f"Bearer {self.tokens[name]}"}, REMOTE_ADDR=ELSEWHERE)
+            made.handler = self._handler
+            return made
         made = Browser(REMOTE_ADDR=ELSEWHERE)
+        made.handler = self._handler
         made.force_login(self.people[name], backend=BACKEND)
         return made
 
