@@ -21,7 +21,8 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
-from afterlaunch.gateway.spending.store import Asked, Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.records import Asked, Settled, Short, Wanted
+from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Store
 
 BAR = 20_000  # pairs a second with 4 processes
 LIMIT = 1 << 50
@@ -33,15 +34,21 @@ def product(file: Path, index: int, until: float) -> int:
     """As a gateway's worker does with CALLERS calls under way."""
     store, pairs = Store(file), 0
     wanted = [Wanted("hard", "tenant=t1", 0, EXPECTED, LIMIT), Wanted("soft", "", 0, EXPECTED, None)]
-    while time.perf_counter() < until:
+    settled, flushed = Settled({"hard": REAL, "soft": REAL}, "exact", b'{"route":"r"}'), time.perf_counter()
+    while (at := time.perf_counter()) < until:
         now = time.time()
-        calls = [f"{index}-{pairs + number}" for number in range(CALLERS)]
-        found = store.reserve_all([Asked(call, 1, wanted, now + 120, {"route": "r"}) for call in calls], now)
-        if any(isinstance(one, Short) for one in found):
+        if at - flushed > FLUSH_SECONDS:
+            store.flush(now)
+            flushed = at
+        calls = [
+            Asked(f"{index}-{pairs + number}", 1, wanted, now + 120, b'{"route":"r"}') for number in range(CALLERS)
+        ]
+        found = [store.take(call, now) for call in calls]
+        short = [call for call, one in zip(calls, found, strict=True) if one is None]
+        if short and any(isinstance(one, Short) for one in store.reserve_all(short, now)):
             break
         for call in calls:
-            settled = Settled({"hard": REAL, "soft": REAL}, "exact", {"route": "r"})
-            store.settle_soon(call, 1, settled, wanted)
+            store.settle_soon(call.call, 1, settled, now)
         pairs += CALLERS
     store.flush(time.time())
     store.close()

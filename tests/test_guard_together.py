@@ -14,6 +14,7 @@ import pytest
 
 from afterlaunch.accounts.actions import digest
 from afterlaunch.accounts.models import Client, Token
+from afterlaunch.contracts.guard_counts import Counts
 from afterlaunch.estate.actions import Sighting, note_sightings
 from afterlaunch.estate.models import System
 from afterlaunch.gateway.tests.house import SHARED, Provider, gateway_at, running, until
@@ -22,7 +23,7 @@ from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.settings import reload
 from afterlaunch.guard import holding
 from afterlaunch.guard.actions import put_policy, put_queue
-from afterlaunch.guard.counting import Sums, sums
+from afterlaunch.guard.counting import sums
 from afterlaunch.guard.models import Hold
 from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
 from afterlaunch.routes.models import Published
@@ -90,6 +91,6 @@ def _asker(url: str, key: str) -> Callable[[], tuple[int, dict[str, str]]]:
     return ask
 
 
-def _counted(policy: int) -> Sums:
+def _counted(policy: int) -> Counts:
     now = clock.now()
-    return sums([policy], now - timedelta(hours=1), now + timedelta(seconds=1)).get(policy, Sums())
+    return sums([policy], now - timedelta(hours=1), now + timedelta(seconds=1)).get(policy, Counts())

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.budgets.actions import Values, put_budget
 from afterlaunch.budgets.counting import take
-from afterlaunch.budgets.models import Count
+from afterlaunch.budgets.models import Count, Pot
+from afterlaunch.budgets.sharing import draw
 from afterlaunch.data_contracts.contract import read
 from afterlaunch.data_contracts.verdicts import Report
 from afterlaunch.datasets.actions import put_contract, receive
@@ -176,3 +177,18 @@ def test_a_delivery_that_is_sent_by_many_at_once_is_taken_once(system: System) -
 
     assert sorted(at_once(send)) == [False] * (HANDS - 1) + [True]
     assert Check.objects.count() == Standing.objects.get().deliveries == 1
+
+
+def test_gateways_that_draw_at_once_never_get_more_than_the_limit() -> None:
+    values = Values("tokens", 50_000, "once", {"tenant": "*"}, fed="gateways", thresholds=(), forecast=False)
+    budget = put_budget(automation("house"), None, "together", values)
+
+    def ask_until_nothing_comes(number: int) -> int:
+        held, dry = 0, 0
+        while dry < 3:
+            want = {"budget": str(budget.pk), "counter": "tenant=a", "window_start": 0, "held": held, "tries": 2}
+            share = draw(automation("gateway"), f"host/{number}", [want])[0]["share"]
+            held, dry = share, dry + (share == held)
+        return held
+
+    assert sum(at_once(ask_until_nothing_comes)) == budget.limit == Pot.objects.get(budget=budget).given

@@ -223,11 +223,11 @@ class House:
     def guard(self) -> None:
         """Two policies of a route, one of which holds; what gateways counted of them, and what waits."""
         from afterlaunch.accounts.models import Client
+        from afterlaunch.contracts.guard_counts import SLOT
         from afterlaunch.ground import clock
         from afterlaunch.ground.actors import automation
         from afterlaunch.guard import holding
         from afterlaunch.guard.actions import put_policy, put_queue
-        from afterlaunch.guard.counting import SLOT
         from afterlaunch.guard.models import Count
         from afterlaunch.routes.models import Route
 

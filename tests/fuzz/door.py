@@ -139,7 +139,7 @@ class Open:
             if (len(one.trace_id), len(one.span_id)) == (16, 8) and any(one.trace_id) and any(one.span_id)
         }
         if status >= 400:
-            if body.content_type == JSON:
+            if _is_json(body):
                 return  # checked for what JSON allows and OTLP does not
             raise Broken(f"the protocol's own library reads it: {answer[:300]!r}")
         self.told.spans += len(good)
@@ -154,7 +154,7 @@ class Open:
             raise Broken(f"{said}; the newest dead letter: {newest_letter()}")
         if found["unmapped"]:
             raise Broken(f"{found['unmapped']} spans could not be mapped")
-        if body.content_type != JSON:
+        if not _is_json(body):
             said = ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans
             bad = sum((one.trace_id, one.span_id) not in good for one in all_spans)
             if said != bad:
@@ -172,3 +172,8 @@ class Open:
 def newest_letter() -> str | None:
     found = stores.current().query("select why from dead_letter order by at_ns desc limit 1")
     return found[0]["why"] if found else None
+
+
+def _is_json(body: Body) -> bool:
+    """Whatever its parameters say."""
+    return body.content_type.partition(";")[0].strip().lower() == JSON

@@ -126,6 +126,11 @@ PAGES = (
     look("/systems", "viewer", "Systems"),
     look("/systems/{system}", "viewer", "A system"),
     look("/systems/{system}/drift", "viewer", "Drift of a system's inputs"),
+    look("/systems/{system}/answers", "viewer", "What a system answers, against a reference"),
+    do(
+        "/systems/{system}/answers/reference", "operator", "Choose the period of reference of answers", (400,),
+        start="2026-03-01T00:00", end="2026-03-02T00:00",
+    ),
     look("/systems/{system}/performance", "viewer", "Performance of a system's model", "environment=prod"),
     do("/systems/{system}/performance/task", "operator", "Declare what predictions are", kind="classification"),
     do(
@@ -510,6 +515,11 @@ REST = (
     look(f"{API}/openapi.json", "anybody", "The API's description"),
     look(f"{API}/systems", "viewer", "Systems"),
     look(f"{API}/systems/{{system}}/drift", "viewer", "Drift of a system's inputs"),
+    look(f"{API}/systems/{{system}}/answers", "viewer", "What a system answers, against a reference"),
+    do(
+        f"{API}/systems/{{system}}/answers/reference", "operator", "Choose the period of reference of answers", (400,),
+        start="2026-03-01T00:00:00Z", end="2026-03-02T00:00:00Z",
+    ),
     look(f"{API}/systems/{{system}}/performance", "viewer", "Performance of a system's model", "environment=prod"),
     do(f"{API}/systems/{{system}}/performance/task", "operator", "Declare what predictions are", positive="1"),
     do(
@@ -772,6 +782,7 @@ REST = (
     do(f"{API}/routes/{{route}}/handling", "operator", "How calls of a route are handled"),
     do(f"{API}/keys/{{key}}/limits", "admin", "Limit a caller key"),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
+    look(f"{API}/oncall/{{client}}/load", "viewer", "On-call load", "from=2026-01-01&to=2026-02-01"),
     look(f"{API}/clients/{{client}}/prices", "viewer", "Prices of a client", "version=1"),
     do(f"{API}/clients/{{client}}/prices", "operator", "Set an override or a discount", **PRICE),
     do(
@@ -781,6 +792,11 @@ REST = (
     do(f"{API}/clients/{{client}}/prices/import", "operator", "Preview or take a price table", **TABLE),
     do(f"{API}/clients/{{client}}/bills", "operator", "Import a bill", **BILL),
     look(f"{API}/clients/{{client}}/reconciliation", "viewer", "Bills against telemetry", "month={month}"),
+    do(
+        f"{API}/reports/tokens/seals", "operator", "Seal a token report", (200, 409),
+        client="{client}", month="2020-01",
+    ),
+    look(f"{API}/reports/tokens/seals/{{client}}/{{month}}", "viewer", "A sealed token report"),
     look(f"{API}/reports/tokens?month={{month}}", "viewer", "A month's tokens", "month={month}&client=north"),
     look(f"{API}/anomalies", "viewer", "Series that are followed", "client={client}", "measure=cost"),
     look(f"{API}/anomalies/{{series}}", "viewer", "A series"),
@@ -837,6 +853,11 @@ REST = (
     ),
     do(
         f"{API}/gateway/budgets", "house ingest", "What gateways counted of budgets", (200,), gateway="g", counters=[],
+    ),
+    do(f"{API}/gateway/shares", "house ingest", "Draw shares of limits over gateways", (200,), gateway="g", wants=[]),
+    do(
+        f"{API}/gateway/days", "house ingest", "What gateways reserved and settled by day", (200,), gateway="g",
+        days=[],
     ),
     do(
         f"{API}/gateway/guard/counts", "house ingest", "What gateways counted of guard policies", (200,),

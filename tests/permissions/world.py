@@ -4,6 +4,7 @@ of theirs holds the word `hush`. A stranger from `south` who reads either has fo
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ from afterlaunch.receivers.keys import add_key
 from afterlaunch.receivers.wire import Request
 from afterlaunch.replies.acting import LINK_SALT
 from afterlaunch.replies.models import LinkedAccount
+from afterlaunch.reports.models import Seal
+from afterlaunch.reports.tokens.sealing import KIND as TOKENS
 from afterlaunch.retraining.actions import policies_of
 from afterlaunch.retraining.actions import put_policy as put_retraining
 from afterlaunch.retraining.deciding import ask_for as ask_for_run
@@ -276,6 +279,11 @@ class World:
         )  # fmt: skip
         figures = Episode(0, 0, 1.0, 9.0, 8.0, 1).document()
         Unusual.objects.create(series=series, since=now, figures=figures, words=f"{said} drives it")
+        report = orjson.dumps({"client": client.slug, "title": f"{said} report"})
+        Seal.objects.create(
+            client=client, kind=TOKENS, month=f"{now:%Y-%m}", zone="UTC", document=report,
+            digest=sha256(report).hexdigest(), entry=0, sealed_at=now, sealed_by=f"{said} sealer",
+        )  # fmt: skip
         return {"series": series.pk, "repricing": run.pk, "saving": saving.pk, "yesterday": yesterday}
 
     def _status_page(self, client: Client, system: System) -> dict[str, object]:

@@ -15,16 +15,22 @@ from afterlaunch.telemetry.queries import CALL_KINDS, OF_USERS, Rollups, minute_
 from afterlaunch.telemetry.store import Store, current
 from afterlaunch.telemetry.tables import HOUR_NS
 from afterlaunch.telemetry.tiers import grain_of
-from afterlaunch.telemetry.views.reading import digest
 
 LATELY = timedelta(minutes=30)
 PAST = timedelta(hours=24)
 MOST_CALLS = 5_000_000
 """So many calls of the past are read at most; of a busier estate the hours that hold about so many."""
 MOST_RUNS = 10_000
-MOST_TOOLS = 50_000
+MOST_TOOLS = 50_000  # runs, tools and arguments that are told apart
 STEPS_OF_TWO = 8  # a cost is known to the eighth root of two: 9 %
 Place = tuple[str, str, str]
+_BARE = "replace(replace(replace(input_text, '{', ''), '}', ''), ' ', '')"
+ARGUMENTS = (
+    "md5(case when input_text like '{%'"
+    f" then array_to_string(list_sort(string_split({_BARE}, ',')), ',') else input_text end)"
+)
+"""Of what a tool was called with. Of a JSON object neither the order of keys nor white space counts: its parts between
+commas are sorted. Two lists of the same things in another order may count as one; nothing else that differs does."""
 
 _OF = "client, system, environment, transaction, trace"
 _RUN = (
@@ -128,10 +134,12 @@ class Tools:
 
 def tools(now: datetime) -> dict[Place, Tools]:
     """Tool calls of the last half hour: how often a run repeats one with the same arguments."""
-    columns = "client, system, environment, agent, trace_id, tool, name, start_ns, input_text"
+    of = "client, system, environment, trace_id, tool, arguments"
     rows = current().query(
-        f"select {columns} from spans where start_ns >= ? and start_ns < ? and op_kind = 'tool'"
-        f" and {OF_USERS} order by start_ns desc limit {MOST_TOOLS}",
+        f"select {of}, count(*)::bigint as times, max(start_ns) as last_ns, max(agent) as agent from (select client,"
+        f" system, environment, trace_id, coalesce(tool, name) as tool, {ARGUMENTS} as arguments, start_ns, agent"
+        f" from spans where start_ns >= ? and start_ns < ? and op_kind = 'tool' and {OF_USERS})"
+        f" group by {of} order by times desc, trace_id, tool limit {MOST_TOOLS}",
         [clock.to_ns(now - LATELY), clock.to_ns(now) + 60 * 10**9],
     )
     by: dict[Place, list[dict[str, Any]]] = defaultdict(list)
@@ -140,26 +148,19 @@ def tools(now: datetime) -> dict[Place, Tools]:
     return {place: _tools(found) for place, found in by.items()}
 
 
-def _tools(rows: Sequence[dict[str, Any]]) -> Tools:
-    told = [(row, digest(row["input_text"])) for row in rows]
-    repeats = Counter((row["trace_id"], _tool(row), found) for row, found in told if found is not None)
-    most: dict[str, dict[bytes, int]] = defaultdict(dict)
-    for (trace, tool, _), times in repeats.items():
-        most[tool][trace] = max(times, most[tool].get(trace, 0))
-    newest: dict[tuple[bytes, str], dict[str, Any]] = {}
-    for row in rows:  # the newest come first
-        newest.setdefault((row["trace_id"], _tool(row)), row)
+def _tools(rows: Sequence[Mapping[str, Any]]) -> Tools:
+    """`rows`: of a run, a tool and its arguments, how often; those repeated most come first."""
+    told = [row for row in rows if row["arguments"]]
+    most: dict[str, dict[bytes, Mapping[str, Any]]] = defaultdict(dict)
+    for row in told:
+        most[row["tool"]].setdefault(row["trace_id"], row)
     loops = []
     for tool, by_run in most.items():
-        for trace, times in by_run.items():
-            if times >= REPEATS:
-                row = newest[trace, tool]
-                alike = sum(other >= REPEATS for other in by_run.values())
-                about = (len(by_run), alike / len(by_run), row["start_ns"])
-                loops.append(Loop(trace.hex(), row["agent"], tool, times, *about))
-    runs = {trace for trace, _, _ in repeats}
-    return Tools(loops, len(runs), sum(found is None for _, found in told))
-
-
-def _tool(row: Mapping[str, Any]) -> str:
-    return str(row["tool"] or row["name"])
+        alike = sum(row["times"] >= REPEATS for row in by_run.values())
+        loops += [
+            Loop(trace.hex(), row["agent"], tool, row["times"], len(by_run), alike / len(by_run), row["last_ns"])
+            for trace, row in by_run.items()
+            if row["times"] >= REPEATS
+        ]
+    untold = sum(row["times"] for row in rows if not row["arguments"])
+    return Tools(loops, len({row["trace_id"] for row in told}), untold)

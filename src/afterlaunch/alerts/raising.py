@@ -16,7 +16,7 @@ from afterlaunch.alerts.rules import GRAVEST
 from afterlaunch.alerts.suppressing import suppress
 from afterlaunch.alerts.suppression import AllRules, Suppression, ends_first
 from afterlaunch.ground import clock
-from afterlaunch.incidents.actions import open_incident, recovered, relapsed, timeline
+from afterlaunch.incidents.actions import open_incident, recovered, relapsed, timeline, timelines
 from afterlaunch.incidents.models import Incident
 
 AT_ONCE = 500  # groups of one run
@@ -191,16 +191,16 @@ def _said(alerts: Sequence[Alert]) -> str:
 
 
 def _note(incident: Incident, group: Group, fresh: Sequence[Alert]) -> None:
-    for alert in fresh[:NAMED]:
-        timeline(
-            ALERTS, incident, "alert", f"{alert.name}: {alert.explanation}", {"alert": alert.pk, "group": group.pk}
-        )
+    told: list[tuple[str, str, dict[str, int]]] = [
+        ("alert", f"{one.name}: {one.explanation}", {"alert": one.pk, "group": group.pk}) for one in fresh[:NAMED]
+    ]
     if len(fresh) > NAMED:
         text = f"And {len(fresh) - NAMED} more alerts of the group."
-        timeline(ALERTS, incident, "alert", text, {"group": group.pk, "alerts": len(fresh)})
+        told.append(("alert", text, {"group": group.pk, "alerts": len(fresh)}))
     if any(one.severity_unknown for one in fresh):
         text = "Its teller gave no severity that we know: P2 until somebody sets it."
-        timeline(ALERTS, incident, "triage", text, {"group": group.pk})
+        told.append(("triage", text, {"group": group.pk}))
+    timelines(ALERTS, incident, told)
 
 
 def _settle(group: Group, firing: Sequence[Alert], now: datetime) -> None:

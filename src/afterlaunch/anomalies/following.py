@@ -38,9 +38,11 @@ NOTHING: Points = {}
 def follow(now: datetime, behind: Behind) -> None:
     """Up to the newest hour that is closed."""
     until = (now - LATENESS).replace(minute=0, second=0, microsecond=0)
+    rows = Series.objects.filter(followed=True)
+    if rows.exists() and not rows.exclude(seen_until__gte=until).exists():
+        return  # no hour has closed since the last pass
     if not _note(gathering.wanted(until), now):
         return
-    rows = Series.objects.filter(followed=True)
     share = settings().number("ANOMALIES_FALSE_ALERTS") / max(1, rows.count())
     due: dict[tuple[str, datetime], list[Series]] = defaultdict(list)
     for row in rows.exclude(seen_until__gte=until).defer("state", "points"):

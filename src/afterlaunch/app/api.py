@@ -9,6 +9,7 @@ from ninja.errors import HttpError, ValidationError
 from afterlaunch import __version__
 from afterlaunch.alerts.api import router as alerts
 from afterlaunch.anomalies.api import router as anomalies
+from afterlaunch.answers.api import router as answers
 from afterlaunch.app.problems import problem_page
 from afterlaunch.budgets.api import router as budgets
 from afterlaunch.changes.api import router as changes
@@ -80,6 +81,7 @@ api.add_router("", keeping)
 api.add_router("", infrastructure)
 api.add_router("", drift)
 api.add_router("", labels)
+api.add_router("", answers)
 api.add_router("", datasets)
 api.add_router("", probes)
 api.add_router("", status_pages)

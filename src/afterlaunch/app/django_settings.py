@@ -36,7 +36,8 @@ def _database() -> dict[str, Any]:
     url = _ours.text("DATABASE_URL")
     if not url:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "afterlaunch.engine.sqlite",
+            "TEST": {"NAME": ":memory:"},  # pytest-django knows that of Django's own backend only
             "NAME": str(_ours.data / "control.sqlite3"),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
@@ -115,6 +116,7 @@ INSTALLED_APPS = [
     "afterlaunch.budgets",
     "afterlaunch.guard",
     "afterlaunch.predictions",
+    "afterlaunch.answers",
     "afterlaunch.labels",
     "afterlaunch.datasets",
     "afterlaunch.probes",

@@ -10,6 +10,7 @@ from afterlaunch.alerts.maintenance import turn_windows
 from afterlaunch.alerts.raising import raise_due
 from afterlaunch.alerts.silences import announce_ends
 from afterlaunch.anomalies import duties as anomalies
+from afterlaunch.answers import duties as answers
 from afterlaunch.app import waiting
 from afterlaunch.app.judges import JUDGES, TITLES
 from afterlaunch.budgets import duties as budgets
@@ -31,11 +32,14 @@ from afterlaunch.predictions import duties as predictions
 from afterlaunch.probes import duties as probing
 from afterlaunch.receivers.duties import forget_raw_events
 from afterlaunch.replies.duties import act_on_replies, forget_replies
+from afterlaunch.reports.tokens.sealing import seal_final
 from afterlaunch.retraining import duties as retraining
 from afterlaunch.savings import duties as savings
 from afterlaunch.scraping.duties import scrape
 from afterlaunch.sla.duties import look_at_hours, take_over, watch_clocks
 from afterlaunch.slo import duties as slo
+from afterlaunch.spend.attributing import judge as judge_attribution
+from afterlaunch.spend.billed import judge as reconcile
 from afterlaunch.spend.explaining import behind, explained
 from afterlaunch.spend.repricing import work as reprice
 from afterlaunch.status_pages import duties as status_pages
@@ -64,6 +68,9 @@ DUTIES: tuple[Duty, ...] = (
     Duty("slo.judge", 30, slo.judge),
     Duty("predictions.judge", 60, predictions.judge),
     Duty("predictions.forget", 3_600, predictions.forget),
+    Duty("answers.describe", 120, answers.describe, apart=True),
+    Duty("answers.judge", 60, answers.judge),
+    Duty("answers.forget", 3_600, answers.forget),
     Duty("datasets.judge", 30, datasets.judge),
     Duty("datasets.tidy", 3_600, datasets.tidy),
     Duty("labels.join", 60, labels.join),
@@ -77,8 +84,11 @@ DUTIES: tuple[Duty, ...] = (
     Duty("guard.wait", 5, guard.wait),
     Duty("guard.tidy", 3_600, guard.tidy),
     Duty("spend.reprice", 5, reprice, apart=True),
+    Duty("spend.attribute", 300, judge_attribution, apart=True),
+    Duty("spend.reconcile", 600, reconcile, apart=True),
     Duty("savings.find", 21_600, savings.find, apart=True),
     Duty("savings.measure", 600, savings.measure, apart=True),
+    Duty("reports.seal", 3_600, seal_final, apart=True),
     Duty("alerts.work", 15, raise_alerts, follows="verdicts.watch"),
     Duty("alerts.maintenance", 5, turn_windows, rows=waiting.WINDOWS),
     Duty("alerts.announce_ends", 60, announce_ends),

@@ -27,6 +27,7 @@ urlpatterns = [
     path("", include("afterlaunch.infrastructure.urls")),
     path("", include("afterlaunch.predictions.urls")),
     path("", include("afterlaunch.labels.urls")),
+    path("", include("afterlaunch.answers.urls")),
     path("", include("afterlaunch.datasets.urls")),
     path("", include("afterlaunch.overview.urls")),
     path("", include("afterlaunch.slo.urls")),

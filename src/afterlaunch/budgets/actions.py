@@ -22,7 +22,7 @@ from afterlaunch.routes.models import Budget, Route
 from afterlaunch.routes.snapshot import publish
 
 THRESHOLDS = (50, 80, 90, 100)
-FED = ("gateway", "telemetry")
+FED = ("gateway", "gateways", "telemetry")
 IN_TELEMETRY = ("client", "system", "environment", "route", "tenant", "agent")
 FIXED = ("scope", "unit", "window", "zone", "fed")  # what has been counted would be of something else
 
@@ -44,6 +44,7 @@ class Values:
     thresholds: tuple[int, ...] = THRESHOLDS
     forecast: bool = True
     system: str = ""
+    cheaper: str = ""
 
 
 def values_of(row: Budget) -> Values:
@@ -52,7 +53,7 @@ def values_of(row: Budget) -> Values:
         system = row.system.key if row.client_id else f"{row.system.client.slug}/{row.system.key}"
     return Values(
         row.unit, row.limit, row.window, row.scope, row.zone, row.mode, row.no_price, row.default_pico, row.fed,
-        tuple(row.thresholds), row.forecast, system,
+        tuple(row.thresholds), row.forecast, system, row.cheaper,
     )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def put_budget(actor: Actor, client: Client | None, name: str, values: Values) -
     row.limit, row.mode, row.no_price, row.default_pico = (
         values.limit, values.mode, values.no_price, values.default_pico,
     )  # fmt: skip
+    row.cheaper = values.cheaper.strip()[:200]
     row.thresholds, row.forecast = sorted(set(values.thresholds)), values.forecast
     _check(row)
     row.system = _alerted(client, scope, values)
@@ -161,8 +163,8 @@ def _check(row: Budget) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Invalid(f"{row.zone!r} is no time zone.", "An IANA zone, such as Europe/Berlin.") from None
     if row.fed not in FED:
-        raise Invalid(f"A budget is fed by {' or '.join(FED)}, not {row.fed!r}.")
-    if row.fed == "telemetry" and row.mode == "hard":
+        raise Invalid(f"A budget is fed by {', '.join(FED)}, not {row.fed!r}.")
+    if row.fed == "telemetry" and row.mode not in ("soft", "observe"):
         raise Invalid("Telemetry sees calls after they were made: it cannot refuse them.", "Choose soft or observe.")
     if row.fed == "telemetry" and (unseen := sorted(set(row.scope) - set(IN_TELEMETRY))):
         raise Invalid(f"Telemetry does not count by {unseen[0]}.", f"It counts by {', '.join(IN_TELEMETRY)}.")

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from afterlaunch.alerts.intake import Incoming, take
 from afterlaunch.budgets import rules
-from afterlaunch.budgets.models import Count, Mark, Told
+from afterlaunch.budgets.models import Count, Mark, Pot, Share, Told
 from afterlaunch.budgets.standing import Standing, standings, window_now
 from afterlaunch.budgets.units import bare, shown
 from afterlaunch.budgets.words import when
@@ -114,6 +114,8 @@ def said(row: Budget, standing: Standing, level: rules.Level, now: datetime) -> 
     if standing.used >= row.limit:
         consequence = {
             "hard": " Calls are refused.",
+            "throttle": " Calls wait up to 5 seconds.",
+            "downgrade": f" Calls get {row.cheaper}.",
             "observe": f" {standing.refused:,} calls would have been refused.",
         }.get(row.mode, " Calls go on.")
     source = " Observed from telemetry." if row.fed == "telemetry" else ""
@@ -123,4 +125,6 @@ def said(row: Budget, standing: Standing, level: rules.Level, now: datetime) -> 
 def tidy(now: datetime) -> None:
     """Forget the counts and marks of long ago."""
     Count.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT).timestamp())).delete()
+    for rows in (Pot, Share):
+        rows.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT).timestamp())).delete()
     Mark.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT_MARKS).timestamp())).delete()

@@ -7,6 +7,7 @@ from ninja import Router, Schema
 from pydantic import Field
 
 from afterlaunch.accounts.actions import client_by_slug
+from afterlaunch.budgets import sharing
 from afterlaunch.budgets.actions import (
     THRESHOLDS,
     Values,
@@ -45,6 +46,7 @@ class BudgetIn(Schema):
     thresholds: list[int] = Field(default_factory=lambda: list(THRESHOLDS))
     forecast: bool = True
     system: str = ""
+    cheaper: str = ""
 
     def values(self) -> Values:
         return Values(
@@ -60,6 +62,7 @@ class BudgetIn(Schema):
             thresholds=tuple(self.thresholds),
             forecast=self.forecast,
             system=self.system,
+            cheaper=self.cheaper,
         )
 
 
@@ -85,6 +88,7 @@ def as_document(row: Budget) -> dict[str, Any]:
         "thresholds": row.thresholds,
         "forecast": row.forecast,
         "system": values.system or None,
+        "cheaper": row.cheaper or None,
         "created_at": row.created_at,
         "ended_at": row.ended_at,
     }
@@ -146,3 +150,17 @@ def take_counters(request: Request, body: Counters) -> dict[str, Any]:
     taken = take(request.actor, body.gateway, body.counters)
     refused = [{"place": place, "reason": reason} for place, reason in taken.refused]
     return {"taken": taken.taken, "older": taken.older, "refused": refused}
+
+
+class Wants(Schema):
+    """`wants`: objects with budget, counter, window_start, held (the share that the gateway knows) and tries."""
+
+    gateway: str
+    wants: list[Any]
+
+
+@router.post("/gateway/shares", tags=["gateway"])
+def draw_shares(request: Request, body: Wants) -> dict[str, Any]:
+    """More of limits that all gateways share: each share as it is now. A share that is larger than what the gateway
+    knows is told again, so that asking twice gives it once. For gateways: role ingest for all clients."""
+    return {"shares": sharing.draw(request.actor, body.gateway, body.wants)}

@@ -91,7 +91,7 @@ def _read(one: object, budgets: Mapping[str, Budget], latest: tuple[float, float
     if not isinstance(one, dict):
         return "a counter is an object"
     budget = budgets.get(one["budget"]) if isinstance(one.get("budget"), str) else None
-    if budget is None or budget.fed != "gateway":
+    if budget is None or budget.fed == TELEMETRY:
         return "there is no such budget"
     counter, at = one.get("counter"), one.get("at")
     if not isinstance(counter, str) or len(counter) > LONGEST or "\0" in counter:

@@ -26,6 +26,7 @@ def read(given: Mapping[str, str], before: Values | None = None) -> Values:
         thresholds=_thresholds(given.get("thresholds", "")),
         forecast=bool(given.get("forecast")),
         system=given.get("system", "").strip(),
+        cheaper=given.get("cheaper", "").strip(),
     )
 
 
@@ -53,7 +54,7 @@ def filled(values: Values | None) -> dict[str, object]:
     if values is None:
         return {
             "unit": "usd", "limit": "", "window": "month", "scope": "tenant=*", "zone": "", "mode": "hard",
-            "no_price": "refuse", "default_price": "", "fed": "gateway", "forecast": True, "system": "",
+            "no_price": "refuse", "default_price": "", "fed": "gateway", "forecast": True, "system": "", "cheaper": "",
             "thresholds": ", ".join(str(one) for one in THRESHOLDS),
         }  # fmt: skip
     return {
@@ -68,5 +69,6 @@ def filled(values: Values | None) -> dict[str, object]:
         "fed": values.fed,
         "forecast": values.forecast,
         "system": values.system,
+        "cheaper": values.cheaper,
         "thresholds": ", ".join(str(one) for one in values.thresholds),
     }

@@ -69,3 +69,41 @@ class Told(models.Model):
 
     def __str__(self) -> str:
         return f"{self.budget_id} {self.counter} {self.what}"
+
+
+class Pot(models.Model):
+    """How much of a shared limit has been given to gateways, of a counter in a window. It never passes the limit."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="pots")
+    counter = models.CharField(max_length=500, blank=True)
+    window_start = models.BigIntegerField()
+    given = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "window_start", "counter"], name="one_pot_per_counter_and_window")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.counter} {self.given}"
+
+
+class Share(models.Model):
+    """What of a pot is one gateway's: what it may have spent by now, told or not. It only grows."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="shares")
+    counter = models.CharField(max_length=500, blank=True)
+    window_start = models.BigIntegerField()
+    gateway = models.CharField(max_length=160)
+    amount = models.BigIntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "window_start", "counter", "gateway"], name="one_share_per_gateway_and_window"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.counter} at {self.gateway}"

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client
-from afterlaunch.budgets import forms, words
+from afterlaunch.budgets import forms, sharing, words
 from afterlaunch.budgets.actions import (
     Values,
     budget_by_id,
@@ -170,9 +170,12 @@ def budget(request: Request, pk: int) -> HttpResponse:
     counters = [_row(row, one) for one in found if q.lower() in one.counter.lower()]
     wanted = request.GET.get("counter")
     chosen = next((one for one in found if one.counter == wanted), found[0] if found else None)
+    shares = sharing.standing(row, int(window.start.timestamp()), chosen.counter if chosen else "")
     slug = row.client.slug if row.client else ""
     context: dict[str, Any] = {
         "budget": row,
+        "shares": shares,
+        "shared": shown(row.unit, shares[1]) if shares else "",
         "scope": words.scope_of(row.scope),
         "limit": shown(row.unit, row.limit),
         "window": window,

@@ -65,7 +65,7 @@ def standings(budget: Budget, now: datetime, of: str | None = None) -> list[Stan
     for row in found:
         counter, amounts = row["counter"], {name: row[name] for name in sums}
         # A gateway's counter began at nothing; telemetry's may be older than what was marked down of it.
-        base = since if counter in then or budget.fed == "gateway" else begun(budget, window)
+        base = since if counter in then or budget.fed != "telemetry" else begun(budget, window)
         used = amounts["used"]
         amounts["overdraft"] = max(amounts["overdraft"], used - budget.limit)
         seen = rules.forecast(used, then.get(counter, 0), base, budget.limit, window, budget.window, now)
@@ -77,7 +77,7 @@ def _since(budget: Budget, window: Window, now: datetime) -> datetime:
     """From when the pace is measured: a whole stretch back, not before the window or the budget began."""
     size = SLOTS[budget.window]
     back = (now - rules.BACK[budget.window]).timestamp() // size * size
-    first = budget.created_at if budget.fed == "gateway" else begun(budget, window)
+    first = budget.created_at if budget.fed != "telemetry" else begun(budget, window)
     return max(window.start, first, datetime.fromtimestamp(back, UTC))
 
 

@@ -172,7 +172,7 @@ def _read(wanted: _Wanted) -> bytes:
     from afterlaunch.reports.facts import monthly as gather
     from afterlaunch.reports.links import base_url
     from afterlaunch.reports.tokens import documents as token_documents
-    from afterlaunch.reports.tokens.facts import tokens as gather_tokens
+    from afterlaunch.reports.tokens.sealing import token_report as gather_tokens
 
     base = base_url(wanted.url) if wanted.url else settings().public_url
     asked = Asked(wanted.month, wanted.client, wanted.system, wanted.time_zone)

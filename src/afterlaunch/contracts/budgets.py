@@ -13,17 +13,27 @@ from zoneinfo import ZoneInfo
 DIMENSIONS = ("client", "system", "environment", "route", "tenant", "agent", "key", "user", "session", "transaction")
 UNITS = ("usd", "tokens", "requests")
 WINDOWS = ("hour", "day", "week", "month", "quarter", "once")
-MODES = ("hard", "soft", "observe")
+MODES = ("hard", "soft", "throttle", "downgrade", "observe")
+PRESSED = ("throttle", "downgrade")  # modes that let calls pass otherwise when the limit comes near
 NO_PRICE = ("refuse", "tokens-only", "default-price")
 EACH = "*"
+NEAR = 0.8  # of the limit, from which throttle delays
+LONGEST_DELAY = 5.0  # seconds
+
+
+def delay_at(fill: float) -> float:
+    """Seconds that a throttled call waits: 2 when the limit is filled, LONGEST_DELAY at most."""
+    return min(LONGEST_DELAY, max(0.0, fill - NEAR) * 10)
 
 
 @dataclass(frozen=True)
 class Budget:
     """`scope`: dimension -> the value that a call must have, or EACH: a counter for every value of its own.
-    `limit`: nano-USD, tokens or requests in a window. `mode`: hard refuses, soft lets pass and alerts, observe counts
+    `limit`: nano-USD, tokens or requests in a window. `mode`: hard refuses, soft lets pass and alerts, throttle delays
+    calls from NEAR of the limit on, downgrade sends them with the model `cheaper` from the limit on, observe counts
     what hard would have refused. `no_price`, of a budget in money: what becomes of a call whose price nobody knows;
-    `default_pico`: pico-USD per token for default-price."""
+    `default_pico`: pico-USD per token for default-price. `shared`: a hard limit is one over all gateways, which draw
+    shares of it from the server."""
 
     id: str
     name: str
@@ -35,6 +45,8 @@ class Budget:
     mode: str = "hard"
     no_price: str = "refuse"
     default_pico: int = 0
+    shared: bool = False
+    cheaper: str = ""
 
     def check(self) -> str | None:
         """What is wrong with it."""
@@ -50,6 +62,8 @@ class Budget:
             return f"a scope names {', '.join(DIMENSIONS)}, not {unknown[0]!r}"
         if not 0 < self.limit < 1 << 62:
             return "a limit is a positive whole number"
+        if (self.mode == "downgrade") != bool(self.cheaper):
+            return "downgrade, and no other mode, names the cheaper model"
         if self.no_price == "default-price" and self.default_pico <= 0:
             return "default-price needs a price per token"
         return None

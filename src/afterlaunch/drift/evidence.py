@@ -33,11 +33,16 @@ class Tolerance:
     def ks(self) -> float:
         return 0.4 * sqrt(self.psi)
 
+    @property
+    def auc(self) -> float:
+        """Of a classifier of vectors, beyond 1/2; it adds up what every dimension gives."""
+        return 0.64 * sqrt(self.psi)
+
 
 UNSURE = (1 - statistics.LEVEL) / 2
 
 
-def _p(chance: float, tolerated: float) -> float:
+def kept_p(chance: float, tolerated: float) -> float:
     """Of no drift at all, unless what is tolerated explains the difference as well.
 
     `chance`, `tolerated`: tails of what was seen, without drift and with as much as is tolerated."""
@@ -57,7 +62,8 @@ class Test:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared."""
+    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared.
+    `chance_error`: of vectors, the standard deviation of a classifier's AUC without drift."""
 
     tests: tuple[Test, ...]
     reason: str = ""
@@ -67,6 +73,7 @@ class Evidence:
     psi: Effect | None = None
     distances: dict[str, float] = field(default_factory=dict)
     moved: str = ""
+    chance_error: float = 0.0
 
     @property
     def p(self) -> float:
@@ -111,14 +118,14 @@ def _rates(
         ("invalid_rate", reference.wrong, current.wrong),
     ):
         if had + has:
-            yield _rate(method, had, reference.records, has, current.records, tolerance)
+            yield rate(method, had, reference.records, has, current.records, tolerance)
 
 
-def _rate(method: str, had: int, before: int, has: int, now: int, tolerance: Tolerance) -> Test:
+def rate(method: str, had: int, before: int, has: int, now: int, tolerance: Tolerance) -> Test:
     found = statistics.compare_rates(had, before, has, now)
     spread = (found.high - found.low) / 2 / chances.normal_quantile((1 + statistics.LEVEL) / 2)
     beyond = (abs(found.difference) - tolerance.rate) / spread
-    p = _p(found.p, 1.0 if beyond <= 0 else chances.normal_tail(beyond) / 2)
+    p = kept_p(found.p, 1.0 if beyond <= 0 else chances.normal_tail(beyond) / 2)
     return Test(method, found.difference, p, Effect(found.difference, found.low, found.high), RATE_LINE)
 
 
@@ -136,7 +143,7 @@ def _numeric(
         raw, df = distances["psi"], len(groups) - 1
         psi = statistics.corrected(raw / s, df, s)
         tolerated = chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s)
-        tests.append(Test("psi", raw, _p(chances.chi2_tail(raw / s, df), tolerated), psi))
+        tests.append(Test("psi", raw, kept_p(chances.chi2_tail(raw / s, df), tolerated), psi))
     elif reference.least == reference.greatest == current.least == current.greatest:
         if not rates:
             return _nothing("constant", f"The column is {said(reference.least)} throughout, in both.")
@@ -144,10 +151,10 @@ def _numeric(
     else:
         at = int(before.argmax())
         hits = [int(cells.sum() - cells[at]) for cells in (before, now)]
-        tests.append(_rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance))
+        tests.append(rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance))
     distance = statistics.kolmogorov_smirnov(before, now)
     tolerated = chances.kolmogorov_tail((distance - tolerance.ks) / sqrt(s))
-    tests.append(Test("ks", distance, _p(chances.kolmogorov_tail(distance / sqrt(s)), tolerated), psi))
+    tests.append(Test("ks", distance, kept_p(chances.kolmogorov_tail(distance / sqrt(s)), tolerated), psi))
     bounds = numeric.ends(reference)
     bounds[0], bounds[-1] = min(bounds[0], current.least), max(bounds[-1], current.greatest)
     deviation = reference.deviation
@@ -204,7 +211,7 @@ def _categories(
         if not any(hits):
             told = f"The column is {said(names[top])} throughout, in both."
             return Evidence(rates, moved=apart) if rates else _nothing("constant", told)
-        other = _rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
+        other = rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
         return Evidence(
             (other, *rates), cells=2, s=s, moved=_category_told(names, before, now) + (f"; {apart}" if apart else "")
         )
@@ -213,7 +220,7 @@ def _categories(
     distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
     psi = statistics.corrected(distances["psi"] / s, df, s)
     tolerated = chances.shifted_chi2_tail(statistic, df, tolerance.psi / s)
-    test = Test("chi_square", statistic, _p(chances.chi2_tail(statistic, df), tolerated), psi)
+    test = Test("chi_square", statistic, kept_p(chances.chi2_tail(statistic, df), tolerated), psi)
     moved = _category_told(names, before, now) + (f"; {apart}" if apart else "")
     return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, moved=moved)
 

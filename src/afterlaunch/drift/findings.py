@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from afterlaunch.profiles.files import Table
 from afterlaunch.profiles.numeric import INVALID, NumericProfile
 from afterlaunch.profiles.reading import Column, Tabled
+from afterlaunch.profiles.vectors import Sample
 
 # Types that a model which reads the table will trip over.
 BREAKING = frozenset(("column_missing", "type_changed"))
@@ -63,6 +64,10 @@ def _of_schema(reference: Tabled, current: Tabled) -> Iterator[Finding]:
 
 
 def _type_changed(had: Column, has: Column) -> str:
+    if had.vectors is not None and has.vectors is not None:
+        if not has.vectors.count and has.vectors.wrong:
+            return f"{had.name!r} held vectors of {had.vectors.length} numbers; they have another length now."
+        return ""
     profile = has.profile
     if isinstance(profile, NumericProfile) and profile.records > profile.missing:
         wrong = int(profile.apart[:, INVALID].sum())
@@ -98,6 +103,9 @@ def _of_file(which: str, table: Table) -> Iterator[Finding]:
 def _of_values(which: str, tabled: Tabled) -> Iterator[Finding]:
     for name, column in tabled.columns.items():
         profile = column.profile
+        if column.vectors is not None:
+            yield from _of_vectors(name, column.vectors, which)
+            continue
         if profile is None or not profile.records:
             if column.kind == "null":
                 yield Finding("all_null", name, f"{name!r} has no value that could be compared.", which)
@@ -120,6 +128,14 @@ def _of_values(which: str, tabled: Tabled) -> Iterator[Finding]:
         elif which == "reference" and not profile.layout.tail_complete:
             told = f"{name!r} has more distinct values than are kept: beyond the 1,000 most frequent they are one cell."
             yield Finding("many_values", name, told, which)
+
+
+def _of_vectors(name: str, found: Sample, which: str) -> Iterator[Finding]:
+    if found.wrong:
+        told = f"{found.wrong} values of {name!r} are no vectors of {found.length} finite numbers."
+        yield Finding("vectors_differ", name, told, which)
+    elif not found.count:
+        yield Finding("all_null", name, f"{name!r} has no value at all.", which)
 
 
 def _listed(values: list[str]) -> str:

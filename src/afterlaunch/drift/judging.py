@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from afterlaunch.drift import statistics
+from afterlaunch.drift import chances, statistics
 from afterlaunch.drift.evidence import Evidence, Test, Tolerance, weigh
 from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.numeric import NumericProfile
@@ -65,11 +65,25 @@ class Judged:
         return document
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """A column that was weighed elsewhere (vectors), to be judged with the others as one family."""
+
+    evidence: Evidence
+    kind: str
+    n_reference: int
+    n_current: int
+
+
 def judge(
-    pairs: Mapping[str, tuple[Profile, Profile]], limits: Limits, kinds: Mapping[str, str] | None = None
+    pairs: Mapping[str, tuple[Profile, Profile]],
+    limits: Limits,
+    kinds: Mapping[str, str] | None = None,
+    others: Mapping[str, Weighed] | None = None,
 ) -> list[Judged]:
-    """Columns in the order given: reference and current profile of each, of one layout."""
+    """Columns in the order given: reference and current profile of each, of one layout; then the others."""
     weighed = {name: weigh(before, now, limits.tolerance) for name, (before, now) in pairs.items()}
+    weighed |= {name: one.evidence for name, one in (others or {}).items()}
     tested = [name for name, evidence in weighed.items() if evidence.tests]
     q_values = dict(zip(tested, statistics.benjamini_hochberg([weighed[name].p for name in tested]), strict=True))
     thresholds: dict[int, float] = {}
@@ -80,6 +94,9 @@ def judge(
         q = q_values.get(name)
         verdict, state, reason, why = _worded(evidence, q, len(tested), limits, thresholds)
         judged.append(Judged(name, kind, verdict, state, reason, why, before.count, now.count, evidence, q))
+    for name, one in (others or {}).items():
+        told = _worded(one.evidence, q_values.get(name), len(tested), limits, thresholds)
+        judged.append(Judged(name, one.kind, *told, one.n_reference, one.n_current, one.evidence, q_values.get(name)))
     return judged
 
 
@@ -95,6 +112,8 @@ def _worded(
         return DRIFT, state, test.method, _drift_told(evidence, test, state, q, limits)
     if evidence.s == 0.0:  # there were no values to compare, and the rates moved within chance
         return NOT_ASSESSED, NOT_ASSESSED, "no_values", "Not assessed. There are no values to compare in one of them."
+    if evidence.chance_error:
+        return _calm_classifier(evidence, limits.alpha / family, q)
     df = max(evidence.cells - 1, 1)
     if df not in thresholds:
         thresholds[df] = statistics.chi2_threshold(limits.alpha / family, df)
@@ -103,6 +122,16 @@ def _worded(
         told = f"With so few rows chance alone gives a PSI up to {by_chance:.2f}, beyond the line of {limits.line:g}."
         return NOT_ASSESSED, NOT_ASSESSED, "too_few_rows", f"Not assessed. {told}"
     return NO_DRIFT, "ok", "within_chance", _calm_told(evidence, by_chance, q)
+
+
+def _calm_classifier(evidence: Evidence, alpha: float, q: float) -> tuple[str, str, str, str]:
+    test = min((one for one in evidence.tests if one.method in CLASSIFIERS), key=lambda one: one.p)
+    by_chance = 0.5 + chances.normal_quantile(1 - alpha / len(evidence.tests)) * evidence.chance_error
+    if test.threshold is not None and by_chance > 0.5 + test.threshold:
+        told = f"With so few rows chance alone gives an AUC up to {by_chance:.2f}, beyond {0.5 + test.threshold:g}."
+        return NOT_ASSESSED, NOT_ASSESSED, "too_few_rows", f"Not assessed. {told}"
+    told = f"A classifier has an AUC of {test.statistic:.3f}; chance alone gives up to {by_chance:.3f} (q = {q:.2g})."
+    return NO_DRIFT, "ok", "within_chance", told
 
 
 def _place(test: Test, limits: Limits) -> str:
@@ -132,7 +161,12 @@ METHODS = {
     "missing_rate": "missing values",
     "invalid_rate": "infinities and what is no number",
     "other_values_rate": "values other than the usual one",
+    "location_classifier": "a classifier of the means",
+    "shape_classifier": "a classifier of the shape",
 }
+
+
+CLASSIFIERS = ("location_classifier", "shape_classifier")
 
 
 def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Limits) -> str:
@@ -142,6 +176,10 @@ def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Li
     sure = f"{_sure(q)} by {METHODS[test.method]}"
     if effect is None:
         size = f"D = {test.statistic:.3g}"
+    elif test.method in CLASSIFIERS:
+        place = PLACES[state].format(line=f"{0.5 + (test.threshold or 0):.2f}")
+        low, high = 0.5 + effect.low, 0.5 + effect.high
+        size = f"a classifier tells new from old with an AUC of {test.statistic:.3f} ({low:.3f} to {high:.3f}), {place}"
     elif test.threshold is None:
         raw = evidence.distances["psi"]
         size = f"PSI {raw:.3g}, without chance {effect.value:.3g} ({effect.low:.3g} to {effect.high:.3g}), {place}"

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from afterlaunch.drift.findings import Finding, findings
-from afterlaunch.drift.judging import DRIFT, MISSING, NEW, NO_DRIFT, NOT_ASSESSED, Judged, Limits, Profile, judge
+from afterlaunch.drift.judging import (
+    DRIFT,
+    MISSING,
+    NEW,
+    NO_DRIFT,
+    NOT_ASSESSED,
+    Judged,
+    Limits,
+    Profile,
+    Weighed,
+    judge,
+)
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.profiles.files import open_table
 from afterlaunch.profiles.reading import Column, Tabled, read_current, read_reference
@@ -85,10 +96,25 @@ def compare(
         has = now.columns.get(name)
         if had.profile is not None and has is not None and has.profile is not None:
             pairs[name] = had.profile, has.profile
-    judged = {one.name: one for one in judge(pairs, limits)}
+    judged = {one.name: one for one in judge(pairs, limits, others=_vectors(before, now, limits))}
     columns = [judged.get(name) or _unpaired(had, now.columns.get(name)) for name, had in before.columns.items()]
     columns += [_new(one) for name, one in now.columns.items() if name not in before.columns]
     return Comparison(before, now, columns, findings(before, now, tables), limits)
+
+
+def _vectors(before: Tabled, now: Tabled, limits: Limits) -> dict[str, Weighed]:
+    """Columns of vectors; their pictures are of the classifier's scores."""
+    found = {}
+    for name, had in before.columns.items():
+        has = now.columns.get(name)
+        if had.vectors is None or has is None or has.vectors is None:
+            continue
+        from afterlaunch.drift import vectors  # linear algebra is loaded where it is needed
+
+        weighed = vectors.weigh(had.vectors, has.vectors, limits.tolerance)
+        found[name] = Weighed(weighed.evidence, "vector", had.vectors.count, has.vectors.count)
+        had.profile, has.profile = weighed.then, weighed.now
+    return found
 
 
 def _unpaired(had: Column, has: Column | None) -> Judged:

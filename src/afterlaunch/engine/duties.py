@@ -161,9 +161,9 @@ def _prove(holder: str, now: datetime) -> None:
         Cycle.objects.create(engine=holder, number=1, finished_at=now)
 
 
-def perform_if_due(duty: Duty, holder: str, now: datetime) -> bool:
-    """One duty by itself: whether it ran."""
-    if duty.rows and not _waits_no_more(duty, question_of((duty,)).ask(), now):
+def perform_if_due(duty: Duty, holder: str, now: datetime, first: Mapping[str, datetime] | None = None) -> bool:
+    """One duty by itself: whether it ran. `first`: when rows fall due, where that was asked just now."""
+    if duty.rows and not _waits_no_more(duty, question_of((duty,)).ask() if first is None else first, now):
         _pass_over([duty], now)
         return False
     return claim(duty, holder, now) and perform(duty, holder, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 COMPARED = frozenset({"exact", "in", "isnull", "lt", "lte", "gt", "gte"})
 FEW_IN, MOST_IN = 8, 256  # up to the first each length is a statement of its own; longer ones are filled up
 MOST_KEPT = 4_000  # statements of a process
-FIRST_INT, FIRST_INSTANT = 1_900_000_000, datetime(4000, 1, 1, tzinfo=UTC)
+FIRST_INT, FIRST_INSTANT, FIRST_DAY = 1_900_000_000, datetime(4000, 1, 1, tzinfo=UTC), date(5000, 1, 1)
 PROBLEMS = (EmptyResultSet, FullResultSet, FieldError, ValueError, TypeError)  # the plain way raises them again
 
 
@@ -71,6 +71,8 @@ def kind_of(value: Any) -> Given:
         return "str", value
     if type(value) is datetime and value.tzinfo is not None:
         return "instant", value
+    if type(value) is date:
+        return "day", value
     if isinstance(value, models.Model) and type(value.pk) in (int, str):
         return kind_of(value.pk)
     raise NotPlain
@@ -177,7 +179,9 @@ def _like(value: Any, one: Any) -> Any:
 def mark(number: int, kind: str) -> Any:
     if kind == "int":
         return FIRST_INT + number
-    return f"mark {number} of a value" if kind == "str" else FIRST_INSTANT + timedelta(seconds=number)
+    if kind == "str":
+        return f"mark {number} of a value"
+    return FIRST_DAY + timedelta(days=number) if kind == "day" else FIRST_INSTANT + timedelta(seconds=number)
 
 
 def performed(queryset: Any, deeds: Sequence[Deed], marks: Iterator[Any] | None = None) -> Any:
@@ -199,15 +203,18 @@ def performed(queryset: Any, deeds: Sequence[Deed], marks: Iterator[Any] | None 
 
 @dataclass(frozen=True)
 class Parameters:
-    """`given`: by place, (constant, None) or (number of the value, its kind). `instants`: the places of those."""
+    """`given`: by place, (constant, None) or (number of the value, its kind). `instants` and `days` are places, too."""
 
     given: tuple[tuple[Any, str | None], ...]
     instants: tuple[int, ...]
+    days: tuple[int, ...]
 
     def of(self, values: Sequence[tuple[str, Any]], connection: Any) -> tuple[Any, ...]:
         found = [what if kind is None else values[what][1] for what, kind in self.given]
         for place in self.instants:
             found[place] = connection.ops.adapt_datetimefield_value(found[place])
+        for place in self.days:
+            found[place] = connection.ops.adapt_datefield_value(found[place])
         return tuple(found)
 
 
@@ -216,7 +223,7 @@ def parameters(params: Sequence[Any], values: Sequence[tuple[str, Any]], connect
     marks: dict[tuple[type, Any], tuple[int, str]] = {}
     for number, (kind, _) in enumerate(values):
         one = mark(number, kind)
-        given = connection.ops.adapt_datetimefield_value(one) if kind == "instant" else one
+        given = _adapted(one, kind, connection)
         marks[type(given), given] = number, kind
     found = [marks.get((type(one), one)) if not isinstance(one, Later) else None for one in params]
     if sorted(one[0] for one in found if one) != list(range(len(values))):
@@ -224,7 +231,14 @@ def parameters(params: Sequence[Any], values: Sequence[tuple[str, Any]], connect
     return Parameters(
         tuple(one or (given, None) for one, given in zip(found, params, strict=True)),
         tuple(place for place, one in enumerate(found) if one and one[1] == "instant"),
+        tuple(place for place, one in enumerate(found) if one and one[1] == "day"),
     )
+
+
+def _adapted(value: Any, kind: str, connection: Any) -> Any:
+    if kind == "day":
+        return connection.ops.adapt_datefield_value(value)
+    return connection.ops.adapt_datetimefield_value(value) if kind == "instant" else value
 
 
 def check(where: WhereNode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,10 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 
 HEAD = "select size, peaks from evidence_head where id = 1"
-GROW = "update evidence_head set size = %s, peaks = %s where id = 1"
+GROW = "update evidence_head set size = %s, peaks = %s where id = 1 and size = %s and peaks = %s"
+
+
+_written = threading.local()  # what this thread wrote last: mostly still so, and the update itself finds out
 
 
 def record(
@@ -29,14 +33,17 @@ def record(
         raise RuntimeError("evidence is written in the deed's own transaction")
     plain = dict(details or {})
     _refuse_floats(plain)
-    index, peaks = _locked_head()
     now = clock.now()
-    told = {"index": index, "at": now.isoformat(), "actor": actor.name, "actor_kind": actor.kind, "deed": deed}
-    body = canonical({**told, "subject": subject, "client": client or "", "details": plain})
-    leaf = leaf_hash(body)
-    grown = b"".join(append(split_peaks(peaks), index, leaf))
-    with connection.cursor() as cursor:
-        cursor.execute(GROW, [index + 1, grown])
+    told: dict[str, Any] = {"at": now.isoformat(), "actor": actor.name, "actor_kind": actor.kind, "deed": deed}
+    told |= {"subject": subject, "client": client or "", "details": plain}
+    last: tuple[int, bytes] | None = getattr(_written, "last", None)
+    grown = _grow(last[0], last[1], told) if last else None
+    if grown is None:
+        size, peaks = _locked_head()
+        grown = _grow(size, peaks, told)
+    if grown is None:
+        raise RuntimeError("the head of the evidence log changed while it was locked")
+    index, body, leaf = grown
     return Entry.objects.create(
         index=index,
         at=now,
@@ -48,6 +55,20 @@ def record(
         body=body,
         leaf=leaf,
     )
+
+
+def _grow(index: int, peaks: bytes, told: Mapping[str, Any]) -> tuple[int, bytes, bytes] | None:
+    """(index, body, leaf) of the entry that follows this size and these peaks; None: the log is another one by now.
+    Whoever grows it holds its head until the transaction's end."""
+    body = canonical({"index": index, **told})
+    leaf = leaf_hash(body)
+    grown = b"".join(append(split_peaks(peaks), index, leaf))
+    with connection.cursor() as cursor:
+        cursor.execute(GROW, [index + 1, grown, index, peaks])
+        if cursor.rowcount != 1:
+            return None
+    _written.last = index + 1, grown
+    return index, body, leaf
 
 
 def _locked_head() -> tuple[int, bytes]:

@@ -12,9 +12,10 @@ from urllib.parse import parse_qs
 import aiohttp
 import orjson
 
+from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Reply
 from afterlaunch.gateway.call import Call
-from afterlaunch.gateway.configuration import Configuration, Holder
+from afterlaunch.gateway.configuration import Configuration, Holder, refuse_expired
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
 from afterlaunch.gateway.guarding.asking import People, Services
@@ -29,7 +30,10 @@ from afterlaunch.gateway.shadowing.lanes import Shadows
 from afterlaunch.gateway.shadowing.sending import Means
 from afterlaunch.gateway.spending.budgets import Budgets
 from afterlaunch.gateway.spending.counters import Counters
+from afterlaunch.gateway.spending.daybook import Daybook
+from afterlaunch.gateway.spending.days import Days
 from afterlaunch.gateway.spending.prices import Prices
+from afterlaunch.gateway.spending.shares import Shares, identity
 from afterlaunch.gateway.spending.store import Store
 from afterlaunch.gateway.stack import Stack
 from afterlaunch.gateway.upstream import Client
@@ -59,8 +63,9 @@ class Gateway:
         }
 
     async def start(self) -> None:
-        self.holder.start()
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        self.holder.shares = Shares(self._link, self._session, identity(self._folder))
+        self.holder.start()
         self._client = Client()
         spool = spool_of(self._folder, self._index or 0)
         self._exporter = Exporter(self._link, self._session, spool, self.metrics)
@@ -96,6 +101,8 @@ class Gateway:
         ]
         if not self._index:
             self._tasks.append(self._guarded("counters", counters.run))
+            days = Days(self._link, self._session, Daybook(self.budgets_file, self._folder / "days.sqlite3"))
+            self._tasks.append(self._guarded("days", days.run))
 
     def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """A loop that must not die: an unforeseen error is logged, counted, and the loop goes on."""
@@ -151,7 +158,19 @@ class Gateway:
             asked = read_request(head)
             configuration = self._configuration()
             key = configuration.authenticate(asked.token)
-            return Call(self._stack, configuration, asked, key, configuration.route(key, asked.route))
+            admission = Admission(configuration, asked, key, configuration.route(key, asked.route))
+            return Call(self._stack, admission)
+        except Refusal as refusal:
+            return self.refused(refusal, head)
+
+    def again(self, admission: object, head: RequestHead) -> Call | Reply:
+        """A request whose head is the one of a call that was admitted."""
+        assert isinstance(admission, Admission)
+        if admission.configuration is not self.holder.current:
+            return self.admit(head)
+        try:
+            refuse_expired(admission.key)
+            return Call(self._stack, admission)
         except Refusal as refusal:
             return self.refused(refusal, head)
 

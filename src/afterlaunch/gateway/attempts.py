@@ -17,22 +17,22 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from afterlaunch.contracts.snapshot import Arm, Route
 from afterlaunch.gateway import failures
-from afterlaunch.gateway.configuration import Configuration, Place, Target
+from afterlaunch.gateway.admission import Admission
+from afterlaunch.gateway.configuration import Place, Target
 from afterlaunch.gateway.decisions import Do, Standing, Step, decide
 from afterlaunch.gateway.failures import Failure, of_answer, of_broken
 from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.protocols import CHAT, Refusal
 from afterlaunch.gateway.report import Attempt
-from afterlaunch.gateway.request import Asked, credential_headers
+from afterlaunch.gateway.request import Asked
 from afterlaunch.gateway.spending.purse import Purse
 from afterlaunch.gateway.splice import ask_for_usage, set_model
 from afterlaunch.gateway.upstream import Broken, Client, Head
 
 log = logging.getLogger(__name__)
 COMPLAINT = 64 << 10
-_IDENTITY = (b"accept-encoding", b"identity")
+_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _WORDED = frozenset((400, 413, 422, 429))  # what they mean stands in the body
 _RANDOM = random.Random()  # noqa: S311 - draws pauses
 if hasattr(os, "register_at_fork"):
@@ -83,10 +83,12 @@ def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepa
 
 def most_output(document: dict[str, Any]) -> int | None:
     """Tokens that the caller asks for at most, of all choices."""
-    bounds = [document.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
-    whole = [one for one in bounds if type(one) is int and one >= 0]
-    choices = document.get("n")
-    return whole[0] * (choices if type(choices) is int and choices > 0 else 1) if whole else None
+    for name in _BOUNDS:
+        bound = document.get(name)
+        if type(bound) is int and bound >= 0:
+            choices = document.get("n")
+            return bound * choices if type(choices) is int and choices > 0 else bound
+    return None
 
 
 class Opened(NamedTuple):
@@ -107,20 +109,17 @@ class Attempts:
         client: Client,
         health: Health,
         without_usage: set[str],
-        configuration: Configuration,
-        asked: Asked,
-        route: Route,
-        arm: Arm,
+        admission: Admission,
         purse: Purse,
     ) -> None:
-        """`purse` reserves for an attempt before it is sent and settles it when another one follows. Raises Refusal
-        when the gateway holds no credential for any upstream."""
+        """`purse` reserves for an attempt before it is sent and settles it when another one follows."""
         self._client, self._health, self._without_usage = client, health, without_usage
-        self._asked, self._route, self._purse = asked, route, purse
-        self._care = route.handling.resilience
-        self._places = configuration.places(route, arm)
+        self._admission, self._purse = admission, purse
+        self._asked, self._route, self._places = admission.asked, admission.route, admission.places
+        self._care = admission.route.handling.resilience
         self.made: list[Attempt] = []
         self.head: Head | None = None  # the answer under way
+        self._downgraded: str | None = None  # by which budget
         self._again = 0  # how often the present upstream was asked again
 
     @property
@@ -183,7 +182,9 @@ class Attempts:
         """An upstream that does not know `stream_options` is asked once more without, and not again."""
         upstream = place.target.upstream.name
         inject = self._route.inject_usage and upstream not in self._without_usage
-        prepared = prepare(self._asked, body, place.model, inject)
+        cheaper = self._purse.cheaper()
+        prepared = prepare(self._asked, body, cheaper[0] if cheaper else place.model, inject)
+        self._downgraded = cheaper[1] if cheaper else None
         attempt, answer = await self._once(place, prepared.body, prepared, since)
         refused = prepared.injected and isinstance(answer, _Answer) and answer.head.status == 400
         if refused and b"stream_options" in answer.spent:  # type: ignore[union-attr]
@@ -199,21 +200,20 @@ class Attempts:
     async def _once(
         self, place: Place, body: bytes, prepared: Prepared, since: Callable[[], float]
     ) -> tuple[Attempt, _Answer | Broken]:
-        asked, target = self._asked, place.target
+        target = place.target
         attempt = Attempt(len(self.made) + 1, target, since(), prepared.model, sent_bytes=len(body))
+        attempt.downgraded = self._downgraded
         attempt.fallback = place is not self._places[0]
         if self._purse.counted:
-            attempt.hold = await self._purse.reserve(attempt, prepared.most_output)
+            hold = self._purse.reserve_now(attempt, prepared.most_output)
+            attempt.hold = hold or await self._purse.reserve(attempt, prepared.most_output)
         self.made.append(attempt)
         client, upstream = self._client, target.upstream
         self._health.asks(upstream.name, client.now(), self._again > 0)
-        credentials = credential_headers(asked, upstream.provider, target.passthrough, target.secret or b"")
-        headers = [*asked.forward, _IDENTITY, *credentials]
-        path = target.prefix + asked.path + ("?" + asked.query if asked.query else "")
         patience = upstream.timeout_seconds
         seconds = self._seconds(patience, since)
         try:
-            head = await client.open(target.origin, asked.method, path.encode("latin-1"), headers, body, seconds)
+            head = await client.ask(target.origin, self._asked.method, self._admission.head(target), body, seconds)
         except Broken as problem:
             log.warning("upstream %s: %s: %s", upstream.name, problem.kind, problem)
             _, _, attempt.error = BROKEN[problem.kind]

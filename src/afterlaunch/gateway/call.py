@@ -11,21 +11,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from afterlaunch.contracts.snapshot import Key, Route
+from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.attempts import Attempts
-from afterlaunch.gateway.configuration import Configuration
 from afterlaunch.gateway.counting import count
 from afterlaunch.gateway.guarding.gates import Gate
 from afterlaunch.gateway.guarding.judging import Judge, facts_of
-from afterlaunch.gateway.limits import scopes_of
 from afterlaunch.gateway.passing import Passage
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import Keeping, Remembered, key_of
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
-from afterlaunch.gateway.request import Asked, assign, response_headers, tenant_of
+from afterlaunch.gateway.request import response_headers
 from afterlaunch.gateway.shadowing.copies import Copy
 from afterlaunch.gateway.spending.purse import Purse
 from afterlaunch.gateway.stack import Stack
@@ -42,32 +42,27 @@ def _stopwatch() -> Callable[[], float]:
     return lambda: now() - zero
 
 
+@lru_cache(maxsize=1024)
+def _seconds(instant: datetime) -> bytes:
+    return b"%d" % instant.timestamp()
+
+
 class Call:
     """Counted from its making until it has run, or until the caller left before it could."""
 
-    def __init__(self, stack: Stack, configuration: Configuration, asked: Asked, key: Key, route: Route) -> None:
+    def __init__(self, stack: Stack, admission: Admission) -> None:
         """Raises Refusal."""
-        self._stack, self._asked, self._key, self._route = stack, asked, key, route
-        self._epoch = configuration.epoch
-        self._tenant = tenant_of(key, asked)
-        self._assignment = assign(route, key, asked)
+        self._stack, self.admission = stack, admission
+        asked, key, route, limited = admission.asked, admission.key, admission.route, admission.limited
+        self._asked, self._key, self._route, self._tenant = asked, key, route, admission.tenant
+        self._assignment, self._epoch = admission.assignment, admission.configuration.epoch
         self._id = new_id(16).hex()
-        facts = self._facts()
-        guard = configuration.guards.get(route.name)
-        self._judge = Judge(guard, stack.guarding, facts_of(facts, asked, self._id)) if guard is not None else None
-        limited = scopes_of(key, route, self._tenant)
-        counted = configuration.counted(facts)
-        self._purse = Purse(stack.budgets, stack.buckets, counted, limited, self._id, route, self._tenant)
-        self._attempts = Attempts(
-            stack.client,
-            stack.health,
-            stack.without_usage,
-            configuration,
-            asked,
-            route,
-            self._assignment.arm,
-            self._purse,
-        )
+        guard = admission.guard
+        self._judge: Judge | None = None
+        if guard is not None:
+            self._judge = Judge(guard, stack.guarding, facts_of(admission.facts, asked, self._id))
+        self._purse = Purse(stack.budgets, stack.buckets, admission.counted, limited, self._id, route, self._tenant)
+        self._attempts = Attempts(stack.client, stack.health, stack.without_usage, admission, self._purse)
         self._passage: Passage | None = None
         self._kept: Keeping | None = None  # the answer, where it may be remembered
         self._hit: Remembered | None = None
@@ -79,13 +74,6 @@ class Call:
             raise exceeded.refusal()
         stack.busy[key.id] += 1
         stack.metrics.in_flight += 1
-
-    def _facts(self) -> tuple[str | None, ...]:
-        """In the order of `contracts.budgets.DIMENSIONS`."""
-        key, route, said = self._key, self._route, self._asked.said
-        agent = key.agent or said.get("agent") or route.agent
-        told = (said.get("user"), said.get("session"), said.get("transaction"))
-        return (route.client, route.system, route.environment, route.name, self._tenant, agent, key.id, *told)
 
     @property
     def largest_request(self) -> int:
@@ -165,7 +153,7 @@ class Call:
         if hold is not None and hold.left is not None:
             told.append((b"afterlaunch-budget-remaining", b"%d" % hold.left))
             if hold.reset is not None:
-                told.append((b"afterlaunch-budget-reset", b"%d" % hold.reset.timestamp()))
+                told.append((b"afterlaunch-budget-reset", _seconds(hold.reset)))
         return told
 
     async def _look_back(self, gate: Gate) -> None:
@@ -181,7 +169,14 @@ class Call:
         last = self._attempts.made[-1]
         if last.state == "complete" and not last.fallback:
             copy = Copy(
-                self._asked, self._key, self._route, self._assignment, self._tenant, self._epoch, self._id, body
+                self._asked,
+                self._key,
+                self._route,
+                self._assignment,
+                self._tenant,
+                self._epoch,
+                self._id,
+                body,
             )
             self._stack.shadows.offer(copy)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
@@ -28,11 +28,18 @@ HEAD_SECONDS = 20.0  # for a whole head, so that a drip of bytes holds no connec
 BODY_SECONDS = 30.0  # between two reads of a body
 IDLE_SECONDS = 75.0  # between two requests
 STALLED_SECONDS = 120.0  # a caller that takes nothing of its answer
+MISSES = 8  # heads in a row that are not the one before, until a connection's heads are not remembered any more
+_LENGTH = b"\r\ncontent-length:"
+_PARTICULAR = (b"\r\nexpect:", b"\r\nupgrade:", b"\r\ntransfer-encoding:", b"\r\nconnection:")
 LINGER_SECONDS = 2.0  # for a caller that is still sending to read why it is refused
 
 
 class Visit(Protocol):
     """An admitted call. Either `run` or `left` is called, once."""
+
+    @property
+    def admission(self) -> object:
+        """What its head decided; the door knows it again."""
 
     @property
     def largest_request(self) -> int:
@@ -54,6 +61,9 @@ class Door(Protocol):
     def admit(self, head: RequestHead) -> Visit | Reply:
         """At the end of a head."""
 
+    def again(self, admission: object, head: RequestHead) -> Visit | Reply:
+        """At the end of a head that is byte for byte the one of a call that was admitted, its length aside."""
+
     def refused(self, refusal: Refusal, head: RequestHead | None) -> Reply:
         """The answer to what is no request of the gateway's, counted."""
 
@@ -72,6 +82,17 @@ class Incoming:
         self.keep_alive = False
 
 
+class Known(NamedTuple):
+    """A head that came before on a connection, but for the digits of its length: `before` and `after` them. `most`:
+    bytes of a body that its call may have."""
+
+    before: bytes
+    after: bytes
+    head: RequestHead
+    admission: object
+    most: int
+
+
 class Caller(asyncio.Protocol):
     def __init__(self, door: Door, connections: set[Caller]) -> None:
         self._door, self._connections = door, connections
@@ -85,6 +106,8 @@ class Caller(asyncio.Protocol):
         self._deaf = False  # nothing that still comes is read
         self._paused = False  # reading is
         self._closing = False
+        self._known: Known | None = None
+        self._misses = 0
         self._head_bytes = self._unsent = 0
         self._heard = self._began = self._loop.time()
         self._stalled = self._lingers = 0.0  # since when
@@ -100,9 +123,15 @@ class Caller(asyncio.Protocol):
         self._heard = self._loop.time()
         if self._deaf:
             return
+        between = self._incoming is None and self._task is None and not self._waiting
+        if between and self._known is not None and self._repeated(data, self._known):
+            self._advance()
+            return
         self._head_bytes += len(data)
         self._feed(data)
         incoming = self._incoming
+        if between and incoming is None and self._misses < MISSES and len(self._waiting) == 1:
+            self._learn(data, self._waiting[0])
         if incoming is not None:
             if incoming.visit is None and self._head_bytes > LARGEST_HEAD:
                 self._refuse(_too_long())
@@ -199,6 +228,44 @@ class Caller(asyncio.Protocol):
             incoming.keep_alive = self._parser.should_keep_alive()
             self._incoming = None
             self._waiting.append(incoming)
+
+    # ---- heads that repeat
+
+    def _repeated(self, data: bytes, known: Known) -> bool:
+        """A client says the same of every request but its length. What is byte for byte what llhttp and `framing_of`
+        have accepted needs no other reading; whatever differs in a byte, or does not end with the read, gets one."""
+        at = len(known.before)
+        end = data.find(b"\r", at, at + 12)
+        digits = data[at:end]
+        if end < 0 or not data.startswith(known.before) or not data.startswith(known.after, end):
+            return False
+        begin = end + len(known.after)
+        if not digits.isdigit() or len(data) - begin != int(digits) or len(data) - begin > known.most:
+            return False
+        incoming = Incoming()
+        incoming.head, incoming.keep_alive = known.head, True
+        incoming.visit = self._door.again(known.admission, known.head)
+        incoming.body.append(data[begin:])
+        self._waiting.append(incoming)
+        self._misses = 0
+        return True
+
+    def _learn(self, data: bytes, incoming: Incoming) -> None:
+        """Of a read that was one whole request with a length. A connection whose heads never repeat is given up."""
+        self._known, self._misses = None, self._misses + 1
+        visit, end = incoming.visit, data.find(b"\r\n\r\n") + 4
+        if visit is None or isinstance(visit, Reply) or not incoming.keep_alive or len(data) - end != incoming.size:
+            return
+        lower = data[:end].lower()
+        at = lower.find(_LENGTH) + len(_LENGTH)
+        if at < len(_LENGTH) or any(name in lower for name in _PARTICULAR):
+            return
+        while data[at] == 0x20:
+            at += 1
+        after = data.find(b"\r", at)
+        if data[at:after].isdigit():
+            head = incoming.head
+            self._known = Known(data[:at], data[after:end], head, visit.admission, incoming.most)
 
     # ---- requests
 

@@ -21,6 +21,7 @@ from afterlaunch.contracts.snapshot import Arm, BadSnapshot, Key, Route, Snapsho
 from afterlaunch.gateway.guarding.rules import Guard, guard_of
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.scopes import Counted
+from afterlaunch.gateway.spending.shares import Shares
 from afterlaunch.gateway.upstream import Origin
 from afterlaunch.ground import clock
 
@@ -54,8 +55,9 @@ class Place(NamedTuple):
 class Configuration:
     """A verified snapshot with its look-ups."""
 
-    def __init__(self, snapshot: Snapshot, shared_key: bytes) -> None:
+    def __init__(self, snapshot: Snapshot, shared_key: bytes, shares: Shares | None = None) -> None:
         self.snapshot = snapshot
+        self._shares = shares
         self.epoch = snapshot.epoch
         self.routes = {route.name: route for route in snapshot.routes}
         self.guards: dict[str, Guard] = {route.name: guard_of(route.guard) for route in snapshot.routes if route.guard}
@@ -108,14 +110,14 @@ class Configuration:
         call = dict(zip((DIMENSIONS[place] for place in self._told_apart), facts, strict=True))
         asked = [(budget, budget.counter(call)) for budget in self.snapshot.budgets]
         pairs = [(budget, counter) for budget, counter in asked if counter is not None]
-        found = self._counted[facts] = Counted(pairs) if pairs else None
+        found = self._counted[facts] = Counted(pairs, self._shares) if pairs else None
         return found
 
     def authenticate(self, token: str) -> Key:
         """Raises Refusal 401. Compared in constant time; a token that has passed is known for as long as this
         configuration is in force."""
         if key := self._proven.get(token):
-            _refuse_expired(key)
+            refuse_expired(key)
             return key
         parts = token.split("_", 2)
         key = self._keys.get(parts[1]) if len(parts) == 3 and parts[0] == "al" else None
@@ -123,7 +125,7 @@ class Configuration:
             raise Refusal(401, "key-unknown", "This is no valid Afterlaunch caller key.")
         if key.revoked:
             raise Refusal(401, "key-revoked", "This caller key has been revoked.")
-        _refuse_expired(key)
+        refuse_expired(key)
         self._proven[token] = key
         return key
 
@@ -138,7 +140,8 @@ class Configuration:
         return self.routes[named]
 
 
-def _refuse_expired(key: Key) -> None:
+def refuse_expired(key: Key) -> None:
+    """Raises Refusal 401."""
     if key.expires_at is not None and clock.now().timestamp() >= key.expires_at:
         raise Refusal(401, "key-expired", "This caller key has expired.")
 
@@ -175,6 +178,7 @@ class Holder:
     def __init__(self, folder: Path, shared_key: Callable[[], bytes]) -> None:
         self._folder = folder
         self._key = shared_key
+        self.shares: Shares | None = None  # of limits that gateways share, once there is somebody to ask for them
         self.current: Configuration | None = None
         self.refused: dict[str, int] = {}
         self.last_refusal = ""
@@ -197,7 +201,7 @@ class Holder:
             snapshot = unseal(sealed, shared)
             if snapshot.epoch <= self.epoch:
                 raise BadSnapshot(f"epoch {snapshot.epoch} is not above {self.epoch}")
-            fresh = Configuration(snapshot, shared)
+            fresh = Configuration(snapshot, shared, self.shares)
         except (BadSnapshot, OSError, ValueError) as problem:
             self.last_refusal = str(problem)
             self.refused[type(problem).__name__] = self.refused.get(type(problem).__name__, 0) + 1

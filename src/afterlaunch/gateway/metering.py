@@ -28,6 +28,18 @@ _TELLING = re.compile(
 )
 
 
+_WORDS = (b'"usage"', b'"error"', b"message_stop", b"[DONE]", b"response.")
+
+
+def _tells(block: bytes) -> bool:
+    """Whether _TELLING is found. Plain words first: searching for them costs a tenth of it, and few events have any."""
+    for word in _WORDS:
+        if word in block:
+            return _TELLING.search(block) is not None
+    reasons = block.count(b'"finish_reason"')
+    return reasons > 0 and reasons != block.count(b'"finish_reason":null') and _TELLING.search(block) is not None
+
+
 @dataclass
 class Reading:
     """What was read. `ended`: the protocol's own end was seen (JSON: the document was whole)."""
@@ -103,9 +115,13 @@ def note_document(reading: Reading, wire: Wire, document: Any) -> None:
 
 
 def _note_head(reading: Reading, document: dict[str, Any]) -> None:
-    for name, key in (("model", "model"), ("response_id", "id"), ("service_tier", "service_tier")):
-        if isinstance(document.get(key), str) and document[key]:
-            setattr(reading, name, document[key])
+    model, told, tier = document.get("model"), document.get("id"), document.get("service_tier")
+    if model and isinstance(model, str):
+        reading.model = model
+    if told and isinstance(told, str):
+        reading.response_id = told
+    if tier and isinstance(tier, str):
+        reading.service_tier = tier
 
 
 def _note_tier(reading: Reading, usage: dict[str, Any]) -> None:
@@ -181,7 +197,7 @@ class SseMeter:
 
     def _block(self, block: bytes) -> None:
         self.reading.events += block.count(b"data:")
-        if not (self._first or self._events.cut or _TELLING.search(block) or len(block) > self._wire.longest_event):
+        if not (self._first or self._events.cut or _tells(block) or len(block) > self._wire.longest_event):
             return
         for event in sse.split(block):
             if self._events.cut or len(event) > self._wire.longest_event:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -30,6 +31,18 @@ _HELP = {
     "spans_dropped_total": "Own spans lost, by reason.",
 }
 Labels = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=4096)
+def _call(route: str, arm: str, state: str, usage: str) -> tuple[Labels, tuple[str, Labels]]:
+    labels = (("route", route), ("arm", arm), ("state", state), ("usage", usage))
+    return labels, ("calls_total", labels)
+
+
+@lru_cache(maxsize=4096)
+def _tokens(route: str, arm: str) -> tuple[tuple[str, Labels], tuple[str, Labels]]:
+    where = (("route", route), ("arm", arm))
+    return ("tokens_total", (*where, ("kind", "input"))), ("tokens_total", (*where, ("kind", "output")))
 
 
 class Metrics:
@@ -69,13 +82,14 @@ class Metrics:
         self._counts[name, tuple(labels.items())] += amount
 
     def call(self, route: str, arm: str, state: str, usage: str, seconds: float) -> None:
-        labels = (("route", route), ("arm", arm), ("state", state), ("usage", usage))
-        self._counts["calls_total", labels] += 1
+        labels, key = _call(route, arm, state, usage)
+        self._counts[key] += 1
         self._seconds[labels] = self._seconds.get(labels, 0.0) + seconds
 
     def tokens(self, route: str, arm: str, asked: int, answered: int) -> None:
-        self._counts["tokens_total", (("route", route), ("arm", arm), ("kind", "input"))] += asked
-        self._counts["tokens_total", (("route", route), ("arm", arm), ("kind", "output"))] += answered
+        into, out = _tokens(route, arm)
+        self._counts[into] += asked
+        self._counts[out] += answered
 
     def text(self, gauges: dict[str, float]) -> bytes:
         """`gauges` are read at this moment by the caller."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from afterlaunch.gateway.answer import Answer, Headers
 from afterlaunch.gateway.attempts import Opened
@@ -74,10 +75,16 @@ class Passage:
     async def _pass(self, answer: Answer, headers: Headers, left: int, kept: Keeping | None) -> None:
         client, head, attempt, meter = self._client, self.head, self.attempt, self.meter
         read, ended, plain = self._spent, False, self._withhold is None and self.gate is None
+        straight = plain and kept is None and left == _UNBOUNDED
         while not ended:
             if not read:
                 if client.waits(head):
                     answer.flush()
+                    if straight and attempt.first_byte is not None:
+                        await client.pump(head, partial(self._forward, answer))
+                        if answer.full:
+                            await answer.drain()
+                        continue
                     read = await client.read(head)
                 else:
                     read = client.take(head)
@@ -99,6 +106,12 @@ class Passage:
             read = b""
             if answer.full:
                 await answer.drain()
+
+    def _forward(self, answer: Answer, read: bytes) -> bool:
+        """Of an answer that nobody edits, in the turn in which it comes. False when the caller is slow."""
+        answer.write(read)
+        self.meter.feed(read)
+        return not answer.full
 
     async def _edited(self, read: bytes, ended: bool, answer: Answer, headers: Headers) -> bytes:
         """What of it goes to the caller now. With a gate the meter reads first. Raises Cut, Refusal."""

@@ -69,6 +69,7 @@ class Attempt:
     sse: bool = False  # its answer is a stream of events
     estimate: tuple[Tokens, str] | None = None
     hold: Hold | None = None
+    downgraded: str | None = None  # the budget that chose its model
 
 
 @dataclass
@@ -111,22 +112,24 @@ class Told(NamedTuple):
 def told_of(report: CallReport) -> Told:
     route, asked = report.route, report.asked
     where = _resource(route.client, route.system, route.environment)
-    trace_id, parent, state = trace_of(asked) or (new_id(16), b"", "")
+    fresh = new_id(24 + 8 * len(report.attempts))  # ids of the trace, of the call and of its attempts, in one draw
+    trace_id, parent, state = trace_of(asked) or (fresh[:16], b"", "")
+    root = fresh[16:24]
     if report.shadow:
-        trace_id, root, state = new_id(16), b"", ""
-    else:
-        root = new_id(8)
+        trace_id, root, state = fresh[:16], b"", ""
     common, start_ns = _common(report), report.start_ns
     if report.trail:
         common += _trail(report.trail)
     parts = []
     if not report.shadow:
         parts.append(_call(report, common, ids(trace_id, root), parent, state))
-    for attempt in report.attempts:
+    for at, attempt in enumerate(report.attempts):
         name = named(f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}", CLIENT)
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
         mine = (_common(report, True) if attempt.fallback else common) + _attempt(report, attempt)
-        parts.append(span(ids(trace_id, new_id(8)), state, root, name, began, ended, mine, attempt.error))
+        parts.append(
+            span(ids(trace_id, fresh[24 + 8 * at : 32 + 8 * at]), state, root, name, began, ended, mine, attempt.error)
+        )
     return Told(where, b"".join(parts), report.spans)
 
 
@@ -174,6 +177,7 @@ def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
     return b"".join(attribute(key, value) for key, value in pairs if value is not None)
 
 
+_CALL_ID = attribute("afterlaunch.call_id", "0" * 32)[:-32]  # before the id
 _HIT = _encoded(("afterlaunch.response_cache", "hit"))
 _BLOCKED = _encoded(("error.type", "guardrail_block"))
 
@@ -236,9 +240,9 @@ def _common(report: CallReport, fallback: bool = False) -> bytes:
         agent,
         fallback,
     )
-    parts = [decided, attribute("afterlaunch.call_id", report.call_id)]
+    parts = [decided, _CALL_ID, report.call_id.encode()]
     if said:
-        parts += [attribute(name, said[header]) for name, header in _SAID if said.get(header)]
+        parts += [constant(name, said[header]) for name, header in _SAID if said.get(header)]
     return b"".join(parts)
 
 
@@ -263,6 +267,7 @@ def _done(host: str, port: int, upstream: str, number: int, state: str, status: 
 
 def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str) -> bytes:
     tokens, reading = attempt.tokens, attempt.reading
+    moved = (attribute("afterlaunch.downgraded_by", attempt.downgraded),) if attempt.downgraded else ()
     told = _asked_for(
         operation,
         attempt.target.upstream.provider,
@@ -270,7 +275,7 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str
         "exact" if tokens is not None else "estimated" if attempt.estimate else "unknown",
         attempt.model or None,
     )
-    parts = [told]
+    parts = [told, *moved]
     if attempt.first_byte is not None and report.streaming:
         parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
     if tokens:

@@ -155,6 +155,8 @@ def _read_credential(asked: Asked, name: bytes, value: bytes) -> None:
 
 def trace_of(asked: Asked) -> tuple[bytes, bytes, str] | None:
     """Trace id, parent span id, tracestate of a valid W3C traceparent; None starts a new trace."""
+    if not asked.traceparent:
+        return None
     match = _TRACE.fullmatch(asked.traceparent)
     if match is None or match[1] == "ff" or match[2] == _ZERO_TRACE or match[3] == _ZERO_SPAN:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,6 +36,12 @@ def host_header(origin: Origin) -> bytes:
     return name if usual else b"%b:%d" % (name, origin.port)
 
 
+def request_head(origin: Origin, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Of a request, up to where its length is told."""
+    first = b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode(), target, host_header(origin))
+    return first + b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
 class Client:
     """One per worker. No cookies, no redirects, no decompression, no proxy of the environment."""
 
@@ -61,14 +67,18 @@ class Client:
         A kept connection may end just as it is used again. Whether the provider has begun to work on the request then
         nobody knows, so only methods that change nothing are sent once more; a call that costs money is not.
         """
-        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method.encode(), target, host_header(origin))]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        lines.append(b"content-length: %d\r\n\r\n" % len(body) if body or method in _WITH_BODY else b"\r\n")
-        request = b"".join(lines)
+        return await self.ask(origin, method, request_head(origin, method, target, headers), body, seconds)
+
+    async def ask(self, origin: Origin, method: str, head: bytes, body: bytes, seconds: float) -> Head:
+        """Like `open`, with what `request_head` made."""
+        request = head + (b"content-length: %d\r\n\r\n" % len(body) if body or method in _WITH_BODY else b"\r\n")
         connection = self._kept(origin)
         if connection is not None:
             try:
-                return await self._ask(connection, request, body, method, seconds)
+                return await connection.send(request, body, method, seconds)
+            except asyncio.CancelledError:
+                connection.abort()
+                raise
             except Broken as problem:
                 if not problem.unanswered or method not in REPEATABLE:
                     raise
@@ -83,6 +93,11 @@ class Client:
     def read(head: Head) -> Awaitable[bytes]:
         """The next bytes as they came, b"" at the end. Raises Broken."""
         return head.read()
+
+    @staticmethod
+    def pump(head: Head, forward: Callable[[bytes], bool]) -> Awaitable[None]:
+        """Where a read would wait: what comes goes to `forward` until that says False, or until the end."""
+        return head.pump(forward)
 
     @staticmethod
     def take(head: Head) -> bytes:

@@ -26,7 +26,7 @@ class Broken(Exception):
 class Head:
     """Status and headers (names in lower case) of an answer, and what has come of its body."""
 
-    __slots__ = ("_parts", "_problem", "_waiter", "connection", "ended", "headers", "size", "status")
+    __slots__ = ("_forward", "_parts", "_problem", "_waiter", "connection", "ended", "headers", "size", "status")
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], connection: Connection) -> None:
         self.status, self.headers = status, headers
@@ -36,12 +36,23 @@ class Head:
         self._parts: list[bytes] = []
         self._problem: Broken | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._forward: Callable[[bytes], bool] | None = None
 
     def put(self, part: bytes) -> None:
         self._parts.append(part)
         self.size += len(part)
 
     def wake(self) -> None:
+        """What has come goes on at once where somebody pumps; else, and with its end, it waits for who reads."""
+        if self._forward is not None and self._parts and self.connection is not None:
+            try:
+                if self._forward(self.take()):
+                    return
+            except Exception as problem:  # noqa: BLE001 - whoever waits raises it
+                self._forward = None
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_exception(problem)
+                return
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -58,6 +69,17 @@ class Head:
             finally:
                 self._waiter = None
         return self.take()
+
+    async def pump(self, forward: Callable[[bytes], bool]) -> None:
+        """Each read goes to `forward` in the turn of the loop in which it comes, until that says that it has enough, or
+        the end has come: then what is left can be taken."""
+        if self._parts or self.connection is None:
+            return
+        self._forward, self._waiter = forward, self.connection.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._forward = self._waiter = None
 
     def take(self) -> bytes:
         """Like `read`, where something has come or nothing will. Raises Broken."""

@@ -71,13 +71,15 @@ def _openai(usage: dict[str, Any]) -> Tokens:
     asked = _part(usage, "prompt_tokens_details", "input_tokens_details")
     answered = _part(usage, "completion_tokens_details", "output_tokens_details")
     return Tokens(
-        input=_first(usage, "prompt_tokens", "input_tokens"),
-        output=_first(usage, "completion_tokens", "output_tokens"),
-        cache_read=_first(asked, "cached_tokens"),
-        cache_write=_first(asked, "cache_write_tokens", "cache_creation_tokens"),
-        reasoning=_first(answered, "reasoning_tokens"),
-        audio_input=_first(asked, "audio_tokens"),
-        audio_output=_first(answered, "audio_tokens"),
+        _first(usage, "prompt_tokens", "input_tokens"),
+        _first(usage, "completion_tokens", "output_tokens"),
+        _first(asked, "cached_tokens") if asked else None,
+        _first(asked, "cache_write_tokens", "cache_creation_tokens") if asked else None,
+        None,
+        None,
+        _first(answered, "reasoning_tokens") if answered else None,
+        _first(asked, "audio_tokens") if "audio_tokens" in asked else None,
+        _first(answered, "audio_tokens") if "audio_tokens" in answered else None,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import User
+from afterlaunch.contracts import guard_counts
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.errors import Invalid
@@ -100,7 +101,7 @@ def show_policy(request: Request, policy_id: int, hours: int = 24) -> dict[str, 
     """A policy with what gateways counted of it in the last `hours`."""
     row, now = policy_by_id(request.actor, policy_id), clock.now()
     since = now - timedelta(hours=max(1, min(hours, 24 * 90)))
-    found = counting.sums([row.pk], since, now + timedelta(seconds=1)).get(row.pk, counting.Sums())
+    found = counting.sums([row.pk], since, now + timedelta(seconds=1)).get(row.pk, guard_counts.Counts())
     bypasses = [_bypass(one) for one in row.bypasses.all()[:200]]
     return {**as_document(row), "since": since, "counts": asdict(found), "bypasses": bypasses}
 

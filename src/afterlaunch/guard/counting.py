@@ -10,17 +10,14 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Sum
 
+from afterlaunch.contracts.guard_counts import COUNTED, SLOT, Counts
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.guard.models import Count
 from afterlaunch.routes.models import GuardPolicy
 
-FIELDS = (
-    "evaluated", "matched", "allowed", "denied", "redacted", "held", "flagged", "observed", "bypassed", "exceptions",
-    "micros",
-)  # fmt: skip
-SLOT, HOUR = 300, 3_600
+HOUR = 3_600
 MOST = 5_000
 AHEAD = 600  # seconds that a gateway's clock may be before ours
 KEPT = timedelta(days=400)
@@ -66,7 +63,7 @@ def _read(one: object, known: set[int], latest: float) -> tuple[int, int, dict[s
     if isinstance(slot, bool) or not isinstance(slot, int) or slot % SLOT or not 0 < slot < latest:
         return f"slot is the beginning of a stretch of {SLOT} seconds, since 1970"
     amounts: dict[str, int] = {}
-    for name in FIELDS:
+    for name in COUNTED:
         value = one.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
             return f"{name} is a whole number, not negative"
@@ -84,35 +81,13 @@ def _store(gateway: str, good: Mapping[tuple[int, int], dict[str, int]]) -> None
         rows.filter(evaluated__lte=amounts["evaluated"], micros__lte=amounts["micros"]).update(**amounts)
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Of one policy, over all gateways."""
-
-    evaluated: int = 0
-    matched: int = 0
-    allowed: int = 0
-    denied: int = 0
-    redacted: int = 0
-    held: int = 0
-    flagged: int = 0
-    observed: int = 0
-    bypassed: int = 0
-    exceptions: int = 0
-    micros: int = 0
-
-    @property
-    def each_ms(self) -> float | None:
-        """Milliseconds of one check, on average."""
-        return self.micros / self.evaluated / 1_000 if self.evaluated else None
-
-
-def sums(policies: Iterable[int], since: datetime, until: datetime) -> dict[int, Sums]:
+def sums(policies: Iterable[int], since: datetime, until: datetime) -> dict[int, Counts]:
     """Of stretches that begin in [since, until). One question."""
     rows = Count.objects.filter(
         policy__in=list(policies), slot__gte=int(since.timestamp()), slot__lt=int(until.timestamp())
     )
-    added = rows.values_list("policy").annotate(*(Sum(name) for name in FIELDS)).order_by("policy")
-    return {policy: Sums(**dict(zip(FIELDS, found, strict=True))) for policy, *found in added}
+    added = rows.values_list("policy").annotate(*(Sum(name) for name in COUNTED)).order_by("policy")
+    return {policy: Counts(**dict(zip(COUNTED, found, strict=True))) for policy, *found in added}
 
 
 def by_hour(policies: Iterable[int], since: datetime, until: datetime) -> dict[datetime, dict[str, int]]:

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from django.db.models import Count as Rows
 from django.db.models import Q
 
+from afterlaunch.contracts.guard_counts import Counts
 from afterlaunch.guard.actions import policies_seen_by_all
-from afterlaunch.guard.counting import Sums, sums
+from afterlaunch.guard.counting import sums
 from afterlaunch.guard.models import Hold
 from afterlaunch.guard.rules import JUDGES, Recent, of_route
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.words import Finding, Named, Scope
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
-NONE = Sums()
+NONE = Counts()
 
 
 def judge(now: datetime) -> None:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.contracts.guard import ACTIONS, BYPASSED, CHECKS, FAIL, FALLBACKS, MODES, PII, STREAMS, WHERE
+from afterlaunch.contracts.guard_counts import Counts
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
@@ -35,7 +36,7 @@ from afterlaunch.guard.actions import (
     put_queue,
     queues_seen_by,
 )
-from afterlaunch.guard.counting import Sums, by_hour, sums
+from afterlaunch.guard.counting import by_hour, sums
 from afterlaunch.guard.models import Hold, Queue
 from afterlaunch.guard.rules import JUDGES
 from afterlaunch.look import charts
@@ -68,7 +69,7 @@ def _picture(ids: list[int], now: datetime) -> str:
     return charts.lines(points, "in an hour", kind="bar", width=900, height=150)
 
 
-def _line(row: GuardPolicy, found: Sums, passed: int) -> dict[str, Any]:
+def _line(row: GuardPolicy, found: Counts, passed: int) -> dict[str, Any]:
     policy = row.contract()
     return {
         "row": row, "policy": policy, "summary": forms.summary(policy), "sums": found,
@@ -96,7 +97,7 @@ def guard(request: Request) -> HttpResponse:
     rows = list(policies_seen_by(request.actor).filter(ended_at=None).order_by("route__name", "position", "pk"))
     ids = [row.pk for row in rows]
     found, passed = sums(ids, now - DAY, now + SECOND), _passed(ids, now)
-    lines = [_line(row, found.get(row.pk, Sums()), passed.get(row.pk, 0)) for row in rows]
+    lines = [_line(row, found.get(row.pk, Counts()), passed.get(row.pk, 0)) for row in rows]
     routes: dict[str, dict[str, Any]] = {}
     for line in lines:
         of = line["row"].route
@@ -147,7 +148,7 @@ def policy(request: Request, pk: int) -> HttpResponse:
         messages.success(request, f"{row.name} is altered; gateways hold to it within a second.")
         return redirect(row)
     now, slug = clock.now(), row.route.system.client.slug
-    found = sums([row.pk], now - DAY, now + SECOND).get(row.pk, Sums())
+    found = sums([row.pk], now - DAY, now + SECOND).get(row.pk, Counts())
     contract = row.contract()
     waiting = Hold.objects.filter(policy=row, state="waiting", until__gt=now).count()
     asked = quote(f'attribute:"afterlaunch.guard.policy={row.name}"', safe="")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from afterlaunch.guard.counting import Sums
+from afterlaunch.contracts.guard_counts import Counts
 from afterlaunch.verdicts.words import CHANCE, MINIMUM_CALLS, Finding, Status, chance_of, judge_share
 
 RISE = 2.0  # times the usual share
@@ -25,10 +25,10 @@ class Recent:
     """Of one policy. `passed`, `past_passed`: matches that people let through, by a bypass or an approval; over the
     last day and the week before it. `hour`: the last hour; `week`: the week before that."""
 
-    hour: Sums
-    week: Sums
-    day: Sums
-    past: Sums
+    hour: Counts
+    week: Counts
+    day: Counts
+    past: Counts
     passed: int = 0
     past_passed: int = 0
 

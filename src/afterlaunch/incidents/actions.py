@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from afterlaunch.incidents.news import page_facts
 from afterlaunch.incidents.reviews import rows as reviews
 from afterlaunch.incidents.rules import RANK, STABILITY, higher
 from afterlaunch.incidents.runbooks import versions
-from afterlaunch.incidents.timeline import append, head
+from afterlaunch.incidents.timeline import Told, append, append_all, head
 from afterlaunch.incidents.updates import promises, sending
 from afterlaunch.oncall import escalation
 
@@ -110,8 +110,9 @@ def _announce(actor: Actor, incident: Incident) -> None:
     seen = {"detected_at": incident.detected_at.isoformat()}
     if incident.occurred_at:
         seen["occurred_at"] = incident.occurred_at.isoformat()
-    append(actor, incident, "detection", incident.summary or incident.title, seen)
-    append(actor, incident, "triage", _triage_text(incident), {"severity": incident.severity, "kind": incident.kind})
+    triaged = {"severity": incident.severity, "kind": incident.kind}
+    detected = ("detection", incident.summary or incident.title, seen)
+    append_all(actor, incident, [detected, ("triage", _triage_text(incident), triaged)])
     promise = clocks.start(actor, incident, clock.now())
     tell(
         actor,
@@ -140,8 +141,13 @@ def timeline(
     actor: Actor, incident: Incident, kind: str, text: str, details: Mapping[str, Any] | None = None
 ) -> TimelineEntry:
     """Append an entry; for the rooms above that did something about it."""
-    fresh = locked(actor, incident)
-    return append(actor, fresh, kind, text, details)
+    return timelines(actor, incident, [(kind, text, details)])[0]
+
+
+@transaction.atomic
+def timelines(actor: Actor, incident: Incident, entries: Iterable[Told]) -> list[TimelineEntry]:
+    """Several entries of one moment."""
+    return append_all(actor, locked(actor, incident), entries)
 
 
 @transaction.atomic

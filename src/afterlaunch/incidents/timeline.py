@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from afterlaunch.ground import clock
@@ -10,26 +10,39 @@ from afterlaunch.ground.actors import Actor
 from afterlaunch.incidents.chain import BEGINNING, entry_hash
 from afterlaunch.incidents.models import Incident, TimelineEntry
 
+Told = tuple[str, str, Mapping[str, Any] | None]  # kind, text, details
+
 
 def append(
     actor: Actor, incident: Incident, kind: str, text: str, details: Mapping[str, Any] | None = None
 ) -> TimelineEntry:
     """Inside the deed's transaction; the caller holds the incident's row, so sequences don't race."""
+    return append_all(actor, incident, [(kind, text, details)])[0]
+
+
+def append_all(actor: Actor, incident: Incident, entries: Iterable[Told]) -> list[TimelineEntry]:
+    """Several of one moment, in order."""
     last = TimelineEntry.objects.filter(incident=incident).order_by("-sequence").values_list("sequence", "hash").first()
-    sequence, before = (last[0] + 1, last[1]) if last else (1, BEGINNING)
-    at, facts = clock.now(), dict(details or {})
-    who = f"{actor.kind}:{actor.name}"
-    return TimelineEntry.objects.create(
-        incident=incident,
-        sequence=sequence,
-        at=at,
-        kind=kind,
-        text=text,
-        details=facts,
-        actor=actor.name,
-        actor_kind=actor.kind,
-        hash=entry_hash(before, incident.pk, sequence, at.isoformat(), kind, text, facts, who),
-    )
+    sequence, before = last or (0, BEGINNING)
+    at, who = clock.now(), f"{actor.kind}:{actor.name}"
+    made = []
+    for kind, text, details in entries:
+        sequence, facts = sequence + 1, dict(details or {})
+        before = entry_hash(before, incident.pk, sequence, at.isoformat(), kind, text, facts, who)
+        made.append(
+            TimelineEntry.objects.create(
+                incident=incident,
+                sequence=sequence,
+                at=at,
+                kind=kind,
+                text=text,
+                details=facts,
+                actor=actor.name,
+                actor_kind=actor.kind,
+                hash=before,
+            )
+        )
+    return made
 
 
 def first_broken(incident: Incident) -> int | None:

@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
     "view": {"stroke": None},
     "axis": {"labelColor": "#010101", "titleColor": "#010101", "gridColor": "#020202", "domainColor": "#020202",
              "tickColor": "#020202", "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"},
-    "legend": {"labelColor": "#010101", "title": None, "orient": "top", "labelFontSize": 11},
+    "legend": {"labelColor": "#010101", "title": None, "orient": "top", "labelFontSize": 11, "columnPadding": 30},
     "range": {"category": list(SERIES)},
 }  # fmt: skip
 

@@ -13,13 +13,15 @@ ABBREVIATIONS = ("cpu", "gpu", "slo")
 
 def money(nano: int | None) -> str:
     """nano-USD as dollars: cents from one dollar on, else four decimals, or three digits of a smaller sum; unknown is a
-    dash, never zero."""
+    dash, never zero. The sign stands before the dollar."""
     if nano is None:
         return UNKNOWN
+    if nano < 0:
+        return f"\N{MINUS SIGN}{money(-nano)}"
     usd = Decimal(nano) / NANO
-    if usd == 0 or abs(usd) >= 1:
+    if usd == 0 or usd >= 1:
         return f"${usd:,.2f}"
-    if abs(usd) >= Decimal("0.001"):
+    if usd >= Decimal("0.001"):
         return f"${usd:.4f}"
     return f"${usd.quantize(Decimal(1).scaleb(max(-9, usd.adjusted() - 2))).normalize():f}"
 
@@ -47,7 +49,7 @@ def duration_seconds(seconds: float | None) -> str:
 
 
 def count(number: int | float | None) -> str:
-    return UNKNOWN if number is None else f"{number:,.0f}"
+    return UNKNOWN if number is None else f"{number:,.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 def compact(number: int | float | None) -> str:

@@ -65,7 +65,9 @@ def item_of(page: Page) -> Item:
 
 def _more(page: Page) -> list[Item]:
     """What else is told in it; the same topic once, as its oldest row says it."""
-    seen, items = {page.topic}, []
+    seen, items = {page.topic}, list[Item]()
+    if not page.carries:
+        return items
     for one in Page.objects.filter(carrier=page).order_by("created_at", "pk"):
         if one.topic not in seen:
             seen.add(one.topic)

@@ -124,8 +124,11 @@ class Page(Row):
 
     `key` is the provider's idempotency key and stays over retries. `fence` counts the leases: every later update
     names the fence that it holds, so a sender that woke late changes nothing. `carrier` is the page in whose message
-    this one is told; both share their fate. `over`: the paging that it belonged to has ended.
+    this one is told; both share their fate. `over`: the paging that it belonged to has ended. `carries` is false on a
+    row of which its sender knows that no other is told in its message.
     """
+
+    carries = True
 
     key = models.CharField(max_length=120, unique=True)
     purpose = models.CharField(max_length=10, choices=PURPOSES, default="page")

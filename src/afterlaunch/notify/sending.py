@@ -95,24 +95,32 @@ def _lease(made: Plan, now: datetime) -> list[Page]:
     if not made.sends:
         return []
     rows = Page.objects.filter(_ready(now), pk__in=[send.leader for send in made.sends])
+    rows = rows.select_related("contact", "channel", "person")
     if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True)
-    free = set(rows.values_list("pk", flat=True))
+        rows = rows.select_for_update(of=("self",), skip_locked=True)
+    free = {page.pk: page for page in rows}
     mine = [send for send in made.sends if send.leader in free]
     until = now + clock.lease(LEASE_SECONDS)
-    Page.objects.filter(pk__in=free).update(
-        state="leased", fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=until, held=""
-    )
-    Page.objects.filter(pk__in=free, taken_at=None).update(taken_at=now)
+    taking = {"state": "leased", "lease_until": until, "held": ""}
+    again = {"fence": F("fence") + 1, "attempts": F("attempts") + 1}
+    fresh = [page.pk for page in free.values() if page.taken_at is None]
+    others = [pk for pk in free if pk not in fresh]
+    if fresh:
+        Page.objects.filter(pk__in=fresh).update(**taking, **again, taken_at=now)
+    if others:
+        Page.objects.filter(pk__in=others).update(**taking, **again)
     for send in mine:
-        _carry(send, now, until)
-    held = Page.objects.filter(pk__in=free).select_related("contact", "channel", "person")
-    order = {send.leader: place for place, send in enumerate(mine)}
-    return sorted(held, key=lambda page: order[page.pk])
+        page = free[send.leader]
+        page.carries = bool(send.carried) or page.attempts > 0
+        if page.carries:
+            _carry(send, now, until)
+        page.state, page.lease_until, page.held = "leased", until, ""
+        page.fence, page.attempts, page.taken_at = page.fence + 1, page.attempts + 1, page.taken_at or now
+    return [free[send.leader] for send in mine]
 
 
 def _carry(send: Send, now: datetime, until: datetime) -> None:
-    """Pages told in a message share its lease; which ones is fixed with the first."""
+    """Pages told in a message share its lease; which ones is fixed with the first attempt."""
     told = Page.objects.filter(carrier_id=send.leader, state="pending")
     told.update(state="leased", lease_until=until)
     if send.carried:
@@ -132,7 +140,8 @@ def settle(page: Page, outcome: Outcome, now: datetime) -> bool:
             done["delivered_at"] = now
         if not mine.update(**done, receipt=outcome.receipt[:300]):
             return False
-        carried.update(**done)
+        if page.carries:
+            carried.update(**done)
         _remember_place(page, outcome)
         return True
     if step.do == "retry":

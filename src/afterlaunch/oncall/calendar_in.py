@@ -1,6 +1,7 @@
 """iCalendar in: events of a calendar as shifts. Pure.
 
-1. Each UID counts once, with its largest SEQUENCE; a RECURRENCE-ID replaces or cancels one occurrence. 2. Recurrences
+1. Each UID counts once, with its largest SEQUENCE; a RECURRENCE-ID replaces or cancels one occurrence, with
+RANGE=THISANDFUTURE it moves, changes or cancels all from there on that have no replacement of their own. 2. Recurrences
 are expanded on the wall clock of the event's zone, so that a handoff keeps its hour, within a window of 400 days.
 3. All-day events use X-WR-TIMEZONE, else the layer's zone; floating times the layer's. Windows' names of zones are
 known. 4. People are the attendees that somebody knows, else the names of the summary; `[L2]` before it is a priority.
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,7 +33,8 @@ EVENTS, OCCURRENCES = 20_000, 20_000
 _PRIORITY = re.compile(r"^\s*\[L(\d{1,3})\]\s*", re.I)
 _SEVERAL = re.compile(r"\s*(?:,|;|&|\+|/|\band\b)\s*", re.I)
 _STEPS = {"HOURLY": timedelta(hours=1), "DAILY": timedelta(days=1), "WEEKLY": timedelta(weeks=1)}
-_KNOWN = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS", "WKST"}
+_PARTS = {"BYMONTH", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE", "BYSETPOS"}
+_KNOWN = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST"} | _PARTS
 
 
 Event = Any  # icalendar types a property as every kind that it might be; each is looked at before it is used
@@ -101,26 +104,57 @@ def _occurrences(events: Iterable[Event], window: _Window) -> Iterator[tuple[Eve
     """Every occurrence that touches the window, with what was moved and without what was cancelled."""
     masters: dict[str, Event] = {}
     moved: dict[tuple[str, datetime], Event] = {}
+    following: dict[tuple[str, datetime], Event] = {}
     for number, event in enumerate(events):
         _check_times(event, number + 1)
         uid = str(event.get("UID") or f"event {number}")
         if event.get("RECURRENCE-ID") is not None:
             at = _instant(event["RECURRENCE-ID"].dt, window)
-            _newer(moved, (uid, at), event)
+            _newer(following if _and_future(event) else moved, (uid, at), event)
         else:
             _newer(masters, uid, event)
+    of: dict[str, list[tuple[datetime, Event]]] = defaultdict(list)
+    for (uid, at), event in following.items():
+        of[uid].append((at, event))
     for uid, event in masters.items():
         if _cancelled(event):
             continue
-        for start, end in _expanded(event, window):
-            if (uid, start) not in moved and start < window.until and end > window.since:
-                yield event, start, end
-    for event in moved.values():
+        changes = sorted((_Change(at, one, window) for at, one in of.get(uid, ())), key=lambda one: one.since)
+        reach = max((one.reach for one in changes), default=timedelta())
+        for start, end in _expanded(event, replace(window, since=window.since - reach, until=window.until + reach)):
+            if (uid, start) in moved:
+                continue
+            last = next((one for one in reversed(changes) if one.since <= start), None)
+            told, begins, ends = last.of(start) if last is not None else (event, start, end)
+            if not _cancelled(told) and begins < ends and begins < window.until and ends > window.since:
+                yield told, begins, ends
+    for event in (*moved.values(), *(one for (uid, _), one in following.items() if uid not in masters)):
         if not _cancelled(event):
             start = _instant(event["DTSTART"].dt, window)
             end = start + _length(event, window) if not _is_day(event["DTSTART"].dt) else _end_of_days(event, window)
             if start < end and start < window.until and end > window.since:
                 yield event, start, end
+
+
+def _and_future(event: Event) -> bool:
+    return str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper() == "THISANDFUTURE"
+
+
+class _Change:
+    """Of the occurrences from `since` on: by as much as the one there was moved on the wall clock."""
+
+    def __init__(self, since: datetime, event: Event, window: _Window) -> None:
+        self.since, self._event = since, event
+        value = event["DTSTART"].dt
+        self._zone, self._length = _zone_of(value, window), _wall_length(event, window)
+        self._moved = _wall(value) - _wall(since.astimezone(self._zone))
+        if abs(self._moved) > AHEAD:
+            raise Invalid("An event of the calendar moves what follows by more than 400 days.")
+        self.reach = abs(self._moved) + max(self._length, timedelta())
+
+    def of(self, start: datetime) -> tuple[Event, datetime, datetime]:
+        local = _wall(start.astimezone(self._zone)) + self._moved
+        return self._event, _at(local, self._zone), _at(local + self._length, self._zone)
 
 
 def _check_times(event: Event, number: int) -> None:
@@ -263,6 +297,8 @@ def _check(told: Mapping[str, Any]) -> None:
     ordinals = [int(found[1]) for one in told.get("BYDAY", []) if (found := re.match(r"([+-]?\d+)", str(one)))]
     days, months = [int(one) for one in told.get("BYMONTHDAY", [])], [int(one) for one in told.get("BYMONTH", [])]
     places = [abs(int(one)) for one in told.get("BYSETPOS", [])]
+    hours, minutes = ([int(one) for one in told.get(name, [])] for name in ("BYHOUR", "BYMINUTE"))
+    clock = hours or minutes
     wrong = (
         set(told) - _KNOWN
         or (kind not in _STEPS and not monthly)
@@ -270,6 +306,9 @@ def _check(told: Mapping[str, Any]) -> None:
         or (places and not (monthly and told.get("BYDAY") and max(places) <= 4 * len(told["BYDAY"])))
         or (days and kind not in ("MONTHLY", "YEARLY", "DAILY"))
         or not all(1 <= one <= 12 for one in months)
+        or (clock and (kind == "HOURLY" or places))
+        or not all(0 <= one < 24 for one in hours)
+        or not all(0 <= one < 60 for one in minutes)
         or (days and not any(1 <= abs(day) <= monthrange(2028, month)[1] for day in days for month in months or [1]))
     )
     if wrong:

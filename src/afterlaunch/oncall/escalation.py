@@ -17,7 +17,7 @@ from afterlaunch.notify.channels import live_channels, tell
 from afterlaunch.notify.outbox import Notice, enqueue, withdraw
 from afterlaunch.oncall.models import Escalation, EscalationPolicy
 from afterlaunch.oncall.policies import NOBODY, REACHED, SKIPPED, Policy, Step, walk
-from afterlaunch.oncall.reaching import Reach, channels_of, look_at, policy_of, policy_row
+from afterlaunch.oncall.reaching import OWN_POLICY, Reach, channels_of, look_at, policy_of, policy_row
 
 ENGINE = automation("engine")
 
@@ -65,7 +65,7 @@ def stop(topic: str, state: str, reason: str, now: datetime, by: int | None = No
     """An acknowledgement or an end stops the policy; stopping twice changes nothing. `by` is the person who
     acknowledged: where everyone must, it goes on until the last of them did. An acknowledged one may page again after
     a while. Returns whether it stopped now."""
-    rows = Escalation.objects.select_for_update(of=("self",)).select_related("policy", "system__client")
+    rows = Escalation.objects.select_for_update(of=("self",)).select_related("policy", "system__client", OWN_POLICY)
     row = rows.filter(topic=topic).first()
     if row is None or row.state == "stopped" or (row.state == "acknowledged" and state == "acknowledged"):
         return False
@@ -110,7 +110,9 @@ def advance(row: Escalation, now: datetime) -> bool:
     taken = Escalation.objects.filter(pk=row.pk, turn=row.turn, state__in=("live", "acknowledged"))
     if not taken.filter(next_at__isnull=False).update(turn=row.turn + 1):
         return False
-    row.refresh_from_db(from_queryset=Escalation.objects.select_related("policy", "system__client", "system__owner"))
+    row.refresh_from_db(
+        from_queryset=Escalation.objects.select_related("policy", "system__client", "system__owner", OWN_POLICY)
+    )
     if row.state == "acknowledged":
         _again(row)
     policy = policy_for(row)

@@ -11,16 +11,20 @@ from afterlaunch.estate.models import System
 from afterlaunch.oncall.escalation import policy_for
 from afterlaunch.oncall.models import Escalation
 from afterlaunch.oncall.policies import Planned, Policy, timeline
-from afterlaunch.oncall.reaching import Reach, look_at
+from afterlaunch.oncall.reaching import OWN_POLICY, Reach, look_at
 
 CATCH_ALL = -1
 
 
-def future_pages(topic: str, now: datetime) -> Iterator[tuple[datetime, User, int]]:
+def live(topic: str) -> Escalation | None:
+    """What is being paged about it now."""
+    rows = Escalation.objects.filter(topic=topic, state="live")
+    return rows.select_related("policy", "system__client", "system__owner", OWN_POLICY).first()
+
+
+def future_pages(row: Escalation | None, now: datetime) -> Iterator[tuple[datetime, User, int]]:
     """(instant, person, number of the step from 0; CATCH_ALL for the last resort) of every page still to come, in
     order, with who is on call at that instant. Empty: nothing is being paged, or nobody is left to page."""
-    rows = Escalation.objects.filter(topic=topic, state="live")
-    row = rows.select_related("policy", "system__client", "system__owner").first()
     if row is None or row.next_at is None:
         return
     done = set(row.acknowledged)

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.calendars.actions import calendar_of
 from afterlaunch.calendars.business import why_closed
+from afterlaunch.calendars.wall import start_of_date
+from afterlaunch.ground.errors import Invalid
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.fairness import Balance, balance
 from afterlaunch.oncall.final import Schedule as Rules
 from afterlaunch.oncall.history import shifts_between
 from afterlaunch.oncall.models import Schedule
 from afterlaunch.oncall.schedule import loaded
+
+LONGEST = timedelta(days=366)
+WEEKS = 4
+
+
+def usual_period(today: date) -> tuple[date, date]:
+    """The last four weeks with today; the second day is not counted."""
+    return today - timedelta(weeks=WEEKS), today + timedelta(days=1)
+
+
+def period(first: date, last: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From the beginning of one day to that of the other. Raises Invalid."""
+    start, end = start_of_date(first, zone), start_of_date(last, zone)
+    if not start < end <= start + LONGEST:
+        raise Invalid("The period must end after it begins, and last at most a year.")
+    return start, end
 
 
 def members_of_rules(rules: Rules, start: datetime, end: datetime) -> set[int]:

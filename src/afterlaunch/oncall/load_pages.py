@@ -10,17 +10,14 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from afterlaunch.accounts.actions import client_by_slug
-from afterlaunch.calendars.wall import date_of, start_of_date
+from afterlaunch.calendars.wall import date_of
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.look.requests import Request
 from afterlaunch.oncall import forms
 from afterlaunch.oncall.fairness import shown_balance
-from afterlaunch.oncall.load import load_of
+from afterlaunch.oncall.load import load_of, period, usual_period
 from afterlaunch.oncall.schedule import schedules_of
-
-LONGEST = timedelta(days=366)
-WEEKS = 4
 
 
 @require_safe
@@ -29,11 +26,9 @@ def load(request: Request, slug: str) -> HttpResponse:
     client = client_by_slug(request.actor, slug)
     zone, now = forms.reader_zone(), clock.now()
     today = date_of(now, zone)
-    first = _day(request.GET.get("from", ""), today - timedelta(weeks=WEEKS))
-    last = _day(request.GET.get("to", ""), today + timedelta(days=1))
-    start, end = start_of_date(first, zone), start_of_date(last, zone)
-    if not start < end <= start + LONGEST:
-        raise Invalid("The period must end after it begins, and last at most a year.")
+    since, until = usual_period(today)
+    first, last = _day(request.GET.get("from", ""), since), _day(request.GET.get("to", ""), until)
+    start, end = period(first, last, zone)
     schedules = schedules_of(client)
     chosen = [row for row in schedules if str(row.pk) == request.GET.get("schedule", "")] or schedules
     found, people = load_of(client, chosen, start, end)

@@ -27,14 +27,25 @@ from afterlaunch.oncall.policies import (
 from afterlaunch.oncall.schedule import administrators, of_schedule, people_by_pk
 
 ALWAYS = Conditions()
+OWN_POLICY = "system__oncall__policy"  # to be read with rows that have a system
+SYSTEM_POLICY: Any = System._meta.get_field("oncall")
 
 
 def policy_row(system: System) -> EscalationPolicy | None:
     """The system's own policy, else the client's default; None: the built-in one."""
-    own = SystemPolicy.objects.filter(system=system, policy__removed_at=None).select_related("policy").first()
-    if own is not None:
-        return own.policy
+    own = _own_policy(system)
+    if own is not None and own.removed_at is None:
+        return own
     return EscalationPolicy.objects.filter(client=system.client_id, default=True, removed_at=None).first()
+
+
+def _own_policy(system: System) -> EscalationPolicy | None:
+    """Also one that was removed. Rows that came with OWN_POLICY have it with them."""
+    if SYSTEM_POLICY.is_cached(system):
+        found = SYSTEM_POLICY.get_cached_value(system)
+    else:
+        found = SystemPolicy.objects.filter(system=system).select_related("policy").first()
+    return found.policy if found is not None else None
 
 
 def policy_of(row: EscalationPolicy | None) -> Policy:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from afterlaunch.accounts.models import Client, User
+from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.ground.actors import Role
 from afterlaunch.oncall import final
 from afterlaunch.oncall.documents import layers_of
@@ -165,6 +165,6 @@ def people_by_pk(*pks: object) -> dict[Any, User]:
 
 def administrators(client: Client) -> list[User]:
     """Everyone who holds the role for the client or for all clients."""
-    of_client = User.objects.filter(is_active=True, grants__role=Role.ADMIN, grants__client=client)
-    of_all = User.objects.filter(is_active=True, grants__role=Role.ADMIN, grants__client=None)
-    return list((of_client | of_all).distinct().order_by("pk"))
+    for_it = Q(client=client) | Q(client=None)
+    rows = Grant.objects.filter(for_it, role=Role.ADMIN, user__is_active=True).order_by("user_id")
+    return list({row.user_id: row.user for row in rows.select_related("user")}.values())

@@ -18,7 +18,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
-from afterlaunch.predictions import folding, keeping, packed
+from afterlaunch.predictions import folding, keeping, packed, vectors
 from afterlaunch.predictions.bodies import ID, TIME, VERSION, Rows
 from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference, Task
 from afterlaunch.profiles.layouts import Layout
@@ -78,6 +78,13 @@ def layouts_of(pk: int, digest: str) -> dict[str, Layout]:
     return packed.unpack_layouts(bytes(Reference.objects.values_list("kept", flat=True).get(pk=pk, digest=digest)))
 
 
+@lru_cache(maxsize=32)
+def projections_of(pk: int, digest: str) -> dict[str, vectors.Projection]:
+    """Of a reference, which never changes."""
+    body = Reference.objects.values_list("projections", flat=True).get(pk=pk, digest=digest)
+    return vectors.unpack(bytes(body)) if body else {}
+
+
 def _locked(client: str, key: str, environment: str, now: datetime) -> System:
     """Notes that something came of the system; until the end of the transaction others wait who tell of it too."""
     note_sightings([Sighting(client, key, environment)], now)
@@ -89,6 +96,8 @@ def make_reference(actor: Actor, client: str, key: str, environment: str, rows: 
     actor.require(Role.OPERATOR, client)
     if rows.count < LEAST:
         raise Invalid(f"A reference needs {LEAST} rows; this table has {rows.count}.", "1,000 or more are better.")
+    projections = vectors.learn(rows)
+    rows = vectors.expanded(rows, projections)
     layouts, left_out = folding.learn(rows)
     if not layouts:
         raise Invalid("No column of the table can be compared.", f"Beside {ID}, {TIME} and {VERSION} it needs others.")
@@ -98,6 +107,7 @@ def make_reference(actor: Actor, client: str, key: str, environment: str, rows: 
         "rows": rows.count,
         "columns": len(layouts),
         "kept": packed.pack_layouts(layouts),
+        "projections": vectors.pack(projections) if projections else None,
         "profile": packed.pack(profiles),
         "left_out": left_out,
     }
@@ -133,6 +143,7 @@ def make_from_period(actor: Actor, system: System, environment: str, start: date
         "rows": rows,
         "columns": before.columns,
         "kept": before.kept,
+        "projections": before.projections,
         "profile": body,
         "left_out": before.left_out,
     }
@@ -185,7 +196,8 @@ def receive(
             "Send training data, or another table to compare with, to …/references first.",
         )
     layouts = layouts_of(reference.pk, reference.digest)
-    folded = folding.windows(layouts, rows, now + AHEAD)
+    projections = projections_of(reference.pk, reference.digest)
+    folded = folding.windows(layouts, vectors.expanded(rows, projections), now + AHEAD)
     parts = [(one, packed.pack(one.profiles)) for one in folded]
     task = told if (told := task_of(system, environment)) else keeping.told_by(rows)
     kept = keeping.parts_of(rows, task, now + AHEAD) if task else []
@@ -223,8 +235,10 @@ def receive(
         _touch(reference, sorted({(one.version, hour_of(one.start)) for one, _ in parts}))
         if task and kept:
             _keep(row, task, kept, now)
-    strange = [name for name in rows.features if name not in layouts and name not in reference.left_out]
-    return row, True, strange, [name for name in layouts if name not in rows.columns]
+    known = {*layouts, *projections, *reference.left_out}
+    made = {one for name, projection in projections.items() for one in vectors.names_of(name, projection)}
+    lacking = [name for name in (*projections, *layouts) if name not in rows.columns and name not in made]
+    return row, True, [name for name in rows.features if name not in known], lacking
 
 
 def task_of(system: System | None, environment: str) -> keeping.Task | None:

@@ -17,6 +17,7 @@ from afterlaunch.predictions import arrow_messages
 from afterlaunch.profiles.hashing import Array, mixed, second_half
 from afterlaunch.profiles.layouts import digest
 from afterlaunch.profiles.values import categories, numbers
+from afterlaunch.profiles.vectors import is_vector
 
 ROWS, COLUMNS, CELLS = 500_000, 500, 20_000_000
 UNPACKED = 256 << 20  # bytes
@@ -155,10 +156,10 @@ def _schema(schema: pa.Schema) -> None:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         types = pa.types
         plain = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_temporal)
-        if not (is_text(kind) or types.is_null(kind) or any(one(kind) for one in plain)):
+        if not (is_text(kind) or types.is_null(kind) or is_vector(kind) or any(one(kind) for one in plain)):
             raise Invalid(
                 f"Column {field.name!r} has the type {field.type}, which is not taken.",
-                "Plain columns of numbers, texts, truth values and times.",
+                "Plain columns of numbers, texts, truth values and times, and lists of numbers (vectors).",
             )
 
 

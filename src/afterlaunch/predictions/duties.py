@@ -3,6 +3,7 @@ is a function of the profiles before it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -10,17 +11,19 @@ from django.db.models import Sum
 
 from afterlaunch.estate.models import System
 from afterlaunch.ground.settings import settings
-from afterlaunch.predictions import judging, packed
-from afterlaunch.predictions.actions import HOUR, all_in_force, layouts_of
+from afterlaunch.predictions import importance, judging, packed, upstream
+from afterlaunch.predictions.actions import HOUR, all_in_force, hour_of, layouts_of
 from afterlaunch.predictions.judging import Followed, Known
-from afterlaunch.predictions.models import Hour, Kept, Part, Reference
+from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference
 from afterlaunch.predictions.packed import Layouts, Profiles
-from afterlaunch.predictions.rules import INPUT, finding, nothing_yet
+from afterlaunch.predictions.rules import IMPORTANCE, INPUT, finding, nothing_yet
 from afterlaunch.verdicts import watch
-from afterlaunch.verdicts.words import Finding, Named, Scope
+from afterlaunch.verdicts.words import Finding, Named, Scope, Status
 
 LATENESS = timedelta(minutes=15)
 AT_ONCE = 48  # hours of one version in one pass
+PARTS_KEPT, HOURS_KEPT, BATCHES_KEPT = timedelta(days=3), timedelta(days=400), timedelta(days=92)
+SUMMED_UP = 2_000  # parts that one pass looks at
 
 
 def judge(now: datetime) -> None:
@@ -32,6 +35,8 @@ def judge(now: datetime) -> None:
             _follow(reference, version, now)
         scope = Scope(reference.system.client.slug, reference.system.key, reference.environment)
         findings.append((scope, INPUT, _finding(reference, now)))
+        if (ranks := importance.finding(reference, now)) is not None:
+            findings.append((scope, IMPORTANCE, ranks))
     with transaction.atomic():
         watch.write(findings, now, (INPUT,))
 
@@ -44,7 +49,22 @@ def _finding(reference: Reference, now: datetime) -> Finding:
     rows = judged.filter(start=newest).order_by("model_version").values_list("status", "why", "rows", "model_version")
     several = len(rows) > 1
     hours = [(status, f"Version {name or '(none)'}: {why}" if several else why, n) for status, why, n, name in rows]
-    return finding(hours, newest, now)
+    found = finding(hours, newest, now)
+    return _with_upstream(reference, found) if found.status is Status.BREACH else found
+
+
+def _with_upstream(reference: Reference, found: Finding) -> Finding:
+    """What changed upstream when it began, in the same sentence."""
+    rows = Hour.objects.filter(reference=reference).exclude(judged_at=None).order_by("-start")
+    whole = dict[datetime, str]()
+    for start, status in rows.values_list("start", "status")[:500]:
+        whole[start] = min(status, whole.get(start, status), key=("breach", "warning", "ok", "not_assessed").index)
+    since = upstream.began(whole.items())
+    told = upstream.events(reference.system, reference.environment, since) if since else []
+    if not told:
+        return found
+    said = f"{found.explanation} Upstream at that time: {told[0].system}, {told[0].what}: {told[0].words}"
+    return replace(found, explanation=said, evidence={**found.evidence, "upstream": told[0].what})
 
 
 def _follow(reference: Reference, version: str, now: datetime) -> None:
@@ -89,7 +109,8 @@ def _profiles(hour: Hour, layouts: Layouts) -> Profiles:
         window__gte=hour.start,
         window__lt=hour.start + HOUR,
     )
-    found, rows = packed.empty(layouts), 0
+    found = packed.unpack(bytes(hour.base), layouts) if hour.base is not None else packed.empty(layouts)
+    rows = hour.base_rows
     for part in parts.order_by("pk").iterator(100):
         found = packed.merge(found, packed.unpack(bytes(part.profile), layouts))
         rows += part.rows
@@ -112,14 +133,46 @@ def _keep(hours: list[Hour], touched: dict[int, int], following: int | None) -> 
         Hour.objects.filter(pk=following).update(due=True)
 
 
-def forget(now: datetime) -> None:
-    """Kept predictions beyond their days, and the oldest of a system that keeps more than it may."""
+def forget(now: datetime) -> bool:
+    """Kept predictions beyond their days, and the oldest of a system that keeps more than it may; parts that hours have
+    long summed up, hours, and keys of bodies. Whether there is more to do."""
+    more = _sum_up(now)
+    Hour.objects.filter(start__lt=now - HOURS_KEPT, due=False).delete()
+    old = Batch.objects.filter(received_at__lt=now - BATCHES_KEPT, parts=None, kept=None)
+    Batch.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:10_000])).delete()
     Kept.objects.filter(hour__lt=now - timedelta(days=settings().number("PREDICTIONS_KEEP_DAYS"))).delete()
     most = int(settings().number("PREDICTIONS_KEEP_MB") * 2**20)
     weights = Kept.objects.order_by("system").values_list("system").annotate(Sum("weight"))
     for system, weight in weights:
         if weight > most:
             _forget_oldest(System.objects.get(pk=system), weight - most)
+    return more
+
+
+def _sum_up(now: datetime) -> bool:
+    """Parts of judged hours become the hour's base, to which later rows are added; those of references that are no
+    longer in force go. Whether more wait."""
+    old = Part.objects.filter(window__lt=now - PARTS_KEPT)
+    in_force = [one.pk for one in all_in_force()]
+    gone = old.exclude(reference__in=in_force).values_list("pk", flat=True)[:SUMMED_UP]
+    Part.objects.filter(pk__in=list(gone)).delete()
+    windows = list(old.filter(reference__in=in_force).order_by("window").values_list("window", flat=True)[:SUMMED_UP])
+    hours = Hour.objects.filter(start__in={hour_of(window) for window in windows}, due=False).exclude(profile=None)
+    summed = [_based(pk) for pk in list(hours.values_list("pk", flat=True))]
+    return len(windows) == SUMMED_UP and any(summed)
+
+
+@transaction.atomic
+def _based(pk: int) -> bool:
+    """A body that tells of the hour touches it in its own transaction: one of us waits for the other."""
+    hour = Hour.objects.select_for_update().filter(pk=pk, due=False).first()
+    if hour is None:
+        return False
+    place = {"reference": hour.reference_id, "model_version": hour.model_version}
+    parts = Part.objects.filter(**place, window__gte=hour.start, window__lt=hour.start + HOUR)
+    hour.base, hour.base_rows = hour.profile, hour.rows
+    hour.save(update_fields=["base", "base_rows"])
+    return parts.delete()[0] > 0
 
 
 def _forget_oldest(system: System, too_much: int) -> None:

@@ -20,11 +20,13 @@ from afterlaunch.profiles.packing import Profile
 from afterlaunch.profiles.reading import FOLDED
 from afterlaunch.profiles.values import categories as categories_of
 from afterlaunch.profiles.values import numbers as numbers_of
+from afterlaunch.profiles.vectors import is_vector
 
 WINDOW = timedelta(minutes=5)
 FOLDS = 20_000  # windows times columns, of one body
 MODELS = 50
 VERSION = 200  # characters
+LEFT_OUT = {"time": "a column of times", "vector": "fewer than 50 vectors of one length"}
 Fold = Callable[[Array], Profile]
 
 
@@ -45,6 +47,8 @@ def _kind(column: pa.Array) -> str:
         return "number"
     if types.is_boolean(kind):
         return "truth"
+    if is_vector(kind):
+        return "vector"
     return "time" if types.is_temporal(kind) else "null" if types.is_null(kind) else "text"
 
 
@@ -55,7 +59,7 @@ def learn(rows: Rows) -> tuple[dict[str, Layout], dict[str, str]]:
     for name, column in rows.features.items():
         kind = _kind(column)
         if kind not in FOLDED:
-            left_out[name] = "a column of times" if kind == "time" else "no value in it"
+            left_out[name] = LEFT_OUT.get(kind, "no value in it")
             continue
         found = _learned(column, kind, rows.count)
         if found is None:

@@ -7,7 +7,8 @@ from afterlaunch.estate.models import System
 
 class Reference(models.Model):
     """What later windows are compared with; never altered. The one in force is the newest of its system and
-    environment. `digest`: of what it was made from; `kept` has the layouts, `profile` the profiles of its columns,
+    environment. `digest`: of what it was made from; `kept` has the layouts, `projections` what makes
+    numbers of its columns of vectors, `profile` the profiles of its columns,
     `left_out` why other columns have none."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="references")
@@ -20,6 +21,7 @@ class Reference(models.Model):
     rows = models.PositiveIntegerField()
     columns = models.PositiveIntegerField()
     kept = models.BinaryField()
+    projections = models.BinaryField(null=True)
     profile = models.BinaryField()
     left_out = models.JSONField(default=dict)
     made_at = models.DateTimeField()
@@ -74,7 +76,8 @@ class Part(models.Model):
 
 class Hour(models.Model):
     """An hour of event time of one version of the model. `touched` grows with every body that tells of it; `due`: it is
-    to be judged, or judged again. `profile`, `state`, `status` and `features` are of the last time it was judged."""
+    to be judged, or judged again. `profile`, `state`, `status` and `features` are of the last time it was judged.
+    `base` stands for parts that are kept no longer."""
 
     reference = models.ForeignKey(Reference, on_delete=models.CASCADE, related_name="hours")
     model_version = models.CharField(max_length=200, blank=True, default="")
@@ -88,6 +91,8 @@ class Hour(models.Model):
     features = models.JSONField(default=list)
     profile = models.BinaryField(null=True)
     state = models.BinaryField(null=True)
+    base = models.BinaryField(null=True)
+    base_rows = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ("start",)

@@ -51,5 +51,7 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "method": METHODS.get(told.get("method") or "", ""),
         "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
         "shown": views.SHOWN,
+        "upstream": views.upstream_of(system, environment, chosen),
+        "importance": views.importance_of(system, environment),
     }
     return render(request, "predictions/drift.html", context)

@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString, mark_safe
 
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
-from afterlaunch.predictions import packed
+from afterlaunch.predictions import packed, upstream
 from afterlaunch.predictions.actions import HOUR, layouts_of, references_of
 from afterlaunch.predictions.models import Hour, Reference
 from afterlaunch.predictions.packed import Profiles
+from afterlaunch.verdicts.models import Verdict
 
 SHOWN = 48  # hours
 ORDER = ("breach", "warning", "not_assessed", "ok")
@@ -117,6 +118,26 @@ def _profiles(body: Any, layouts: Any, name: str) -> Any:
     return found.get(name)
 
 
+def upstream_of(system: System, environment: str, row: Row | None) -> list[upstream.Event]:
+    """What changed upstream when this feature began to drift; empty where it does not drift."""
+    if row is None:
+        return []
+    cells = [cell for cell in reversed(row.cells) if cell is not None]
+    since = upstream.began((hour.start, told["status"]) for hour, told in cells)
+    return upstream.events(system, environment, since) if since else []
+
+
+def importance_of(system: System, environment: str) -> dict[str, Any] | None:
+    """The verdict on what the model looks at, with the first features then and now; None without attributions."""
+    place = {"client": system.client.slug, "system": system.key, "environment": environment}
+    row = Verdict.objects.filter(judge="drift.importance", **place).first()
+    if row is None:
+        return None
+    then, now = ([one for one in str(row.evidence.get(key, "")).split(", ") if one] for key in ("then", "now"))
+    pairs = [(at, had, has) for at, (had, has) in enumerate(zip(then, now, strict=False), 1)]
+    return {"status": row.status, "why": row.explanation, "pairs": pairs, "rows": row.count}
+
+
 def reference_document(row: Reference) -> dict[str, Any]:
     return {
         "id": row.pk,
@@ -140,7 +161,13 @@ def document(system: System, environment: str | None, shown: int) -> dict[str, A
         if environment and reference.environment != environment:
             continue
         told = [_told(hour) for version in versions_of(reference) for hour in hours_of(reference, version, shown)]
-        found.append({"reference": reference_document(reference), "hours": told})
+        found.append(
+            {
+                "reference": reference_document(reference),
+                "hours": told,
+                "importance": importance_of(system, reference.environment),
+            }
+        )
     return {"system": system.key, "client": system.client.slug, "environments": found}
 
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.profiles.json_lines import JsonLinesTable
 from afterlaunch.profiles.tables import ROWS, Batch, Table, Trouble
+from afterlaunch.profiles.vectors import ROWS as VECTOR_ROWS
+from afterlaunch.profiles.vectors import is_vector
 
 __all__ = ["Batch", "CsvTable", "ParquetTable", "Table", "Trouble", "open_table"]
 BLOCK_BYTES = 1 << 20
@@ -70,6 +72,8 @@ def _kind(kind: pa.DataType) -> str:
         return "truth"
     if pa.types.is_temporal(kind):
         return "time"
+    if is_vector(kind):
+        return "vector"
     return "null" if pa.types.is_null(kind) else str(kind)
 
 
@@ -105,9 +109,11 @@ class ParquetTable:
         places = [(at, name) for at, name in enumerate(self._names) if name in wanted]
         # Columns of one name can't be asked for apart: all are read then.
         columns = None if self.trouble.duplicates else [name for _, name in places]
+        kinds = self.kinds()
+        most = min(ROWS, VECTOR_ROWS) if any(kinds[name] == "vector" for _, name in places) else ROWS
         first = 0
         try:
-            for batch in self._file.iter_batches(ROWS, columns=columns, use_threads=False):
+            for batch in self._file.iter_batches(most, columns=columns, use_threads=False):
                 found = {
                     name: batch.column(at if columns is None else place) for place, (at, name) in enumerate(places)
                 }

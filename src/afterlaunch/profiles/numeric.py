@@ -85,12 +85,13 @@ class NumericProfile:
 
 
 def fold(
-    layout: NumericLayout, values: Array, halves: tuple[Array, Array], invalid: Array | None = None
+    layout: NumericLayout, values: Array, halves: tuple[Array | slice, Array | slice], invalid: Array | None = None
 ) -> NumericProfile:
     """A batch as a profile.
 
-    `values`: float64, NaN and infinities allowed; `halves`: positions of the rows of either half; `invalid`: positions
-    in `values` (of any content) that were no numbers. Nulls are counted by the caller (`with_nulls`).
+    `values`: float64, NaN and infinities allowed; `halves`: the rows of either half, as positions or slices;
+    `invalid`: positions in `values` (of any content) that were no numbers. Nulls are counted by the caller
+    (`with_nulls`).
     """
     counts = np.zeros((2, layout.cells), np.int64)
     apart = np.zeros((2, len(APART)), np.int64)

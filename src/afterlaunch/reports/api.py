@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.utils import timezone
-from ninja import Router
+from ninja import Router, Schema
 
+from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import NotAllowed
 from afterlaunch.ground.settings import settings
@@ -12,7 +15,8 @@ from afterlaunch.reports import documents
 from afterlaunch.reports.facts import Asked, monthly
 from afterlaunch.reports.links import base_url
 from afterlaunch.reports.tokens import documents as token_documents
-from afterlaunch.reports.tokens.facts import tokens
+from afterlaunch.reports.tokens.sealing import seal, sealed_by_month
+from afterlaunch.reports.tokens.sealing import token_report as tokens
 
 router = Router(tags=["reports"])
 
@@ -54,6 +58,28 @@ def token_report(
     body = token_documents.write(report, format, _base(request.actor, url))
     name = token_documents.file_name(report, format) if download else ""
     return _answer(body, token_documents.TYPES[format], name)
+
+
+class SealIn(Schema):
+    """`month`: like 2026-10."""
+
+    client: str
+    month: str
+
+
+@router.post("/reports/tokens/seals", response={200: dict})
+def seal_tokens(request: Request, body: SealIn) -> dict[str, Any]:
+    """Seal a client's final token report: kept as it is, its digest in the evidence log. The duty does it three days
+    after the month; a seal never changes."""
+    row = seal(request.actor, client_by_slug(request.actor, body.client), body.month)
+    return {"client": row.client.slug, "month": row.month, "sha256": row.digest, "evidence_entry": row.entry}
+
+
+@router.get("/reports/tokens/seals/{slug}/{month}", response={200: dict})
+def sealed_tokens(request: Request, slug: str, month: str) -> HttpResponse:
+    """The token report as it was sealed, byte for byte: its SHA-256 stands in the evidence log."""
+    row = sealed_by_month(request.actor, client_by_slug(request.actor, slug), month)
+    return _answer(bytes(row.document), documents.TYPES["json"], "")
 
 
 def _answer(body: bytes, content_type: str, file_name: str) -> HttpResponse:

@@ -19,7 +19,7 @@ from afterlaunch.reports.contents import Report
 from afterlaunch.reports.facts import Asked, clients_seen_by, monthly, zone_for
 from afterlaunch.reports.periods import following, month_of, period
 from afterlaunch.reports.sections import story
-from afterlaunch.reports.tokens.facts import tokens
+from afterlaunch.reports.tokens.sealing import token_report as tokens
 from afterlaunch.reports.tokens.story import story as token_story
 from afterlaunch.telemetry import queries, served
 from afterlaunch.telemetry.windows import Window

@@ -10,7 +10,7 @@ from afterlaunch.reports import charts, links
 from afterlaunch.reports.blocks import ROWS, Column, Figure, Line, Mark, Section, Table, name_of
 from afterlaunch.reports.contents import Day, Report, SpendRow
 from afterlaunch.reports.periods import label
-from afterlaunch.reports.words import cost, many, number
+from afterlaunch.reports.words import cost, exact, many, number
 from afterlaunch.telemetry.windows import Window
 
 
@@ -31,6 +31,9 @@ def spend_table(report: Report, at: links.Links, name: str) -> Table:
     if report.total is not None:
         rows.append(_totals(report, at, name, [row.window for row in report.spend[name]], "All"))
     notes: list[Line] = [("Cost is what is known of it; calls of unknown cost are counted beside, in no sum.",)]
+    if report.total is not None and report.total.calls_estimated:
+        part = exact(report.total.cost_estimated_nano)
+        notes.append((f"≈: with estimates; {part} of all, where no provider told the usage.",))
     if report.before.window is None:
         notes.append((f"{before} has no telemetry: nothing to compare with.",))
     return Table(f"Spend by {name}", columns, rows, "No call was reported, so no spend is known.", notes)
@@ -77,6 +80,9 @@ def summed(rows: Sequence[Window], start: Window) -> Window:
         calls=sum(row.calls for row in rows),
         cost_nano=sum(row.cost_nano for row in rows),
         calls_unknown_cost=sum(row.calls_unknown_cost for row in rows),
+        calls_estimated=sum(row.calls_estimated for row in rows),
+        tokens_estimated=sum(row.tokens_estimated for row in rows),
+        cost_estimated_nano=sum(row.cost_estimated_nano for row in rows),
         buckets=buckets,
     )
 

@@ -14,13 +14,17 @@ CENT = Decimal("0.01")
 
 
 def exact(nano: int) -> str:
-    """Every digit that is known, at least to the cent: $0.001234."""
+    """Every digit that is known, at least to the cent: $0.001234; the sign stands before the dollar."""
+    if nano < 0:
+        return f"\N{MINUS SIGN}{exact(-nano)}"
     whole, _, rest = format((Decimal(nano) / NANO).normalize(), "f").partition(".")
     return f"${int(whole):,}.{rest.ljust(2, '0')}"
 
 
 def cents(nano: int) -> str:
     """For reading: rounded half up to the cent, never to nothing."""
+    if nano < 0:
+        return f"\N{MINUS SIGN}{cents(-nano)}"
     usd = (Decimal(nano) / NANO).quantize(CENT, ROUND_HALF_UP)
     return "less than a cent" if nano and usd < CENT else f"${usd:,}"
 
@@ -31,7 +35,12 @@ def cost(window: Window) -> str:
         return UNKNOWN
     if window.calls and window.calls_unknown_cost == window.calls:
         return "unknown"
-    return exact(window.cost_nano)
+    return f"{estimate_mark(window.calls_estimated)}{exact(window.cost_nano)}"
+
+
+def estimate_mark(calls_estimated: int) -> str:
+    """Before a sum that holds estimates."""
+    return "≈ " if calls_estimated else ""
 
 
 def number(value: int) -> str:

@@ -105,7 +105,8 @@ class CallerKey(models.Model):
 class Budget(models.Model):
     """What calls of a scope may use in a window (`contracts.budgets`). Without a client it is the house's. `scope` of a
     client's names no client: it is theirs. `limit`: nano-USD, tokens or requests. `fed`: "gateway" counts and may
-    refuse, "telemetry" only looks on. `system`: whose responders hear of `thresholds` (percent) and the forecast."""
+    refuse, each by itself, "gateways" with one limit over all of them, "telemetry" only looks on. `system`: whose
+    responders hear of `thresholds` (percent) and the forecast."""
 
     client = models.ForeignKey(Client, null=True, on_delete=models.CASCADE, related_name="budgets")
     name = models.CharField(max_length=100)
@@ -117,6 +118,7 @@ class Budget(models.Model):
     mode = models.CharField(max_length=10, default="hard")
     no_price = models.CharField(max_length=20, default="refuse")
     default_pico = models.BigIntegerField(default=0)
+    cheaper = models.CharField(max_length=200, blank=True, default="")  # the model of mode downgrade
     fed = models.CharField(max_length=10, default="gateway")
     thresholds = models.JSONField(default=list)
     forecast = models.BooleanField(default=True)
@@ -155,6 +157,8 @@ class Budget(models.Model):
             mode=self.mode,
             no_price=self.no_price,
             default_pico=self.default_pico,
+            cheaper=self.cheaper,
+            shared=self.fed == "gateways" and self.mode == "hard",
         )
 
 

@@ -82,7 +82,8 @@ def build(epoch: int) -> contract.Snapshot:
         routes=tuple(_route(route, guards.get(route.pk, ())) for route in routes),
         keys=tuple(_key(key) for key in keys),
         budgets=tuple(
-            row.contract() for row in Budget.objects.select_related("client").filter(ended_at=None, fed="gateway")
+            row.contract()
+            for row in Budget.objects.select_related("client").filter(ended_at=None).exclude(fed="telemetry")
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from .posting import NotTaken, Taken, post
 from .start import destination
-from .tables import Table, by_time, read, rows_within
+from .tables import Table, by_time, read, rows_within, with_vectors
 
 ROWS, COLUMNS, CELLS = 500_000, 500, 20_000_000  # of one body, as the server has it
 ID, TIME, LABEL, SOURCE = "prediction_id", "time", "label", "source"
@@ -27,6 +27,7 @@ MEANING = {
 def log_predictions(
     data: Any,
     *,
+    embeddings: Any = None,
     system: str | int | None = None,
     environment: str | None = None,
     client: str | None = None,
@@ -36,14 +37,16 @@ def log_predictions(
     patience: float = 120.0,
 ) -> Taken:
     """Send predictions: a DataFrame of pandas or polars, a pyarrow Table, a dict of columns, or dicts, with the columns
-    `prediction_id` and `time`, `model_version` where there is one, and features and outputs.
+    `prediction_id` and `time`, `model_version` where there is one, and features and outputs. `embeddings` are vectors
+    in the order of the rows (an array of two dimensions, or lists), the column `embedding`; a dict names several.
 
     `system` is a name, with its `client` for tokens of all clients, or the system's number. What is not given is what
     `init` was given, then AFTERLAUNCH_…. A large table goes in bodies of at most `max_body_mb`, each with a key made
     of what it holds: the same call again changes nothing. Waits up to `patience` seconds for a server that is busy or
     away. Raises ValueError or TypeError for a table that cannot be sent, NotTaken where the server does not take it.
     """
-    table = _required(read(data), (ID, TIME))
+    given = embeddings if isinstance(embeddings, Mapping) or embeddings is None else {"embedding": embeddings}
+    table = with_vectors(_required(read(data), (ID, TIME)), given or {})
     url, headers = _where("predictions", system, environment, client, endpoint, token)
     return _send(table, headers, lambda _: url, max_body_mb, patience)
 

@@ -29,6 +29,8 @@ class Table(Protocol):
 
     def taken(self, order: list[int]) -> Table: ...
 
+    def extended(self, name: str, values: list[list[float]]) -> Table: ...
+
 
 class Lines:
     content_type = "application/x-ndjson"
@@ -45,6 +47,9 @@ class Lines:
 
     def values(self, name: str) -> list[Any]:
         return self._columns[name]
+
+    def extended(self, name: str, values: list[list[float]]) -> Table:
+        return Lines({**self._columns, name: values})
 
     def taken(self, order: list[int]) -> Table:
         return Lines({name: [values[at] for at in order] for name, values in self._columns.items()})
@@ -72,6 +77,12 @@ class Arrow:
         found: list[Any] = column.to_pylist()
         return found
 
+    def extended(self, name: str, values: list[list[float]]) -> Table:
+        import pyarrow
+
+        column = pyarrow.array(values, pyarrow.list_(pyarrow.float32()))
+        return Arrow(self._table.drop_columns([name] if name in self.names else []).append_column(name, column))
+
     def taken(self, order: list[int]) -> Table:
         return Arrow(self._table.take(order))
 
@@ -97,6 +108,16 @@ def read(data: Any) -> Table:
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
         return _of_columns(arrow, _turned(data))
     raise TypeError(f"Rows come as a DataFrame, an Arrow table, a dict of columns or dicts, not as {kind.__name__}.")
+
+
+def with_vectors(table: Table, given: Mapping[str, Any]) -> Table:
+    """The table with a column of vectors for each name. Raises ValueError where there are more or fewer than rows."""
+    for name, vectors in given.items():
+        rows = [list(map(float, one)) for one in (vectors.tolist() if hasattr(vectors, "tolist") else vectors)]
+        if len(rows) != table.count:
+            raise ValueError(f"There are {len(rows):,} vectors {name!r} for {table.count:,} rows.")
+        table = table.extended(str(name), rows)
+    return table
 
 
 def by_time(table: Table, name: str) -> Table:
@@ -163,7 +184,7 @@ def _even(columns: Mapping[str, Any]) -> bool:
 
 
 def _of_arrow(arrow: Any, table: Any) -> Table | None:
-    """Of plain columns in their plain forms; None where one is nested or of an extension type."""
+    """Of plain columns and vectors in their plain forms; None where one is nested otherwise or of an extension type."""
     types, fields, columns = arrow.types, [], []
     for field, given in zip(table.schema, table.columns, strict=True):
         column, kind = given, field.type
@@ -171,7 +192,10 @@ def _of_arrow(arrow: Any, table: Any) -> Table | None:
             kind = kind.value_type
         if types.is_string_view(kind):
             kind = arrow.large_string()
-        if types.is_nested(kind) or isinstance(kind, arrow.BaseExtensionType):
+        if types.is_fixed_size_list(kind) or types.is_large_list(kind):
+            kind = arrow.list_(kind.value_type)
+        vector = types.is_list(kind) and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+        if (types.is_nested(kind) and not vector) or isinstance(kind, arrow.BaseExtensionType):
             return None
         if kind != field.type:
             column = column.cast(kind)

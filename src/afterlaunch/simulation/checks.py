@@ -16,7 +16,7 @@ from afterlaunch.incidents.timeline import first_broken
 from afterlaunch.notify.models import Page
 from afterlaunch.simulation import naive
 from afterlaunch.simulation.facts import Facts, Segment
-from afterlaunch.simulation.plan import HOUR, HOUSE, ClientPlan, OverridePlan, SystemPlan
+from afterlaunch.simulation.plan import HOUR, ClientPlan, OverridePlan, SystemPlan
 
 PROMPT = timedelta(seconds=12)  # of a duty that runs every five seconds, with its sender's next round
 TOLD_WITHIN = timedelta(minutes=5) + PROMPT  # the longest that a group waits with its news
@@ -257,16 +257,16 @@ class _Walker:
 def clocks_equal(facts: Facts) -> Check:
     """Deadline by deadline, against a count of minutes; and each starts when the world told the alert."""
     found = Check("clocks-equal", "Every response clock equals an independent count of minutes")
-    tables = {
-        one.slug: naive.Minutes(one.calendar, facts.plan.start, facts.plan.end + timedelta(days=1))
-        for one in (*facts.plan.clients, HOUSE)
-    }
+    tables: dict[str, naive.Minutes] = {}
     told = _told(facts)
     for row in facts.clocks:
         found.of += 1
         incident = facts.incidents[int(row.topic.partition("/")[2])]
         tier = facts.plan.system(incident.system.key).tier
-        wanted = tables[incident.system.client.slug].deadline(tier, row.severity, row.started_at)
+        client = facts.plan.of(incident.system.client.slug)
+        if client.slug not in tables:
+            tables[client.slug] = naive.Minutes(client.calendar, facts.plan.start, facts.plan.end + timedelta(days=1))
+        wanted = tables[client.slug].deadline(tier, row.severity, row.started_at)
         name = f"{tier} {row.severity}"
         found.notes[name] = found.notes.get(name, 0) + 1
         if (row.tier, row.deadline) != (tier, wanted):

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from afterlaunch.simulation import product
 from afterlaunch.simulation.plan import Plan
@@ -26,6 +26,14 @@ class Killed(Exception):
 
 class Broken(Exception):
     """The product ended with an error of its own: nothing that was planned."""
+
+
+class Product(Protocol):
+    """A life of it, as the world sees it."""
+
+    def ask(self, do: str, at: datetime, kill: tuple[str, int] | None = None, **given: Any) -> dict[str, Any]: ...
+
+    def stop(self) -> None: ...
 
 
 class Child:

@@ -51,9 +51,11 @@ def simulate(
         from afterlaunch.ground import clock
         from afterlaunch.simulation.checks import all_checks
         from afterlaunch.simulation.facts import Facts
+        from afterlaunch.simulation.rehearsal import rehearse
         from afterlaunch.simulation.world import World
 
         _apart(_make_tables)
+        rehearse(seed)
         world = World(plan, broken, progress)
         record = world.play()
         facts = Facts(plan, record, world.providers)
@@ -102,6 +104,7 @@ def _apart(deed: Callable[[], None]) -> None:
     pid = os.fork()
     if pid == 0:
         deed()
+        _close()  # the file is whole
         os._exit(0)
     if os.waitpid(pid, 0)[1]:
         raise RuntimeError("the database could not be made")

@@ -31,7 +31,7 @@ from afterlaunch.simulation import faults, house
 from afterlaunch.simulation.kills import Killer
 from afterlaunch.simulation.plan import Plan
 from afterlaunch.simulation.provider import InOrder, Outside
-from afterlaunch.simulation.wire import Ended, Wire
+from afterlaunch.simulation.wire import Ended, Line, Wire
 
 ROOMS = ("alerts", "incidents", "sla", "oncall", "notify", "replies", "evidence")
 LEFT_OUT = ("alerts.work", "oncall.calendars")  # what judges say, and calendars of others: there are none here
@@ -40,7 +40,7 @@ HOLDER = "simulation"
 
 
 class Product:
-    def __init__(self, wire: Wire, plan: Plan, broken: Sequence[str]) -> None:
+    def __init__(self, wire: Line, plan: Plan, broken: Sequence[str]) -> None:
         self._wire, self._plan, self._broken = wire, plan, frozenset(broken)
         self.clock = clock.FixedClock(plan.start)
         clock.use(self.clock)
@@ -75,13 +75,16 @@ class Product:
         """Until the world hangs up."""
         connection.execute_wrappers.append(self._killer)
         while True:
-            told = self._wire.hear()
-            self.clock.set(datetime.fromisoformat(told["at"]))
-            if kill := told.get("kill"):
-                self._killer.arm(kill[0], kill[1])
-            done: dict[str, Any] = getattr(self, f"do_{told['do']}")(**told.get("with", {})) or {}
-            faults.commit(self._broken)
-            self._wire.tell({"done": done, "now": clock.now().isoformat(), "next": self._next()})
+            self._wire.tell(self.perform(self._wire.hear()))
+
+    def perform(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What was done, when it was over, and when the product wants to be woken."""
+        self.clock.set(datetime.fromisoformat(told["at"]))
+        if kill := told.get("kill"):
+            self._killer.arm(kill[0], kill[1])
+        done: dict[str, Any] = getattr(self, f"do_{told['do']}")(**told.get("with", {})) or {}
+        faults.commit(self._broken)
+        return {"done": done, "now": clock.now().isoformat(), "next": self._next()}
 
     # What the world may ask for
 
@@ -98,11 +101,14 @@ class Product:
         if whole:
             chosen = [one for one in self._duties if rare or one.name not in RARE]
             cycle(chosen, self._holder)
-            alone = [one for one in chosen if one.apart]
+            for duty in chosen:
+                if duty.apart:
+                    perform_if_due(duty, self._holder, clock.now())
         else:
-            alone = [one for one in self._duties if one.name in self._rows and self._rows[one.name] <= clock.now()]
-        for duty in alone:
-            perform_if_due(duty, self._holder, clock.now())
+            first = self._rows  # asked at the end of what it did last: only time has passed since
+            for duty in self._duties:
+                if duty.name in first and first[duty.name] <= clock.now():
+                    perform_if_due(duty, self._holder, clock.now(), first)
         failed = DutyState.objects.exclude(error="") if whole else ()
         return {"failed": [f"{row.name}: {row.error}" for row in failed]}
 

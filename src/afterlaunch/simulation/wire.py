@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -13,6 +13,14 @@ HEAD = struct.Struct(">I")
 
 class Ended(Exception):
     """The other side is no more."""
+
+
+class Line(Protocol):
+    """Between the product and the world."""
+
+    def tell(self, document: dict[str, Any]) -> None: ...
+
+    def hear(self) -> dict[str, Any]: ...
 
 
 class Wire:

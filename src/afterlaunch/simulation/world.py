@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from afterlaunch.simulation import people
-from afterlaunch.simulation.child import Child, Killed
+from afterlaunch.simulation.child import Answer, Child, Killed, Product
 from afterlaunch.simulation.plan import DAY, HOUR, HOUSE, AlertPlan, Plan
 from afterlaunch.simulation.providers import Delivery, Providers
 
@@ -83,15 +83,23 @@ Action = Callable[[], None]
 
 
 class World:
-    def __init__(self, plan: Plan, broken: Sequence[str], progress: Callable[[datetime], None]) -> None:
+    """`begin` starts a life of the product."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        broken: Sequence[str] = (),
+        progress: Callable[[datetime], None] = lambda at: None,
+        begin: Callable[[Plan, Sequence[str], Answer], Product] = Child,
+    ) -> None:
         self.plan, self.record = plan, Record()
         self.providers = Providers(plan.seed, plan.outages)
         self.now = plan.start
-        self._broken, self._progress = broken, progress
+        self._broken, self._progress, self._begin = broken, progress, begin
         self._events: list[tuple[datetime, int, Action]] = []
         self._number = count()
         self._wake_at: datetime | None = None
-        self._child: Child | None = None
+        self._child: Product | None = None
         self._sending: list[Delivery] = []
         self._queues: dict[str, deque[Telling]] = defaultdict(deque)
         self._delivering: set[str] = set()
@@ -150,7 +158,7 @@ class World:
     # The product
 
     def _start(self) -> None:
-        self._child, self._armed = Child(self.plan, self._broken, self._provider), ""
+        self._child, self._armed = self._begin(self.plan, self._broken, self._provider), ""
 
     def _ask(self, do: str, **given: Any) -> dict[str, Any] | None:
         """What the product did; None: it is down, or it died over it."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall.forecast import future_pages
+from afterlaunch.oncall.models import Escalation
 from afterlaunch.sla.models import Clock
 from afterlaunch.sla.rules import FuturePage, Prediction, predict, usual_answer
 
@@ -13,16 +14,20 @@ LOOK_BACK = timedelta(days=90)
 NEWEST = 200
 
 
-def prediction(row: Clock, now: datetime) -> Prediction | None:
-    """None where there is nothing to predict: it is met, breached, stands still, or has no deadline."""
-    if row.kind != "response" or row.met_at or row.breached_at or row.superseded_at or row.deadline is None:
-        return None
-    if row.deadline < now:
+def can_predict(row: Clock, now: datetime) -> bool:
+    """Not where it is met, breached, stands still, or has no deadline."""
+    ended = row.met_at or row.breached_at or row.superseded_at
+    return row.kind == "response" and not ended and row.deadline is not None and row.deadline >= now
+
+
+def prediction(row: Clock, now: datetime, paging: Escalation | None) -> Prediction | None:
+    """`paging`: what is live about the clock's topic. None where there is nothing to predict."""
+    if row.deadline is None or not can_predict(row, now):
         return None
     known: dict[int, timedelta] = {}
     pages: list[FuturePage] = []
     best: datetime | None = None
-    for at, person, _ in future_pages(row.topic, now):
+    for at, person, _ in future_pages(paging, now):
         if best is not None and at >= best:
             break  # nobody who is paged later answers sooner
         if person.pk not in known:

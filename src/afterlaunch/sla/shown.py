@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from afterlaunch.oncall.forecast import live
 from afterlaunch.sla import clocks, forecast
 from afterlaunch.sla.models import Clock
 from afterlaunch.sla.rules import Prediction, Verdict, judge_clock
@@ -100,4 +101,4 @@ def nearest_first(rows: Iterable[Clock], now: datetime) -> list[Shown]:
 
 
 def outlook(row: Clock, now: datetime) -> Prediction | None:
-    return forecast.prediction(row, now)
+    return forecast.prediction(row, now, live(row.topic)) if forecast.can_predict(row, now) else None

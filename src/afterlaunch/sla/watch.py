@@ -10,10 +10,11 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.notify.outbox import Notice, enqueue
 from afterlaunch.oncall import escalation
+from afterlaunch.oncall.forecast import live
 from afterlaunch.oncall.models import Escalation
 from afterlaunch.sla import actions, clocks
 from afterlaunch.sla.events import Event, lock, tell
-from afterlaunch.sla.forecast import prediction
+from afterlaunch.sla.forecast import can_predict, prediction
 from afterlaunch.sla.models import Clock
 from afterlaunch.sla.rules import judge_clock, thresholds_passed
 from afterlaunch.sla.spans import until
@@ -113,7 +114,8 @@ def _warn(row: Clock, now: datetime) -> list[datetime]:
 
 def _predict(row: Clock, now: datetime) -> list[datetime]:
     """Raises a predicted breach once, and takes it back when the path looks well again; returns when to look next."""
-    found = prediction(row, now)
+    paging = live(row.topic) if can_predict(row, now) else None
+    found = prediction(row, now, paging)
     if found is None:
         return []
     if not found.late:
@@ -122,18 +124,17 @@ def _predict(row: Clock, now: datetime) -> list[datetime]:
         row.predicted = found.why[:300]
         _say(row, "clock.breach_predicted", f"{_title(row)} {found.why}.", now, reason=found.reason)
         if clocks.policy_of(row).escalate_early:
-            _escalate_early(row, now)
+            _escalate_early(row, paging, now)
+            paging = live(row.topic)
     else:
         row.predicted = found.why[:300]
-    paging = Escalation.objects.filter(topic=row.topic, state="live").values_list("next_at", flat=True).first()
-    if paging is None:
+    if paging is None or paging.next_at is None:
         return []
-    return [min(max(paging, now) + timedelta(seconds=1), now + LOOK_AGAIN)]
+    return [min(max(paging.next_at, now) + timedelta(seconds=1), now + LOOK_AGAIN)]
 
 
-def _escalate_early(row: Clock, now: datetime) -> None:
+def _escalate_early(row: Clock, paging: Escalation | None, now: datetime) -> None:
     """The policy says so: the next step is performed now."""
-    paging = Escalation.objects.filter(topic=row.topic, state="live").first()
     if paging is not None:
         escalation.advance(paging, now)
         said = "The next step of the escalation is taken now, since the promise would not hold."

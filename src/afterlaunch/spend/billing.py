@@ -19,6 +19,7 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.prices.bundled import provider_id
 from afterlaunch.pricing.actions import book_of
 from afterlaunch.spend.bills import CLASSES, BillLine, plain, read_bill
+from afterlaunch.spend.held import held
 from afterlaunch.spend.models import Bill
 from afterlaunch.spend.reconcile import Outcome, Settled, reconcile
 from afterlaunch.telemetry.queries import stretches
@@ -68,15 +69,17 @@ def import_bill(
     return row
 
 
-def lines_of(client: Client, provider: str, first: date, last: date) -> list[BillLine]:
-    """Of the days [first, last]; where several bills of one form and account tell a day, the latest."""
+def lines_of(client: Client, provider: str, first: date, last: date, closed: bool = False) -> list[BillLine]:
+    """Of the days [first, last]; where several bills of one form and account tell a day, the latest. `closed`: without
+    days that were still running when their bill was imported."""
     rows = Bill.objects.filter(client=client, provider=provider, first_day__lte=last, last_day__gte=first)
     newest: dict[tuple[str, str, date], list[BillLine]] = {}
     for bill in rows.order_by("pk"):
         mine: dict[tuple[str, str, date], list[BillLine]] = {}
         for told in bill.lines:
             line = BillLine.of(told)
-            if first <= line.day <= last:
+            open_yet = closed and line.day >= bill.imported_at.astimezone(UTC).date()
+            if first <= line.day <= last and not open_yet:
                 mine.setdefault((bill.form, line.account, line.day), []).append(line)
         newest |= mine
     return [line for lines in newest.values() for line in lines]
@@ -100,25 +103,34 @@ def month_of(actor: Actor, client: Client, month: str) -> list[Month]:
         first = date.fromisoformat(f"{month}-01")
     except ValueError:
         raise Invalid(f"{month!r} is no month.", "Write it like 2026-11.") from None
-    last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
-    windows = _windows(client, first, last)
+    first, last = days_of(first)
+    windows = windows_of(client, first, last)
     bills = Bill.objects.filter(client=client, first_day__lte=last, last_day__gte=first)
     billed = set(bills.values_list("provider", flat=True))
     called = {provider_id(row.key["provider"] or "") for row in windows if row.key["provider"]}
-    return [_month(client, provider, first, last, windows) for provider in sorted(billed | called)]
+    return [month_of_provider(client, provider, first, windows) for provider in sorted(billed | called)]
 
 
-def _windows(client: Client, first: date, last: date) -> list[Window]:
+def days_of(first: date) -> tuple[date, date]:
+    """First and last day of a month."""
+    return first, (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+
+
+def windows_of(client: Client, first: date, last: date) -> list[Window]:
+    """What telemetry holds of each UTC day, by provider and model."""
     days = [datetime.combine(first + timedelta(days=n), time(), UTC) for n in range((last - first).days + 2)]
     return stretches(days, ["provider", "model"], frozenset({client.slug}))
 
 
-def _month(client: Client, provider: str, first: date, last: date, windows: list[Window]) -> Month:
-    lines = lines_of(client, provider, first, last)
+def month_of_provider(client: Client, provider: str, first: date, windows: list[Window], closed: bool = False) -> Month:
+    """Of the month that begins on `first`; `windows`: its days, of any provider."""
+    first, last = days_of(first)
+    lines = lines_of(client, provider, first, last, closed)
     until = max((line.day for line in lines), default=last)
     mine = [row for row in windows if provider_id(row.key["provider"] or "") == provider and row.start.date() <= until]
     settled = [_settled(row) for row in mine]
-    found = reconcile(lines, settled, _worth(client, provider, lines, settled, until))
+    reserved = held(client.slug, provider, first, until)
+    found = reconcile(lines, settled, _worth(client, provider, lines, settled, until), held=reserved)
     bills = Bill.objects.filter(client=client, provider=provider, first_day__lte=last, last_day__gte=first)
     newest = bills.order_by("-imported_at").first()
     return Month(provider, first, until if lines else None, found, newest.imported_at if newest else None)
@@ -128,7 +140,15 @@ def _settled(row: Window) -> Settled:
     tokens = dict.fromkeys(CLASSES, 0)
     for bucket, count in row.buckets.items():
         tokens[_CLASS[bucket]] += count
-    return Settled(row.start.date(), row.key["model"] or "", tokens, row.cost_nano, row.calls, row.calls_unknown_cost)
+    return Settled(
+        row.start.date(),
+        row.key["model"] or "",
+        tokens,
+        row.cost_nano,
+        row.calls,
+        row.calls_unknown_cost,
+        row.tokens_estimated,
+    )
 
 
 def _worth(

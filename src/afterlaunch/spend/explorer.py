@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ BY = (
     *("service", PURPOSE, *PEOPLE),
 )
 MEASURES = {"cost": "USD", "tokens": "tokens", "calls": "calls"}
+MANY_DAYS = timedelta(days=120)
 LAYERS, MOST = 7, 1_000
 OTHER = "others"
 UNTOLD = "not told"
@@ -181,17 +182,25 @@ class Explorer:
         return measure if name is None else row.key[name] or UNTOLD
 
     def _bounds(self, zone: ZoneInfo) -> list[datetime]:
-        """Days on the reader's wall clock where the time is long, else steps of minutes."""
+        """Days on the reader's wall clock where the time is long, weeks (from Monday) where it is longer than bars of
+        days can be told apart, else steps of minutes."""
         start, end = self.ask.start, self.ask.end
+        if end - start >= MANY_DAYS:
+            first = start.astimezone(zone).date()
+            return self._dates(zone, first + timedelta(days=7 - first.weekday()), 7)
         if end - start >= timedelta(days=10):
-            day, out = start.astimezone(zone).date() + timedelta(days=1), [start]
-            while (begin := start_of_date(day, zone)) < end:
-                out.append(begin)
-                day += timedelta(days=1)
-            return [*out, end]
+            return self._dates(zone, start.astimezone(zone).date() + timedelta(days=1), 1)
         step = timedelta(minutes=step_minutes(self.ask))
         count = -(-(end - start) // step)
         return [*(start + number * step for number in range(count)), end]
+
+    def _dates(self, zone: ZoneInfo, first: date, days: int) -> list[datetime]:
+        """The beginnings of every so many dates within the time, from `first` on, and its own bounds."""
+        out, day = [self.ask.start], first
+        while (begin := start_of_date(day, zone)) < self.ask.end:
+            out.append(begin)
+            day += timedelta(days=days)
+        return [*out, self.ask.end]
 
 
 def _known(was: Share | None) -> int | None:

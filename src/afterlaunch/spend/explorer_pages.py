@@ -89,19 +89,27 @@ def _chart(found: Explorer, measure: str) -> Any:
 def _tiles(rows: Sequence[dict[str, Any]], ask: Asked) -> list[Tile]:
     calls, unknown = sum(row["calls"] for row in rows), sum(row["calls_with_unknown_cost"] for row in rows)
     cost = sum(row["cost_usd"] or 0 for row in rows)
-    before = sum(row["cost_before_usd"] or 0 for row in rows)
+    told = [row["cost_before_usd"] for row in rows if row["cost_before_usd"] is not None]
     inputs, cached = sum(row["input_tokens"] for row in rows), sum(row["in_cache_read"] for row in rows)
     outputs = sum(row["output_tokens"] for row in rows)
     known = calls > unknown
     return [
-        Tile("Known cost", formats.money(cost if known or not calls else None), ask.range or "this time"),
-        Tile("Before", formats.money(before), "the same length of time"),
+        Tile("Known cost", formats.money(cost if known or not calls else None), *_noted(unknown, ask)),
+        Tile("Before", formats.money(sum(told) if told else None), "the same length of time"),
         Tile("Calls", formats.compact(calls)),
         Tile("Per call", formats.money(cost // (calls - unknown) if known else None), "of known cost"),
         Tile("Tokens", formats.compact(inputs + outputs), f"{formats.compact(outputs)} of them output"),
         Tile("From prompt cache", formats.percent(cached, inputs), "of input"),
-        *([Tile("Cost unknown", formats.compact(unknown), "calls, not in the sum", "warning")] if unknown else []),
     ]
+
+
+def _noted(unknown: int, ask: Asked) -> tuple[str, str]:
+    """Note and tone of the known cost."""
+    return (f"{formats.count(unknown)} calls of unknown cost beside it", "warning") if unknown else (_range(ask), "")
+
+
+def _range(ask: Asked) -> str:
+    return f"in {ask.range}" if ask.range else "in this time"
 
 
 @dataclass(frozen=True)

@@ -71,3 +71,40 @@ class Bill(models.Model):
 
     def __str__(self) -> str:
         return f"Bill of {self.provider} for {self.client}, {self.first_day} to {self.last_day}"
+
+
+class LedgerDay(models.Model):
+    """What one gateway's ledger holds of a UTC day, a client, a provider and a model, as it told last; `at`: when it
+    added it up, milliseconds since 1970 by its own clock. Settled sums are without what expired or is unknown, which
+    stand at what was reserved; money is that of attempts whose price was known on both sides (`unpriced`: the others).
+    """
+
+    gateway = models.CharField(max_length=100)
+    day = models.DateField()
+    client = models.CharField(max_length=60)
+    provider = models.CharField(max_length=120)
+    model = models.CharField(max_length=200)
+    attempts = models.BigIntegerField()
+    reserved_tokens = models.BigIntegerField()
+    reserved_nano = models.BigIntegerField()
+    settled_tokens = models.BigIntegerField()
+    settled_nano = models.BigIntegerField()
+    expired = models.BigIntegerField()
+    expired_tokens = models.BigIntegerField()
+    expired_nano = models.BigIntegerField()
+    unknown = models.BigIntegerField()
+    unknown_tokens = models.BigIntegerField()
+    unknown_nano = models.BigIntegerField()
+    estimated = models.BigIntegerField()
+    unpriced = models.BigIntegerField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "day", "provider", "model", "gateway"], name="one_ledger_day_per_gateway"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} {self.day} {self.provider} {self.model} at {self.gateway}"

@@ -114,9 +114,13 @@ def same_call(a: Row, b: Row) -> str | None:
     if a["response_id"] and b["response_id"]:
         return None
     for outer, inner in ((a, b), (b, a)):
-        if outer["trace_id"] == inner["trace_id"] and outer["span_id"] in inner["ancestors"] and _inside(outer, inner):
+        if outer["trace_id"] == inner["trace_id"] and _above(outer, inner) and _inside(outer, inner):
             return "ancestor"
     return None
+
+
+def _above(outer: Row, inner: Row) -> bool:
+    return any(bytes.fromhex(member) in inner["ancestors"] for member in outer["members"])
 
 
 def _inside(outer: Row, inner: Row) -> bool:
@@ -129,15 +133,16 @@ def _inside(outer: Row, inner: Row) -> bool:
 
 
 def group(rows: Iterable[Row]) -> list[Row]:
-    """Merge the members of each call; whatever belongs to nobody else stays alone."""
+    """Merge the members of each call; whatever belongs to nobody else stays alone. Those with a response id first: an
+    attempt that failed must not take the place of the one that answered."""
     out: list[Row] = []
     near: dict[Any, set[int]] = defaultdict(set)  # response id or trace -> places in `out`
-    for row in _with_usage(sorted(rows, key=_order)):
+    for row in sorted(_with_usage(sorted(rows, key=_order)), key=lambda row: not row["response_id"]):
         around = near[row["response_id"]] | near[row["trace_id"]] if row["response_id"] else near[row["trace_id"]]
         mates = [place for place in sorted(around) if same_call(row, out[place])]
         if len(mates) == 1 or (mates and row["response_id"]):
             place = mates[0]
-            out[place] = merge(out[place], row)
+            out[place] = merge(out[place], row) | {"ancestors": out[place]["ancestors"] | row["ancestors"]}
         else:
             place = len(out)
             out.append(row)

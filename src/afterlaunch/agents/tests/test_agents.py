@@ -103,12 +103,13 @@ def test_without_a_past_nothing_is_made_up(store: Any) -> None:
 
 
 def test_a_loop_is_told_where_other_runs_do_not_repeat(store: Any) -> None:
-    arguments = {"gen_ai.tool.call.arguments": '{"id": 7}'}
+    ways = ('{"id": 7, "full": true, "in": {"eu": 1}}', '{"full":true,"in":{"eu":1},"id":7}')  # one thing, two ways
     others = [
         told({**TOOL, "gen_ai.tool.call.arguments": f'{{"id": {n}}}'}, 2_000 + n, 2_000 + n, 9 * MINUTE)
         for n in range(25)
     ]
-    tell(store, *others, *[told({**TOOL, **arguments}, n, 7, (13 - n) * 10 * SECOND) for n in range(1, 13)])
+    asked = [{**TOOL, "gen_ai.tool.call.arguments": ways[n % 2]} for n in range(1, 13)]
+    tell(store, *others, *[told(one, n, 7, (13 - n) * 10 * SECOND) for n, one in enumerate(asked, 1)])
     found = verdict("agents.loop")
     assert (found.status, found.value, found.evidence["trace"]) == ("breach", 12, f"{7:032x}")
     assert "called find_order 12 times with the same arguments and goes on" in found.explanation

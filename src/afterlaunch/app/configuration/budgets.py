@@ -41,6 +41,7 @@ BUDGET_FIELDS = {
     "thresholds": list_of(whole(1, 1000)),
     "forecast": FLAG,
     "system": TEXT,
+    "cheaper": TEXT,
 }
 
 
@@ -59,6 +60,7 @@ def _spec(row: Budget) -> Spec:
         "thresholds": list(values.thresholds),
         "forecast": values.forecast,
         "system": values.system,
+        "cheaper": values.cheaper,
     }
 
 
@@ -89,5 +91,6 @@ def put_budget_document(actor: Actor, metadata: Metadata, spec: Spec) -> None:
         thresholds=tuple(spec.get("thresholds", before.thresholds)),
         forecast=spec.get("forecast", before.forecast),
         system=spec.get("system", before.system),
+        cheaper=spec.get("cheaper", before.cheaper),
     )
     put_budget(actor, of, metadata["name"], values)

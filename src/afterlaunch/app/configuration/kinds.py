@@ -14,6 +14,7 @@ from afterlaunch.app.configuration import (
     prices,
     probing,
     retraining,
+    savings,
     scraping,
     sla,
     status_pages,
@@ -75,6 +76,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("RetrainingPolicy", ("client", "system", "name"), retraining.FIELDS, retraining.read, retraining.put),
     Kind("CallerKey", ("client", "name"), gateway.KEY_FIELDS, gateway.read_keys, gateway.put_key),
     Kind("Budget", ("client", "name"), budgets.BUDGET_FIELDS, budgets.read_budgets, budgets.put_budget_document),
+    Kind("RouteTerms", ("client", "system", "route"), savings.TERMS_FIELDS, savings.read_terms, savings.put_terms),
     Kind("StatusPage", ("client", "name"), status_pages.FIELDS, status_pages.read, status_pages.put),
     Kind("Probe", ("client", "system", "name"), probing.PROBE_FIELDS, probing.read_probes, probing.put_probe),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from afterlaunch.engine import statements
 from afterlaunch.engine.models import DutyState
 from afterlaunch.estate.models import Dependency, System
 from afterlaunch.ground import clock
+from afterlaunch.incidents.reviews.models import ActionItem
 
 pytestmark = pytest.mark.django_db
 Ask = Callable[[Any, Any, Any], Any]  # of a model's rows, a client, a system
@@ -186,3 +187,11 @@ def test_what_it_was_asked_before_counts_where_django_goes_on(place: tuple[Clien
 def test_a_held_row_needs_a_transaction(place: tuple[Client, System]) -> None:
     with transaction.atomic():
         assert System.objects.select_for_update().get(key="a") == place[1]
+
+
+def test_days_are_values_as_instants_are(place: tuple[Client, System], monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in (date(2026, 3, 29), date(2026, 10, 25)):
+        given = {"state": "open", "due_on__lt": day, "review__incident__system": place[1]}
+        assert _said(partial(ActionItem.objects.filter, **given)) == _said(partial(_plain(ActionItem).filter, **given))
+        monkeypatch.setattr(statements, "performed", None)
+        monkeypatch.setattr("afterlaunch.engine.compiled.performed", None)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from tests.real_input import real
 
 from afterlaunch.evidence import notes, tree
 from afterlaunch.evidence.checkpoints import folder, sign, verifier_key
-from afterlaunch.evidence.log import record
+from afterlaunch.evidence.log import record, split_peaks
 from afterlaunch.evidence.models import Entry, Head, SignedCheckpoint
 from afterlaunch.evidence.verify import check, check_pack, write_pack
 from afterlaunch.ground import clock
@@ -115,3 +117,34 @@ def test_floats_and_entries_outside_a_transaction_are_refused(transactional_db: 
         record(automation("test"), "thing.done", "thing/1")
     with transaction.atomic(), pytest.raises(TypeError):
         record(automation("test"), "thing.done", "thing/1", None, {"cost": [0.1]})
+
+
+def test_what_a_thread_remembers_of_the_log_is_believed_only_while_it_is_so(transactional_db: None) -> None:
+    """A deed that was taken back, and an entry that somebody else wrote meanwhile."""
+
+    def note(subject: str) -> int:
+        return record(automation("test"), "thing.done", subject).index
+
+    def elsewhere() -> None:
+        with transaction.atomic():
+            note("thing/elsewhere")
+        connection.close()
+
+    with transaction.atomic():
+        note("thing/1")
+        with pytest.raises(ValueError, match="no"), transaction.atomic():
+            note("thing/taken back")
+            raise ValueError("no")
+        assert note("thing/2") == 1
+    thread = Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+        assert (note("thing/3"), note("thing/4")) == (3, 4)
+    texts = [one["sql"].lower() for one in queries.captured_queries]
+    assert sum(one.startswith("select size, peaks") for one in texts) == 1  # the first knew better, the second knew
+    bodies = [bytes(body) for body in Entry.objects.order_by("index").values_list("body", flat=True)]
+    assert [json.loads(body)["index"] for body in bodies] == [0, 1, 2, 3, 4]
+    head = Head.objects.get()
+    leaves = [tree.leaf_hash(body) for body in bodies]
+    assert tree.root_of_peaks(split_peaks(head.peaks)) == tree.root(leaves)

@@ -75,7 +75,7 @@ class Request:
                 continue
             if len(path) == 3 or (len(path) == 4 and path[2] in ("function", "custom")):
                 found.setdefault(path[:2], {})[str(path[-1])] = one.text
-        return [said.get("name") or said["type"] for said in found.values()]
+        return [said.get("name") or said.get("type", "") for said in found.values()]
 
     def redacted(self, where: str, redact: Redact) -> bytes:
         return spliced(self.body, _edits(self.strings(where), redact))

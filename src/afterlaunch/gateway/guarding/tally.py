@@ -10,38 +10,22 @@ import asyncio
 import logging
 import socket
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
 import orjson
 
+from afterlaunch.contracts.guard_counts import SLOT, Counts
 from afterlaunch.gateway.server_link import Link
+from afterlaunch.gateway.telling import Telling
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
-SLOT = 300  # seconds
 PERIOD = 2.0
 MOST = 1_000  # rows in one telling
 KEPT = 20_000  # rows; the oldest are given up when the server has been silent for so long
 KEEP_TOLD = 3_600  # seconds after a stretch has begun: nothing is added to it any more
-
-
-@dataclass
-class Row:
-    """`bypassed`: matches that an approved bypass let through; `observed`: those of policies that only observe."""
-
-    evaluated: int = 0
-    matched: int = 0
-    allowed: int = 0
-    denied: int = 0
-    redacted: int = 0
-    held: int = 0
-    flagged: int = 0
-    observed: int = 0
-    bypassed: int = 0
-    exceptions: int = 0
-    micros: int = 0
 
 
 Key = tuple[str, int]  # policy, beginning of the stretch in seconds since 1970
@@ -52,7 +36,7 @@ class Tally:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._rows: dict[Key, Row] = {}
+        self._rows: dict[Key, Counts] = {}
         self._untold: set[Key] = set()
         self._dirty = False
         self._id = uuid.uuid4().hex[:12]
@@ -64,19 +48,19 @@ class Tally:
             kept = orjson.loads(self._file.read_bytes())
             self._id = str(kept["id"])
             for policy, slot, row in kept["rows"]:
-                self._rows[policy, slot] = Row(**row)
+                self._rows[policy, slot] = Counts(**row)
         except (OSError, ValueError, KeyError, TypeError) as problem:
             log.error("the counts of guard policies in %s cannot be read: %s", self._file, problem)
         self._untold = set(self._rows)
 
-    def row(self, policy: str) -> Row:
+    def row(self, policy: str) -> Counts:
         """To be added to."""
         key = policy, int(clock.now().timestamp()) // SLOT * SLOT
         self._dirty = True
         self._untold.add(key)
         found = self._rows.get(key)
         if found is None:
-            found = self._rows[key] = Row()
+            found = self._rows[key] = Counts()
         return found
 
     def sweep(self) -> None:
@@ -105,10 +89,10 @@ class Tally:
     def told_as(self) -> str:
         return f"{socket.gethostname()}/{self._id}"[:100]
 
-    def news(self) -> list[tuple[Key, Row]]:
-        return [(key, Row(**asdict(self._rows[key]))) for key in sorted(self._untold)[:MOST]]
+    def news(self) -> list[tuple[Key, Counts]]:
+        return [(key, Counts(**asdict(self._rows[key]))) for key in sorted(self._untold)[:MOST]]
 
-    def told(self, news: list[tuple[Key, Row]]) -> None:
+    def told(self, news: list[tuple[Key, Counts]]) -> None:
         """The server has them; what was added since is told next time."""
         for key, row in news:
             if self._rows.get(key) == row:
@@ -119,31 +103,17 @@ class Teller:
     """The loop that tells the server."""
 
     def __init__(self, link: Link, session: aiohttp.ClientSession, tally: Tally) -> None:
-        self._link, self._session, self._tally = link, session, tally
-        self._silent = False
+        self._telling = Telling(link, session, "guard/counts", "counts", "the counts of guard policies")
+        self._tally = tally
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            while (news := self._tally.news()) and await self._post(news):
+            while (news := self._tally.news()) and await self._telling.tell(self._tally.told_as, _rows(news)):
                 self._tally.told(news)
                 if len(news) < MOST:
                     break
 
-    async def _post(self, news: list[tuple[Key, Row]]) -> bool:
-        counts = [{"policy": policy, "slot": slot, **asdict(row)} for (policy, slot), row in news]
-        body = orjson.dumps({"gateway": self._tally.told_as, "counts": counts})
-        headers = {**self._link.headers(), "Content-Type": "application/json"}
-        url, timeout = f"{self._link.server}/api/v1/gateway/guard/counts", aiohttp.ClientTimeout(total=10)
-        try:
-            async with self._session.post(url, data=body, headers=headers, timeout=timeout) as answer:
-                await answer.read()
-            if answer.status >= 300:
-                raise OSError(f"status {answer.status}")
-        except (OSError, aiohttp.ClientError, TimeoutError) as problem:
-            if not self._silent:
-                log.warning("the server does not take the counts of guard policies: %s", problem)
-            self._silent = True
-            return False
-        self._silent = False
-        return True
+
+def _rows(news: list[tuple[Key, Counts]]) -> list[dict[str, object]]:
+    return [{"policy": policy, "slot": slot, **asdict(row)} for (policy, slot), row in news]

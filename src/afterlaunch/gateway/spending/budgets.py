@@ -7,15 +7,19 @@ import logging
 import sqlite3
 from collections import deque
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
-from afterlaunch.contracts.budgets import Budget, PriceCard
+import orjson
+
+from afterlaunch.contracts.budgets import PRESSED, Budget, PriceCard
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.prices import Prices, kinds_of
+from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted
 from afterlaunch.gateway.spending.scopes import Counted, Standing
-from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Asked, Held, Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.store import FLUSH_SECONDS, IDLE_SECONDS, Store
 from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
 
@@ -25,7 +29,8 @@ RENEW = 30.0
 USUAL_OUTPUT = 1_000  # tokens, until ten answers of the route are known
 MARGIN = 1.1  # what a reservation holds above the mean that was learned
 SAMPLE = 200  # answers of a route whose 95th percentile is what an output is expected to be
-SORTED_AFTER = 8  # answers
+SORTED_AFTER = 32  # answers
+LENT_SECONDS = 2 * IDLE_SECONDS  # that a call waits for what other workers hold unspent
 GATHERED = 3  # turns of the loop that bring further calls to a transaction, at most
 
 
@@ -43,22 +48,22 @@ class Asking(NamedTuple):
 
 
 class Hold:
-    """A reservation of one attempt."""
+    """A reservation of one attempt. `facts`: what the ledger keeps of it; `left`: of the nearest hard budget, in its
+    unit."""
 
-    __slots__ = ("asking", "attempt", "card", "counted", "left", "renewed", "reset", "wanted")
+    __slots__ = ("asking", "attempt", "card", "counted", "facts", "left", "reset")
 
     def __init__(
         self,
         asking: Asking,
         attempt: int,
         counted: list[Standing],
-        wanted: list[Wanted],
         card: PriceCard | None,
-        now: float,
+        facts: bytes,
     ) -> None:
-        self.asking, self.attempt, self.counted, self.wanted = asking, attempt, counted, wanted
-        self.card, self.renewed = card, now
-        self.left: int | None = None  # of the nearest hard budget, in its unit
+        self.asking, self.attempt, self.counted = asking, attempt, counted
+        self.card, self.facts = card, facts
+        self.left: int | None = None
         self.reset: datetime | None = None
 
 
@@ -87,9 +92,29 @@ class Budgets:
         self._store, self._prices, self._estimator, self._metrics = store, prices, estimator, metrics
         self._loop = asyncio.get_running_loop()
         self._outputs: dict[str, Outputs] = {}
-        self._live: dict[tuple[str, int], Hold] = {}
         self._flushing: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Asked, asyncio.Future[Held | Short]]] = []
+
+    def reserve_now(self, asking: Asking, attempt: int, counted: Counted) -> Hold | None:
+        """Where prices are known and what this worker was granted covers it; else None, and `reserve` may do it. Raises
+        Refusal where a price is missing."""
+        card = None
+        if counted.money:
+            known, card = self._prices.known((asking.client, asking.provider, asking.model))
+            if not known:
+                return None
+        now, real = clock.now(), clock.real()
+        standing = counted.at(now)
+        wanted, facts = self._needs(asking, standing, card, now)
+        try:
+            found = self._store.take(Asked(asking.call, attempt, wanted, real + LEASE, facts), real)
+        except sqlite3.Error:
+            return None  # `reserve` meets it again
+        if found is None:
+            return None
+        if self._flushing is None:
+            self._flush_soon()
+        return self._held(Hold(asking, attempt, standing, card, facts), found, counted)
 
     async def reserve(self, asking: Asking, attempt: int, counted: Counted) -> Hold:
         """Raises Refusal when a hard budget has too little left, or cannot tell."""
@@ -100,27 +125,53 @@ class Budgets:
             card = card if known else await self._prices.card(who)
         now, real = clock.now(), clock.real()
         standing = counted.at(now)
-        wanted = self._wanted(standing, counted.money, self._expected(asking), card)
-        facts = {"route": asking.route, "client": asking.client, "provider": asking.provider, "model": asking.model}
-        answer = self._reserved(Asked(asking.call, attempt, wanted, real + LEASE, facts))
+        wanted, facts = self._needs(asking, standing, card, now)
+        asked = Asked(asking.call, attempt, wanted, real + LEASE, facts, patient=True)
         try:
-            found = await answer
-        except asyncio.CancelledError:
-            if answer.done() and not answer.cancelled() and isinstance(answer.result(), Held):
-                self._settle_soon(asking.call, attempt, Settled({}, "exact", facts), wanted)  # nothing was sent
-            raise
+            found = await self._answer(asked)
+            if isinstance(found, Short) and found.may_come:
+                found = await self._insist(asked)
         except sqlite3.Error as problem:
-            return self._without_store(problem, Hold(asking, attempt, [], [], card, real), counted)
+            return self._without_store(problem, Hold(asking, attempt, [], card, facts), counted)
         if isinstance(found, Short):
             self._metrics.add("budget_refusals_total", budget=found.wanted.budget)
             raise self._refusal(next(one for one in standing if one.budget.id == found.wanted.budget), found, now)
+        return self._held(Hold(asking, attempt, standing, card, facts), found, counted)
+
+    async def _insist(self, asked: Asked) -> Held | Short:
+        """It is short only of what other workers hold: that comes back when they do not use it, at once from the
+        dead."""
+        self._store.recover(clock.real())
+        until = self._loop.time() + LENT_SECONDS
+        while True:
+            patient = self._loop.time() < until
+            found = await self._answer(asked._replace(patient=patient))
+            if isinstance(found, Held) or not (patient and found.may_come):
+                return found
+            await asyncio.sleep(FLUSH_SECONDS)
+
+    async def _answer(self, asked: Asked) -> Held | Short:
+        """A caller who leaves meanwhile holds nothing: nothing was sent."""
+        answer = self._reserved(asked)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and isinstance(answer.result(), Held):
+                self._settle_soon(asked.call, asked.attempt, Settled({}, "exact", asked.facts[:-1] + b',"nano":0}'))
+            raise
+
+    def _held(self, hold: Hold, found: Held, counted: Counted) -> Hold:
         for budget in found.over:
             self._metrics.add("budget_would_refuse_total", budget=budget)
-        hold = Hold(asking, attempt, standing, wanted, card, real)
-        if found.left:
-            nearest = min((one for one in standing if one.budget.id in found.left), key=lambda one: _share(one, found))
-            hold.left, hold.reset = found.left[nearest.budget.id], nearest.window.end
-        self._live[asking.call, attempt] = hold
+        left = found.left
+        if left and counted.pressed:
+            for one in hold.counted:
+                if one.budget.mode in PRESSED and one.budget.id in left:
+                    left[one.budget.id] = max(counted.see(one, left[one.budget.id]), 0)
+        if left:
+            limited = [one for one in hold.counted if one.budget.id in left]
+            nearest = limited[0] if len(limited) == 1 else min(limited, key=lambda one: _share(one, found))
+            hold.left, hold.reset = left[nearest.budget.id], nearest.window.end
         return hold
 
     def _reserved(self, asked: Asked) -> asyncio.Future[Held | Short]:
@@ -162,11 +213,11 @@ class Budgets:
 
     def settle(self, hold: Hold, tokens: Tokens | None, estimate: Tokens | None, charged: bool) -> None:
         """`charged`: whether the provider may bill it; a refused connection or an error's answer costs nothing."""
-        self._live.pop((hold.asking.call, hold.attempt), None)
         told = tokens or estimate
         amounts: dict[str, int] = {}
+        nano: int | None = None
         if not charged:
-            state = "exact"
+            state, nano = "exact", 0
         elif told is None:
             state = "unknown"
         else:
@@ -179,64 +230,81 @@ class Budgets:
             if seen is None:
                 seen = self._outputs[asking.route] = Outputs()
             seen.add(tokens.output)
-        facts: dict[str, Any] = {
-            "route": asking.route,
-            "client": asking.client,
-            "tenant": asking.tenant,
-            "provider": asking.provider,
-            "model": asking.model,
-            "tokens": dict(zip(Tokens._fields, told, strict=True)) if told else None,
-            "price": hold.card.version if hold.card else None,
-        }
-        self._settle_soon(asking.call, hold.attempt, Settled(amounts, state, facts), hold.wanted)
+        used = dict(zip(Tokens._fields, told, strict=True)) if told and charged else None
+        came = orjson.dumps({"nano": nano, "tokens": used})
+        self._settle_soon(asking.call, hold.attempt, Settled(amounts, state, hold.facts[:-1] + b"," + came[1:]))
 
-    def _settle_soon(self, call: str, attempt: int, settled: Settled, wanted: list[Wanted]) -> None:
-        self._store.settle_soon(call, attempt, settled, wanted)
+    def _settle_soon(self, call: str, attempt: int, settled: Settled) -> None:
+        self._store.settle_soon(call, attempt, settled, clock.real())
         if self._flushing is None:
-            self._flushing = self._loop.call_later(FLUSH_SECONDS, self.flush)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._flushing = self._loop.call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Settle what waits; what cannot be written waits on, and its reservations expire if it never can."""
+        """Book what waits; what cannot be written waits on, and its reservations expire if it never can. Again while
+        grants are out: those that nobody uses go back."""
         self._flushing = None
         try:
             self._store.flush(clock.real())
         except sqlite3.Error as problem:
             log.error("attempts could not be settled: %s", problem)
             self._metrics.add("budget_store_failures_total")
+            return
+        if self._store.holding:
+            self._flush_soon()
 
     def tend(self, now: float) -> None:
         """About once a second: renew what lives, charge what nobody settles."""
-        old = [key for key, hold in self._live.items() if now - hold.renewed > RENEW]
         try:
             self._store.flush(now)
-            self._store.renew(old, now + LEASE, now)
+            self._store.recover(now)
+            self._store.renew(self._store.due(now + LEASE - RENEW), now + LEASE, now)
             late = self._store.expire(now)
         except sqlite3.Error as problem:
             log.error("reservations cannot be tended: %s", problem)
             self._metrics.add("budget_store_failures_total")
             return
-        for key in old:
-            self._live[key].renewed = now
         if late:
             log.warning("%s reservations were charged: nobody settled them in time", late)
             self._metrics.add("budget_unconfirmed_total", late)
 
-    def _expected(self, asking: Asking) -> Tokens:
+    def _expected(self, asking: Asking) -> tuple[int, int]:
+        """Tokens of the request and of the answer."""
         given = self._estimator.asked(asking.model, asking.tenant, asking.sent_bytes)
         seen = self._outputs.get(asking.route)
         usual = seen.usual if seen is not None else USUAL_OUTPUT
         output = usual if asking.most_output is None else min(usual, asking.most_output)
-        return Tokens(round(given * MARGIN), output)
+        return round(given * MARGIN), output
 
-    def _wanted(self, standing: list[Standing], money: bool, expected: Tokens, card: PriceCard | None) -> list[Wanted]:
-        """Raises Refusal 402 where a price is missing that a hard budget needs."""
-        counts, nano = (expected.input or 0) + (expected.output or 0), _nano(expected, card) if money else None
+    def _needs(
+        self, asking: Asking, standing: list[Standing], card: PriceCard | None, now: datetime
+    ) -> tuple[list[Wanted], bytes]:
+        """What it needs of each counter, and its facts. Raises Refusal 402 where a hard budget needs a missing
+        price."""
+        given, output = self._expected(asking)
+        counts, nano = given + output, _nano(Tokens(given, output), card) if card is not None else None
+        price = card.version if card is not None else None
+        told = _facts(asking.route, asking.client, asking.tenant, asking.provider, asking.model, price)
+        reserved = b',"reserved":[%d,%d,%b]}' % (now.timestamp(), counts, b"null" if nano is None else b"%d" % nano)
+        return self._wanted(standing, counts, nano), told[:-1] + reserved
+
+    def _wanted(self, standing: list[Standing], counts: int, nano: int | None) -> list[Wanted]:
+        """`counts`: tokens; `nano`: their cost. Raises Refusal 402 where a hard budget needs a missing price."""
         found = []
-        for budget, key, limit, observed, _ in standing:
-            if budget.unit == "usd" and nano is None and budget.no_price != "default-price":
+        for budget, (name, counter, start), limit, observed, _ in standing:
+            unit = budget.unit
+            if unit == "tokens":
+                amount = counts
+            elif unit == "requests":
+                amount = 1
+            elif nano is None and budget.no_price != "default-price":
                 self._unpriced(budget)
                 continue
-            found.append(Wanted(*key, _amount(budget, counts, nano), limit, observed))
+            else:
+                amount = _amount(budget, counts, nano)
+            found.append(Wanted(name, counter, start, amount, limit, observed))
         return found
 
     def _unpriced(self, budget: Budget) -> None:
@@ -258,6 +326,13 @@ class Budgets:
             return Refusal(402, "budget-exhausted", said)
         said += f" It renews at {end.isoformat().replace('+00:00', 'Z')}."
         return Refusal(429, "budget-exhausted", said, retry_after=max(1, int((end - now).total_seconds()) + 1))
+
+
+@lru_cache(maxsize=4096)
+def _facts(route: str, client: str, tenant: str, provider: str, model: str, price: str | None) -> bytes:
+    return orjson.dumps(
+        {"route": route, "client": client, "tenant": tenant, "provider": provider, "model": model, "price": price}
+    )
 
 
 def _nano(tokens: Tokens, card: PriceCard | None) -> int | None:

@@ -8,10 +8,10 @@ import socket
 import sqlite3
 
 import aiohttp
-import orjson
 
 from afterlaunch.gateway.server_link import Link
 from afterlaunch.gateway.spending.store import KEEP_SECONDS, Store
+from afterlaunch.gateway.telling import Telling
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ class Counters:
     nothing."""
 
     def __init__(self, link: Link, session: aiohttp.ClientSession, store: Store) -> None:
-        self._link, self._session, self._store = link, session, store
+        self._telling = Telling(link, session, "budgets", "counters", "the counters of budgets")
+        self._store = store
         self._since = 0  # milliseconds
         self._told: dict[tuple[str, str, int], int] = {}
-        self._silent = False
 
     async def run(self) -> None:
         forgotten = clock.real()
@@ -49,29 +49,12 @@ class Counters:
         """Whether there is more to tell."""
         rows = self._store.changed(self._since, MOST)
         fresh = [row for row in rows if self._told.get(_key(row)) != row["at"] and not _of_shadow(row)]
-        if fresh and not await self._post(fresh):
+        if fresh and not await self._telling.tell(socket.gethostname(), fresh):
             return False
         if rows:
             self._since = rows[-1]["at"]
             self._told = {_key(row): row["at"] for row in rows if row["at"] == self._since}
         return len(rows) == MOST and bool(fresh)
-
-    async def _post(self, rows: list[dict[str, object]]) -> bool:
-        body = orjson.dumps({"gateway": socket.gethostname(), "counters": rows})
-        headers = {**self._link.headers(), "Content-Type": "application/json"}
-        url, timeout = f"{self._link.server}/api/v1/gateway/budgets", aiohttp.ClientTimeout(total=10)
-        try:
-            async with self._session.post(url, data=body, headers=headers, timeout=timeout) as answer:
-                await answer.read()
-            if answer.status >= 300:
-                raise OSError(f"status {answer.status}")
-        except (OSError, aiohttp.ClientError, TimeoutError) as problem:
-            if not self._silent:
-                log.warning("the server does not take the counters of budgets: %s", problem or type(problem).__name__)
-            self._silent = True
-            return False
-        self._silent = False
-        return True
 
 
 def _key(row: dict[str, object]) -> tuple[str, str, int]:

@@ -6,12 +6,17 @@ memory of every call would wait for the collector of garbage.
 
 from __future__ import annotations
 
+import asyncio
+
 from afterlaunch.contracts.snapshot import Route
 from afterlaunch.gateway.ending import settle
 from afterlaunch.gateway.limits import Buckets, Scope
+from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.report import Attempt
 from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold
 from afterlaunch.gateway.spending.scopes import Counted
+from afterlaunch.gateway.spending.shares import TRIES, Shares
+from afterlaunch.ground import clock
 
 
 class Purse:
@@ -35,11 +40,25 @@ class Purse:
         """Whether any budget counts the call."""
         return self._counted is not None
 
+    def reserve_now(self, attempt: Attempt, most_output: int | None) -> Hold | None:
+        """Without waiting, where this worker may decide it. Raises Refusal when a budget does not allow the attempt."""
+        counted = self._counted
+        if counted is None or counted.shares is not None or counted.pressed:
+            return None
+        return self._budgets.reserve_now(self._asking(attempt, most_output), attempt.number, counted)
+
     async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
         """Raises Refusal when a budget does not allow the attempt."""
-        if self._counted is None:
+        counted = self._counted
+        if counted is None:
             return None
-        asking = Asking(
+        asking = self._asking(attempt, most_output)
+        if counted.shares is None:
+            return await self._reserve(asking, attempt.number, counted)
+        return await self._of_shares(asking, attempt.number, counted, counted.shares)
+
+    def _asking(self, attempt: Attempt, most_output: int | None) -> Asking:
+        return Asking(
             self._call,
             self._route.name,
             self._route.client,
@@ -49,7 +68,43 @@ class Purse:
             attempt.sent_bytes,
             most_output,
         )
-        return await self._budgets.reserve(asking, attempt.number, self._counted)
+
+    async def _of_shares(self, asking: Asking, number: int, counted: Counted, shares: Shares) -> Hold:
+        """The server is asked for more before a call is refused for want of it."""
+        for tries in range(TRIES):
+            short = counted.short(clock.now())
+            if any(not shares.of(key) for key in short):  # of a counter that nobody has drawn from yet
+                await shares.more([key for key in short if not shares.of(key)], tries)
+            try:
+                hold = await self._reserve(asking, number, counted)
+            except Refusal as refused:
+                short = counted.short(clock.now())
+                if refused.reason != "budget-exhausted" or not short or not await shares.more(short, tries):
+                    raise
+            else:
+                if hold.left is not None:
+                    for key in counted.low(clock.now(), {one.budget.id: hold.left for one in hold.counted}):
+                        shares.beforehand(key)
+                return hold
+        return await self._reserve(asking, number, counted)
+
+    async def _reserve(self, asking: Asking, number: int, counted: Counted) -> Hold:
+        hold = self._budgets.reserve_now(asking, number, counted)
+        if hold is None:
+            hold = await self._budgets.reserve(asking, number, counted)
+        if counted.pressed and (seconds := counted.delay(clock.now())):
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:  # the caller left: nothing was sent
+                self._budgets.settle(hold, None, None, charged=False)
+                raise
+        return hold
+
+    def cheaper(self) -> tuple[str, str] | None:
+        """The model that a spent budget moves the call to, and the budget's id."""
+        if self._counted is None or not self._counted.pressed:
+            return None
+        return self._counted.cheaper(clock.now())
 
     def settle(self, attempt: Attempt) -> None:
         """Once for each attempt, however it ended."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from afterlaunch.contracts.budgets import Budget, Window, window_of
+from afterlaunch.contracts.budgets import PRESSED, Budget, Window, delay_at, window_of
+from afterlaunch.gateway.spending.shares import Shares
 
+BEYOND = 1 << 60  # above the limit of a budget that never refuses, so that the store tells how full it is
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -22,12 +24,17 @@ class Standing(NamedTuple):
 
 
 class Counted:
-    """`pairs`: budgets with the names of their counters."""
+    """`pairs`: budgets with the names of their counters. `shares`: what this gateway may spend of shared limits; None:
+    there are none, or nobody to draw them from, and every limit is this gateway's own."""
 
-    __slots__ = ("_from", "_now", "_until", "by_id", "hard", "money", "pairs")
+    __slots__ = ("_from", "_now", "_seen", "_until", "by_id", "fill", "hard", "money", "pairs", "pressed", "shares")
 
-    def __init__(self, pairs: list[tuple[Budget, str]]) -> None:
+    def __init__(self, pairs: list[tuple[Budget, str]], shares: Shares | None = None) -> None:
         self.pairs = pairs
+        self.shares = shares if any(budget.shared for budget, _ in pairs) else None
+        self._seen = 0
+        self.pressed = any(budget.mode in PRESSED for budget, _ in pairs)
+        self.fill: dict[tuple[str, str, int], float] = {}  # of those, when it was last seen here
         self.by_id = {budget.id: budget for budget, _ in pairs}
         self.money = any(budget.unit == "usd" for budget, _ in pairs)
         self.hard = any(budget.mode == "hard" for budget, _ in pairs)
@@ -35,15 +42,53 @@ class Counted:
         self._from = self._until = _NEVER
 
     def at(self, now: datetime) -> list[Standing]:
-        if not self._from <= now < self._until:
+        if not self._from <= now < self._until or (self.shares is not None and self.shares.version != self._seen):
             self._now = [_standing(budget, counter, now) for budget, counter in self.pairs]
+            if self.shares is not None:
+                self._now, self._seen = [_share(one, self.shares) for one in self._now], self.shares.version
             self._from = max((one.window.start for one in self._now), default=now)
             self._until = min((one.window.end or _NEVER for one in self._now), default=_NEVER)
         return self._now
 
+    def see(self, standing: Standing, left: int) -> int:
+        """How full a budget is that never refuses; what is really left of it, less than nothing beyond its limit."""
+        real = left - BEYOND
+        if len(self.fill) > len(self.pairs) * 2:
+            self.fill.clear()  # windows that are over
+        self.fill[standing.key] = 1 - real / standing.budget.limit
+        return real
+
+    def cheaper(self, now: datetime) -> tuple[str, str] | None:
+        """The model to which a budget that is spent moves calls, and the budget's id."""
+        for one in self.at(now) if self.pressed else ():
+            if one.budget.cheaper and self.fill.get(one.key, 0.0) >= 1:
+                return one.budget.cheaper, one.budget.id
+        return None
+
+    def delay(self, now: datetime) -> float:
+        """Seconds that a call waits before it is sent."""
+        if not self.pressed:
+            return 0.0
+        slow = [self.fill.get(one.key, 0.0) for one in self.at(now) if one.budget.mode == "throttle"]
+        return delay_at(max(slow, default=0.0))
+
+    def short(self, now: datetime) -> list[tuple[str, str, int]]:
+        """Counters of which the server may have more for this gateway."""
+        return [one.key for one in self.at(now) if one.budget.shared and (one.limit or 0) < one.budget.limit]
+
+    def low(self, now: datetime, left: dict[str, int]) -> list[tuple[str, str, int]]:
+        """Those of them whose share runs low. `left`: by budget, of what is held."""
+        if self.shares is None:
+            return []
+        return [key for key in self.short(now) if key[0] in left and self.shares.runs_low(key, left[key[0]])]
+
+
+def _share(one: Standing, shares: Shares) -> Standing:
+    return one._replace(limit=min(one.limit or 0, shares.of(one.key))) if one.budget.shared else one
+
 
 def _standing(budget: Budget, counter: str, now: datetime) -> Standing:
     window = window_of(budget.window, budget.zone, now)
-    limit = budget.limit if budget.mode == "hard" else None
+    limit = budget.limit if budget.mode == "hard" else budget.limit + BEYOND if budget.mode in PRESSED else None
     observed = budget.limit if budget.mode == "observe" else None
     return Standing(budget, (budget.id, counter, int(window.start.timestamp())), limit, observed, window)

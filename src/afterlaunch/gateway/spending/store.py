@@ -1,27 +1,44 @@
-"""Counters, reservations and the ledger, in one SQLite file that all workers of a gateway share.
+"""Counters, reservations and the ledger, in one SQLite file that all workers of a gateway share, and what each of them
+may spend without asking it.
 
-Invariants: of a counter with a limit, `used + reserved` never passes it by a reservation; `used` is the sum of what the
-ledger charges; a reservation ends as exactly one row of the ledger. An attempt is known by (call, attempt): settling it
-twice changes nothing, settling it late corrects what was charged for want of news. Amounts are whole numbers: nano-USD,
-tokens or requests. WAL with synchronous=NORMAL: a killed process loses nothing, a power cut the last moments.
+Invariants: of a counter with a limit, `used + reserved` and what is granted never pass it by a reservation; `used` is
+the sum of what the ledger charges; a reservation ends as exactly one row of the ledger. An attempt is known by
+(call, attempt): settling it twice changes nothing, settling it late corrects what was charged for want of news.
+Amounts are whole numbers: nano-USD, tokens or requests.
 
-What a transaction costs is the pages that it writes: rows are small, pages too, what grows is only appended to, and
-settlements wait for the next reservation or FLUSH_SECONDS, so that several share a transaction, in which each counter
-is read once and written once. A process that is killed in between leaves reservations, which expire.
+A worker draws a grant of every limit that it meets, a thirty-second of what is free, and reserves and settles against
+it in memory. What it did stands in its journal at once and in the file within FLUSH_SECONDS, in one transaction for
+all of it, which also draws the grants anew from what is free then. A reservation that has not lasted YOUNG_SECONDS yet
+stays in the journal, within the grant: most calls are over before, and come to the file as a row of the ledger alone.
+Grants shrink as the limit comes near; where one would no longer cover a few calls there is none, and every call
+reserves in the file. A grant that nobody used for IDLE_SECONDS goes back. Of a worker that is killed, the next one
+books the journal and takes the grants back: nothing that was reserved or settled is lost. WAL with synchronous=NORMAL:
+only a power cut loses the last moments.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-UNCONFIRMED = "unconfirmed"
+from afterlaunch.gateway.spending.changes import REFUSED, Changes, Ended, Live, ended_of
+from afterlaunch.gateway.spending.journal import Journal, Left, left_behind
+from afterlaunch.gateway.spending.records import UNCONFIRMED, Asked, Attempted, Held, Key, Settled, Short, Wanted
+from afterlaunch.ground import clock
+
+log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.05
+IDLE_SECONDS = 0.2
+YOUNG_SECONDS = 1.0
+YOUNG_BYTES = 512 << 10  # of the journal that they may take with them into its next generation
+PART = 32  # of what is free, one part is a worker's
+CALLS = 4  # a grant covers so many, or there is none
 KEEP_SECONDS = 400 * 86_400  # how long rows of the ledger and counters stay
 _TABLES = """
 create table if not exists counter(
@@ -35,98 +52,25 @@ create table if not exists ledger(
     id integer primary key, call text not null, attempt integer not null, at real not null, state text not null,
     holds blob not null, facts blob not null) strict;
 create index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
+create table if not exists granted(
+    budget text, counter text, start integer, holder text, amount integer not null,
+    primary key(budget, counter, start, holder)) without rowid, strict;
+create table if not exists holder(holder text primary key, booked integer not null) without rowid, strict;
 """
-_READ = "select used + reserved from counter where budget = ? and counter = ? and start = ?"
-_CHANGE = (
-    "insert into counter values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do update set used = used + ?4,"
-    " reserved = reserved + ?5, refused = refused + ?6, unconfirmed = unconfirmed + ?7, changed = ?8"
-)
-_KEEP = "insert or ignore into reservation values(?, ?, ?, ?, ?)"
-_END = "delete from reservation where call = ? and attempt = ?"
-_LEDGER = "insert into ledger values(null, ?, ?, ?, ?, ?, ?)"
-Key = tuple[str, str, int]
 
 
-class _Changes:
-    """Of one transaction: what counters are to become, read once and written once, and rows of the ledger."""
+class Lot:
+    """Of a limit, what this worker knows and may spend. `left`: what nobody has used or reserved; `room`: what is
+    granted to this worker and free; `granted`: what the file says is granted; `asked`: the limit that its callers see
+    now; `amount`: what one of them asked for last. Of a limit that only looks: no room."""
 
-    __slots__ = ("_before", "_db", "counters", "ledger")
+    __slots__ = ("amount", "asked", "at", "granted", "key", "left", "limit", "room")
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._before: dict[Key, int] = {}  # used and reserved, as they stand in the file
-        self.counters: dict[Key, list[int]] = {}  # added to used, reserved, refused, unconfirmed
-        self.ledger: list[tuple[str, int, float, str, bytes, bytes]] = []
-
-    def filled(self, key: Key) -> int:
-        """Used and reserved, with what is changed here."""
-        before = self._before.get(key)
-        if before is None:
-            row = self._db.execute(_READ, key).fetchone()
-            before = self._before[key] = row[0] if row else 0
-        change = self.of(key)
-        return before + change[0] + change[1]
-
-    def of(self, key: Key) -> list[int]:
-        """To be added to."""
-        change = self.counters.get(key)
-        if change is None:
-            change = self.counters[key] = [0, 0, 0, 0]
-        return change
-
-    def write(self, now: float) -> None:
-        at = int(now * 1000)
-        self._db.executemany(_CHANGE, [(*key, *change, at) for key, change in self.counters.items()])
-        self._db.executemany(_LEDGER, self.ledger)
-
-
-class Wanted(NamedTuple):
-    """What an attempt needs of a counter. `limit` None: it is counted and never refused. `observed`: the limit that
-    would refuse it if it were hard."""
-
-    budget: str
-    counter: str
-    start: int  # seconds since 1970
-    amount: int
-    limit: int | None
-    observed: int | None = None
-
-
-class Asked(NamedTuple):
-    """A reservation that somebody wants."""
-
-    call: str
-    attempt: int
-    wanted: Sequence[Wanted]
-    expires: float
-    facts: dict[str, Any]
-
-
-class Held(NamedTuple):
-    """`left`: per hold with a limit, what is left of it after this one; `over`: budgets in observe mode that would
-    have refused."""
-
-    left: dict[str, int]
-    over: list[str]
-
-
-class Short(NamedTuple):
-    """The counter that has too little left, and how much that is."""
-
-    wanted: Wanted
-    left: int
-
-
-class Settled(NamedTuple):
-    """What an attempt cost: per budget id the amount; `state`: exact, estimated, unknown, or UNCONFIRMED."""
-
-    amounts: dict[str, int]
-    state: str
-    facts: dict[str, Any]
-
-
-_Pending = tuple[str, int, Settled, list[tuple[str, str, int, int]]]
-MOST = (1 << 63) - 1
+    def __init__(self, key: Key, limit: int) -> None:
+        self.key = key
+        self.limit = self.asked = limit
+        self.left = self.room = self.granted = 0
+        self.amount, self.at = 1, 0.0
 
 
 class Store:
@@ -136,7 +80,14 @@ class Store:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._open: sqlite3.Connection | None = None
-        self._pending: list[_Pending] = []
+        self._journal: Journal | None = None
+        self._lots: dict[Key, Lot] = {}
+        self._looks: dict[Key, Lot] = {}
+        self._live: dict[Attempted, Live] = {}  # of this worker
+        self._fresh: dict[Attempted, Live] = {}  # of those, what the file does not know yet
+        self._ended: list[tuple[Ended, bool]] = []  # and whether it stands in the file as a reservation
+        self._strange: list[tuple[Attempted, Settled, float]] = []  # settled here, reserved elsewhere or long ago
+        self._refused: dict[Key, int] = {}
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -151,7 +102,7 @@ class Store:
             raise sqlite3.OperationalError(str(problem)) from problem
         db = sqlite3.connect(self._file, isolation_level=None, timeout=10, cached_statements=64)
         try:
-            pragmas = "page_size=1024 journal_mode=wal synchronous=normal busy_timeout=10000 wal_autocheckpoint=4000"
+            pragmas = "page_size=4096 journal_mode=wal synchronous=normal busy_timeout=10000 wal_autocheckpoint=4000"
             for pragma in pragmas.split():
                 db.execute(f"pragma {pragma}")
             db.executescript(_TABLES)
@@ -164,137 +115,275 @@ class Store:
             raise
         return db
 
+    @property
+    def _journals(self) -> Path:
+        return self._file.with_suffix(".journals")
+
+    def _own(self) -> Journal:
+        if self._journal is None:
+            try:
+                self._journal = Journal(self._journals)
+            except OSError as problem:
+                raise sqlite3.OperationalError(str(problem)) from problem
+        return self._journal
+
     def close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        """What this worker was granted goes back."""
+        journal, booked = self._journal, False
+        try:
+            if journal is not None:
+                with self._writing(clock.real(), list(self._lots)):
+                    pass
+                self._db.execute("delete from holder where holder = ?", (journal.holder,))
+                booked = True
+        except sqlite3.Error as problem:
+            log.error("budgets could not be closed; the next start books what was left: %s", problem)
+        finally:
+            if journal is not None:
+                journal.close(remove=booked)
+            self._journal = None
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    # ---- from memory
+
+    @property
+    def holding(self) -> bool:
+        """Whether grants are out, which `flush` gives back in time."""
+        return bool(self._lots)
+
+    def take(self, asked: Asked, now: float) -> Held | None:
+        """Against what this worker was granted; None when that does not cover it, or when the journal is full."""
+        journal = self._journal
+        if journal is None:
+            return None
+        drawn: list[tuple[Lot, int]] = []
+        over: list[Key] = []
+        left: dict[str, int] = {}
+        for budget, counter, start, amount, limit, observed in asked.wanted:
+            if limit is not None:
+                lot = self._lots.get((budget, counter, start))
+                if lot is None or lot.room < amount or lot.limit != limit:
+                    return None
+                left[budget] = lot.left - amount
+                drawn.append((lot, amount))
+            elif observed is not None:
+                lot = self._looks.get((budget, counter, start))
+                if lot is None or lot.limit != observed:
+                    return None
+                if amount > lot.left:
+                    over.append((budget, counter, start))
+                drawn.append((lot, amount))
+        holds = [one[:4] for one in asked.wanted]
+        attempted = (asked.call, asked.attempt)
+        said = b"R" + orjson.dumps((attempted, asked.expires, holds)) + b"\n" + asked.facts
+        if not journal.add(said):
+            self.flush(now)
+            return None
+        for lot, amount in drawn:
+            lot.room -= amount
+            lot.left -= amount
+            lot.at = now
+        for key in over:
+            self._refused[key] = self._refused.get(key, 0) + 1
+        self._live[attempted] = self._fresh[attempted] = Live(holds, asked.expires, asked.facts, now, said)
+        return Held(left, [key[0] for key in over])
+
+    def settle_soon(self, call: str, attempt: int, settled: Settled, now: float) -> None:
+        """In memory and in the journal; in the file by `flush`. While the file cannot be written the journal fills up:
+        then a settlement waits in memory alone, and its reservation is what a killed process leaves."""
+        attempted = (call, attempt)
+        live = self._live.pop(attempted, None)
+        if self._journal is not None:
+            said = orjson.dumps((attempted, now, settled.state, settled.amounts))
+            self._journal.add(b"S" + said + b"\n" + settled.facts)
+        if live is None:
+            self._strange.append((attempted, settled, now))
+            return
+        ended = ended_of(attempted, live.holds, settled, now)
+        for known in (self._lots, self._looks):
+            if known:
+                for (budget, counter, start, amount), charged in zip(live.holds, ended.charged, strict=True):
+                    lot = known.get((budget, counter, start))
+                    if lot is not None:
+                        lot.room += amount - charged
+                        lot.left += amount - charged
+        self._ended.append((ended, self._fresh.pop(attempted, None) is None))
+
+    # ---- with the file
 
     @contextmanager
-    def _writing(self, now: float) -> Iterator[_Changes]:
-        """A transaction. What waits to be settled is settled in it; what changes in a counter is written once."""
-        db, pending = self._db, self._pending
-        changes = _Changes(db)
+    def _writing(self, now: float, idle: Sequence[Key] = (), keep: bool = False) -> Iterator[Changes]:
+        """A transaction. What waits is booked in it, with `keep` all but young reservations; the grants of the limits
+        that it touches are drawn anew, those of `idle` go back."""
+        journal, db = self._own(), self._db
+        young = self._young(now) if keep else {}
         db.execute("begin immediate")
         try:
-            if pending and not self._settle_together(pending, changes, now):
+            changes = Changes(db, journal.holder)
+            if not self._book(changes, young, together=True):
                 db.execute("rollback")
                 db.execute("begin immediate")
-                for call, attempt, settled, _ in pending:
-                    self._settle(call, attempt, settled, changes, now)
+                changes = Changes(db, journal.holder)
+                self._book(changes, young, together=False)
             yield changes
+            drawn = self._grants(changes, journal.holder, idle)
             changes.write(now)
+            changes.booked(journal.holder, journal.generation)
             db.execute("commit")
         except BaseException:
             if db.in_transaction:  # a full disk has rolled it back already
                 db.execute("rollback")
             raise
-        self._pending = self._pending[len(pending) :]
+        self._fresh = young
+        self._ended.clear()
+        self._strange.clear()
+        self._refused.clear()
+        journal.restart(journal.generation + 1, [live.said for live in young.values()])
+        self._draw(drawn)
+
+    def _young(self, now: float) -> dict[Attempted, Live]:
+        """Reservations that need not come to the file yet."""
+        found, size = {}, 0
+        for attempted, live in self._fresh.items():
+            size += len(live.said) + 8
+            if 0 <= now - live.at < YOUNG_SECONDS and size < YOUNG_BYTES:
+                found[attempted] = live
+        return found
+
+    def _book(self, changes: Changes, young: dict[Attempted, Live], together: bool) -> bool:
+        """What waits. False when a reservation that ended here has ended elsewhere before: then nothing of this
+        transaction may stay, and they are to be booked one by one."""
+        for attempted, live in self._fresh.items():
+            if attempted not in young:
+                changes.begin(attempted, live)
+                continue
+            for budget, counter, start, amount in live.holds:
+                key = (budget, counter, start)
+                changes.young[key] = changes.young.get(key, 0) + amount
+        written = [(one.row.call, one.row.attempt) for one, reserved in self._ended if reserved]
+        if together and changes.forgotten(written) != len(written):
+            return False
+        for ended, reserved in self._ended:
+            if together or not reserved:
+                changes.end(ended, reserved)
+            else:
+                row = ended.row
+                amounts = {hold[0]: charged for hold, charged in zip(ended.holds, ended.charged, strict=True)}
+                changes.settle((row.call, row.attempt), Settled(amounts, row.state, row.facts), row.at)
+        for attempted, settled, at in self._strange:
+            changes.settle(attempted, settled, at)
+        for key, count in self._refused.items():
+            changes.of(key)[REFUSED] += count
+        return True
+
+    def _grants(self, changes: Changes, holder: str, idle: Sequence[Key]) -> list[tuple[Lot, int, int, int, int]]:
+        """For every limit that this worker knows and the transaction touches: the limit, what is left, what of the
+        grant is free, the grant. It covers what is young. One that still fits is kept, since writing it is a page
+        more."""
+        drawn = []
+        for key in changes.counters.keys() | changes.young.keys() | set(idle):
+            young = changes.young.get(key, 0)
+            if (look := self._looks.get(key)) is not None:
+                drawn.append((look, look.asked, look.asked - changes.filled(key), 0, 0))
+            if (lot := self._lots.get(key)) is not None:
+                left = lot.asked - changes.filled(key)
+                room = 0 if key in idle else _part(left - changes.lent(key), lot, lot.granted - young)
+                if room + young != lot.granted:
+                    changes.granted(holder, key, room + young)
+                drawn.append((lot, lot.asked, left, room, room + young))
+        return drawn
+
+    def _draw(self, drawn: list[tuple[Lot, int, int, int, int]]) -> None:
+        for lot, limit, left, room, grant in drawn:
+            lot.limit, lot.left, lot.room, lot.granted = limit, left, room, grant
+            if not grant and self._lots.get(lot.key) is lot:
+                del self._lots[lot.key]
 
     def reserve(
-        self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: dict[str, Any], now: float
+        self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: bytes, now: float
     ) -> Held | Short:
         """All or none. Twice for one attempt: the first one stands."""
         return self.reserve_all([Asked(call, attempt, wanted, expires, facts)], now)[0]
 
     def reserve_all(self, asked: Sequence[Asked], now: float) -> list[Held | Short]:
         """Each by itself, one after the other, in one transaction."""
-        with self._writing(now) as changes:
-            return [self._reserve(one, changes) for one in asked]
+        if self._journal is None:
+            self.recover(now)
+        begun: dict[Attempted, Live] = {}
+        with self._writing(now, keep=True) as changes:
+            self._look_at(asked, now)
+            found = [self._reserve(one, changes, begun) for one in asked]
+        for attempted, live in begun.items():
+            self._live.setdefault(attempted, live)
+        return found
 
-    def _reserve(self, asked: Asked, changes: _Changes) -> Held | Short:
+    def _look_at(self, asked: Sequence[Asked], now: float) -> None:
+        """Their limits become known here: the transaction draws grants for them."""
+        for budget, counter, start, amount, limit, observed in (one for each in asked for one in each.wanted):
+            lots, most = (self._lots, limit) if limit is not None else (self._looks, observed)
+            if most is None:
+                continue
+            key = (budget, counter, start)
+            lot = lots.get(key)
+            if lot is None:
+                lot = lots[key] = Lot(key, most)
+            lot.asked, lot.at, lot.amount = most, now, amount
+
+    def _reserve(self, asked: Asked, changes: Changes, begun: dict[Attempted, Live]) -> Held | Short:
         left: dict[str, int] = {}
         for one in asked.wanted:
-            budget, counter, start, amount, limit, _ = one
-            if limit is not None:
-                rest = limit - changes.filled((budget, counter, start))
-                if amount > rest:
-                    changes.of((budget, counter, start))[2] += 1
-                    return Short(one, max(rest, 0))
-                left[budget] = rest - amount
-        holds = orjson.dumps([one[:4] for one in asked.wanted])
-        row = (asked.call, asked.attempt, holds, asked.expires, orjson.dumps(asked.facts))
-        if not self._db.execute(_KEEP, row).rowcount:
+            if one.limit is not None:
+                key = one[:3]
+                rest, lent = one.limit - changes.filled(key), changes.lent(key)
+                if one.amount > rest - lent:
+                    short = Short(one, max(rest, 0), lent)
+                    changes.of(key)[REFUSED] += not (asked.patient and short.may_come)
+                    return short
+                left[one.budget] = rest - one.amount
+        before = {one.budget: changes.filled(one[:3]) for one in asked.wanted if one.observed is not None}
+        live = Live([one[:4] for one in asked.wanted], asked.expires, asked.facts)
+        if not changes.begin((asked.call, asked.attempt), live):
             return Held({}, [])
+        begun[asked.call, asked.attempt] = live
         over = []
-        for budget, counter, start, amount, _, observed in asked.wanted:
-            key = (budget, counter, start)
-            if observed is not None and changes.filled(key) + amount > observed:
-                over.append(budget)
-                changes.of(key)[2] += 1
-            changes.of(key)[1] += amount
+        for one in asked.wanted:
+            if one.observed is not None and before[one.budget] + one.amount > one.observed:
+                over.append(one.budget)
+                changes.of(one[:3])[REFUSED] += 1
         return Held(left, over)
 
-    def settle_soon(self, call: str, attempt: int, settled: Settled, wanted: Sequence[Wanted]) -> None:
-        """With the next reservation, or by `flush`. `wanted`: what was reserved for it."""
-        self._pending.append((call, attempt, settled, [one[:4] for one in wanted]))
-
     def flush(self, now: float) -> None:
-        """What waits to be settled."""
-        if self._pending:
-            with self._writing(now):
+        """What waits is booked, and what nobody uses goes back."""
+        idle = [key for key, lot in self._lots.items() if not 0 <= now - lot.at <= IDLE_SECONDS]
+        for key in [key for key, lot in self._looks.items() if not 0 <= now - lot.at <= IDLE_SECONDS]:
+            del self._looks[key]
+        back = any(self._lots[key].room for key in idle)
+        if back or self._ended or self._strange or self._refused or len(self._young(now)) < len(self._fresh):
+            with self._writing(now, idle, keep=True):
                 pass
 
     def settle(self, call: str, attempt: int, settled: Settled, now: float) -> bool:
         """Whether anything changed by it."""
         with self._writing(now) as changes:
-            return self._settle(call, attempt, settled, changes, now)
+            done = changes.settle((call, attempt), settled, now)
+        self._live.pop((call, attempt), None)
+        return done
 
-    def _settle_together(self, pending: list[_Pending], changes: _Changes, now: float) -> bool:
-        """False when one of them has no reservation any more: then nothing of this transaction may stay."""
-        ended = self._db.executemany(_END, [(call, attempt) for call, attempt, _, _ in pending]).rowcount
-        if ended != len(pending):
-            return False
-        for call, attempt, settled, holds in pending:
-            self._charge(call, attempt, settled, holds, changes, now)
-        return True
+    def due(self, before: float) -> list[Attempted]:
+        """Reservations of this worker that expire before then."""
+        return [attempted for attempted, live in self._live.items() if live.expires < before]
 
-    def _settle(self, call: str, attempt: int, settled: Settled, changes: _Changes, now: float) -> bool:
-        gone = self._db.execute(_END + " returning holds", (call, attempt)).fetchone()
-        if gone is None:
-            return self._correct(call, attempt, settled, changes)
-        self._charge(call, attempt, settled, orjson.loads(gone[0]), changes, now)
-        return True
-
-    @staticmethod
-    def _charge(
-        call: str, attempt: int, settled: Settled, holds: Sequence[Sequence[Any]], changes: _Changes, now: float
-    ) -> None:
-        unknown, charges = settled.state in (UNCONFIRMED, "unknown"), []
-        amounts = settled.amounts
-        for budget, counter, start, reserved in holds:
-            charged = reserved if unknown else amounts.get(budget, 0)
-            change = changes.of((budget, counter, start))
-            change[0] += charged
-            change[1] -= reserved
-            if unknown:
-                change[3] += charged
-            charges.append((budget, counter, start, reserved, charged))
-        row = (call, attempt, now, settled.state, orjson.dumps(charges), orjson.dumps(settled.facts))
-        changes.ledger.append(row)
-
-    def _correct(self, call: str, attempt: int, settled: Settled, changes: _Changes) -> bool:
-        """News of what was charged for want of it."""
-        where = "select id, holds from ledger where call = ? and attempt = ? and state = 'unconfirmed' limit 1"
-        row = self._db.execute(where, (call, attempt)).fetchone()
-        if row is None or settled.state in (UNCONFIRMED, "unknown"):
-            return False
-        charges = []
-        for budget, counter, start, reserved, charged in orjson.loads(row[1]):
-            real = settled.amounts.get(budget, 0)
-            change = changes.of((budget, counter, start))
-            change[0] += real - charged
-            change[3] -= charged
-            charges.append([budget, counter, start, reserved, real])
-        values = (settled.state, orjson.dumps(charges), orjson.dumps(settled.facts), row[0])
-        self._db.execute("update ledger set state = ?, holds = ?, facts = ? where id = ?", values)
-        return True
-
-    def renew(self, calls: Sequence[tuple[str, int]], expires: float, now: float) -> None:
+    def renew(self, calls: Sequence[Attempted], expires: float, now: float) -> None:
         """Of calls that live."""
         if calls:
             with self._writing(now):
                 statement = "update reservation set expires = ? where call = ? and attempt = ?"
                 self._db.executemany(statement, [(expires, call, attempt) for call, attempt in calls])
+            for attempted in calls:
+                if (live := self._live.get(attempted)) is not None:
+                    self._live[attempted] = live._replace(expires=expires)
 
     def expire(self, now: float) -> int:
         """Charges what nobody has settled in time at what was reserved; how many."""
@@ -306,15 +395,45 @@ class Store:
                     "select 1 from reservation where call = ? and attempt = ? and expires < ?", (call, attempt, now)
                 ).fetchone()
                 if still:
-                    settled = Settled({}, UNCONFIRMED, orjson.loads(facts))
-                    done += self._settle(call, attempt, settled, changes, now)
+                    done += changes.settle((call, attempt), Settled({}, UNCONFIRMED, facts), now)
+            self._live.pop((call, attempt), None)
         return done
+
+    def recover(self, now: float) -> int:
+        """Books what workers that are dead have left, and takes back what was granted to them; how many they were."""
+        done = 0
+        for dead in left_behind(self._journals, self._journal.holder if self._journal is not None else ""):
+            booked = False
+            try:
+                self._recover(dead, now)
+                booked = True
+            finally:
+                dead.close(remove=booked)
+            self._db.execute("delete from holder where holder = ?", (dead.holder,))
+            done += 1
+        return done
+
+    def _recover(self, dead: Left, now: float) -> None:
+        with self._writing(now) as changes:
+            row = self._db.execute("select booked from holder where holder = ?", (dead.holder,)).fetchone()
+            for record in dead.records if row is None or dead.generation > row[0] else ():
+                head, _, facts = record[1:].partition(b"\n")
+                if record.startswith(b"R"):
+                    attempted, expires, holds = orjson.loads(head)
+                    changes.begin(tuple(attempted), Live(holds, expires, facts))
+                else:
+                    attempted, at, state, amounts = orjson.loads(head)
+                    changes.settle(tuple(attempted), Settled(amounts, state, facts), at)
+            self._db.execute("delete from granted where holder = ?", (dead.holder,))
+            changes.booked(dead.holder, dead.generation)
 
     def forget(self, before: float, now: float) -> None:
         """Rows of the ledger and counters that are older."""
         with self._writing(now):
             self._db.execute("delete from ledger where at < ?", (before,))
             self._db.execute("delete from counter where changed < ? and reserved = 0", (int(before * 1000),))
+
+    # ---- reading
 
     def changed(self, since: int, most: int = 1_000) -> list[dict[str, Any]]:
         """Counters that changed at or after `since` (milliseconds), oldest first."""
@@ -326,6 +445,11 @@ class Store:
         names = ("budget", "counter", "window_start", "used", "reserved", "refused", "unconfirmed", "at")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def granted(self) -> dict[Key, int]:
+        """What all workers together hold of each counter, unspent."""
+        rows = self._db.execute("select budget, counter, start, sum(amount) from granted group by 1, 2, 3")
+        return {(budget, counter, start): amount for budget, counter, start, amount in rows}
+
     def check(self) -> list[str]:
         """What does not add up: counters against ledger and reservations, as they stood at one instant. Empty when all
         is well."""
@@ -336,7 +460,7 @@ class Store:
             self._db.execute("rollback")
 
     def _differences(self) -> list[str]:
-        sums: dict[tuple[str, str, int], list[int]] = {}
+        sums: dict[Key, list[int]] = {}
         for (holds,) in self._db.execute("select holds from ledger"):
             for budget, counter, start, _, charged in orjson.loads(holds):
                 sums.setdefault((budget, counter, start), [0, 0])[0] += charged
@@ -350,4 +474,12 @@ class Store:
             ought = sums.pop((budget, counter, start), [0, 0])
             if ought != [used, reserved]:
                 wrong.append(f"{budget} {counter} {start}: used {used}, reserved {reserved}, ought to be {ought}")
-        return wrong + [f"{key}: no counter" for key in sums]
+        return wrong + [f"{key}: no counter" for key, ought in sums.items() if any(ought)]
+
+
+def _part(free: int, lot: Lot, before: int) -> int:
+    """Room of a grant: what this worker has where that still fits, else a part of what is free; 0 near the limit."""
+    part = free // PART
+    if part < CALLS * lot.amount:
+        return 0
+    return before if part // 2 <= before <= min(2 * part, free) else part

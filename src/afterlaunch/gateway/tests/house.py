@@ -128,6 +128,9 @@ class Server:
         self.refusals = 0
         self.cards: dict[str, PriceCard] = {}
         self.counters: list[dict[str, Any]] = []
+        self.days: list[dict[str, Any]] = []
+        self.pot = 0  # what is left of a limit that gateways share
+        self.shares: dict[str, int] = {}  # by gateway
         self.policies: dict[tuple[str, str, int], dict[str, Any]] = {}  # what gateways counted of them
         self.holds: list[dict[str, Any]] = []
 
@@ -149,6 +152,11 @@ class Server:
         elif scope["path"].endswith("/gateway/budgets"):
             self.counters += orjson.loads(body)["counters"]
             status, answer = 200, b"{}"
+        elif scope["path"].endswith("/gateway/days"):
+            self.days += orjson.loads(body)["days"]
+            status, answer = 200, b"{}"
+        elif scope["path"].endswith("/gateway/shares"):
+            status, answer = self._share(orjson.loads(body))
         elif "/gateway/guard/" in scope["path"]:
             status, answer = self._guard(scope["path"], orjson.loads(body) if body else {})
         else:
@@ -156,6 +164,14 @@ class Server:
         headers = [(b"retry-after", b"1")] if status == 503 else []
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+    def _share(self, asked: dict[str, Any]) -> tuple[int, bytes]:
+        """A tenth of what is left, at least 1,000."""
+        part = min(self.pot, max(self.pot // 10, 1_000))
+        self.pot -= part
+        gateway = asked["gateway"]
+        self.shares[gateway] = self.shares.get(gateway, 0) + part
+        return 200, orjson.dumps({"shares": [{"share": self.shares[gateway]}]})
 
     def _configuration(self, scope: Scope) -> tuple[int, bytes]:
         after = int(scope["query_string"].decode().removeprefix("after="))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afterlaunch.gateway.spending.store import UNCONFIRMED, Held, Settled, Short, Store, Wanted
+from afterlaunch.gateway.spending.records import UNCONFIRMED, Asked, Held, Settled, Short, Wanted
+from afterlaunch.gateway.spending.store import Store
 
 NOW = 1_000.0
 
@@ -28,7 +32,7 @@ def used(store: Store, budget: str = "b") -> tuple[int, int]:
 
 
 def exact(amount: int) -> Settled:
-    return Settled({"b": amount}, "exact", {})
+    return Settled({"b": amount}, "exact", b"{}")
 
 
 @pytest.fixture
@@ -37,22 +41,22 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_what_does_not_fit_is_refused_and_says_what_is_left(store: Store) -> None:
-    assert store.reserve("c1", 1, [want(600)], NOW + 60, {}, NOW) == Held({"b": 400}, [])
-    assert store.reserve("c2", 1, [want(500)], NOW + 60, {}, NOW) == Short(want(500), 400)
+    assert store.reserve("c1", 1, [want(600)], NOW + 60, b"{}", NOW) == Held({"b": 400}, [])
+    assert store.reserve("c2", 1, [want(500)], NOW + 60, b"{}", NOW) == Short(want(500), 400)
     assert store.settle("c1", 1, exact(550), NOW)
-    assert store.reserve("c3", 1, [want(450)], NOW + 60, {}, NOW) == Held({"b": 0}, [])
+    assert store.reserve("c3", 1, [want(450)], NOW + 60, b"{}", NOW) == Held({"b": 0}, [])
     assert used(store) == (550, 450) and store.check() == []
     assert [row["refused"] for row in store.changed(0)] == [1]
 
 
 def test_several_budgets_are_reserved_all_or_none(store: Store) -> None:
     wide, narrow = want(10, 1_000, "wide"), want(10, 5, "narrow")
-    assert isinstance(store.reserve("c", 1, [wide, narrow], NOW + 60, {}, NOW), Short)
+    assert isinstance(store.reserve("c", 1, [wide, narrow], NOW + 60, b"{}", NOW), Short)
     assert used(store, "wide") == (0, 0) and store.check() == []
 
 
 def test_settling_twice_changes_nothing_and_late_news_correct(store: Store) -> None:
-    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    store.reserve("c", 1, [want(600)], NOW + 60, b"{}", NOW)
     assert store.expire(NOW + 59) == 0 and store.expire(NOW + 61) == 1 and store.expire(NOW + 61) == 0
     assert used(store) == (600, 0) and store.changed(0)[0]["unconfirmed"] == 600
     assert store.settle("c", 1, exact(250), NOW + 90)
@@ -61,22 +65,22 @@ def test_settling_twice_changes_nothing_and_late_news_correct(store: Store) -> N
 
 
 def test_what_lives_is_renewed(store: Store) -> None:
-    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    store.reserve("c", 1, [want(600)], NOW + 60, b"{}", NOW)
     store.renew([("c", 1)], NOW + 120, NOW)
     assert store.expire(NOW + 61) == 0 and store.expire(NOW + 121) == 1
 
 
 def test_more_than_was_reserved_is_kept_not_forgiven(store: Store) -> None:
-    store.reserve("c", 1, [want(600)], NOW + 60, {}, NOW)
+    store.reserve("c", 1, [want(600)], NOW + 60, b"{}", NOW)
     store.settle("c", 1, exact(1_200), NOW)
     assert used(store) == (1_200, 0)
-    assert store.reserve("d", 1, [want(1)], NOW + 60, {}, NOW) == Short(want(1), 0)
+    assert store.reserve("d", 1, [want(1)], NOW + 60, b"{}", NOW) == Short(want(1), 0)
 
 
 def test_a_budget_that_only_looks_counts_what_it_would_have_refused(store: Store) -> None:
     looks = Wanted("b", "", 0, 600, None, 1_000)
-    assert store.reserve("c", 1, [looks], NOW + 60, {}, NOW) == Held({}, [])
-    assert store.reserve("d", 1, [looks], NOW + 60, {}, NOW) == Held({}, ["b"])
+    assert store.reserve("c", 1, [looks], NOW + 60, b"{}", NOW) == Held({}, [])
+    assert store.reserve("d", 1, [looks], NOW + 60, b"{}", NOW) == Held({}, ["b"])
     assert used(store) == (0, 1_200) and store.changed(0)[0]["refused"] == 1
 
 
@@ -100,33 +104,48 @@ def test_whatever_happens_counters_are_what_the_ledger_says(
     for deed, call, attempt, amount in deeds:
         now += 1
         if deed == "reserve":
-            found = store.reserve(f"c{call}", attempt, [want(amount)], now + 3, {}, now)
+            found = store.reserve(f"c{call}", attempt, [want(amount)], now + 3, b"{}", now)
             assert not isinstance(found, Held) or sum(used(store)) <= 1_000 or not found.left
         elif deed == "expire":
             store.expire(now)
         else:
             state = "exact" if deed == "settle" else UNCONFIRMED
-            store.settle(f"c{call}", attempt, Settled({"b": min(amount, 100)}, state, {}), now)
+            store.settle(f"c{call}", attempt, Settled({"b": min(amount, 100)}, state, b"{}"), now)
         assert store.check() == []
     store.close()
 
 
+def _cost(call: str) -> int:
+    """What the provider counts for a call: 50 to 150."""
+    return 50 + crc32(call.encode()) % 101
+
+
 def _work(file: Path, seed: int, spent: Any, rounds: int) -> None:
-    """Reserves 150, spends 50 to 150, settles; it may be killed at any moment."""
-    store, chance = Store(file), random.Random(seed)
+    """As a worker of the gateway does; it may be killed at any moment. The provider notes what it has answered."""
+    store, flushed = Store(file), time.monotonic()
+    provider = os.open(file.with_suffix(".answered"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for number in range(rounds):
-        call = f"{seed}-{number}"
-        found = store.reserve(
-            call, 1, [want(150, 2_000_000), want(1, None, "soft")], time.time() + 0.5, {}, time.time()
-        )
+        call, now = f"{seed}-{number}", time.time()
+        asked = Asked(call, 1, [want(150, 2_000_000), want(1, None, "soft")], now + 0.5, b"{}")
+        found = store.take(asked, now) or store.reserve_all([asked], now)[0]
+        while isinstance(found, Short) and found.may_come:
+            store.recover(time.time())
+            time.sleep(0.01)
+            found = store.reserve_all([asked], time.time())[0]
         if isinstance(found, Short):
             break
-        store.settle(call, 1, Settled({"b": chance.randint(50, 150), "soft": 1}, "exact", {}), time.time())
+        os.write(provider, f"{call}\n".encode())
+        store.settle_soon(call, 1, Settled({"b": _cost(call), "soft": 1}, "exact", b"{}"), now)
+        if time.monotonic() - flushed > 0.01:
+            store.flush(time.time())
+            flushed = time.monotonic()
+    store.close()
     spent.put(True)
 
 
 @pytest.mark.process
 def test_processes_that_are_killed_neither_overspend_nor_leave_anything_behind(tmp_path: Path) -> None:
+    """Every answer is charged, and to the unit what the provider counted, but for those of the moment of the kill."""
     many, file = multiprocessing.get_context("fork"), tmp_path / "budgets.sqlite3"
     Store(file).close()
     chance, spent = random.Random(3), many.SimpleQueue()
@@ -134,7 +153,7 @@ def test_processes_that_are_killed_neither_overspend_nor_leave_anything_behind(t
     for worker in workers:
         worker.start()
     for seed in range(4, 24):
-        time.sleep(0.05)
+        time.sleep(0.02)
         dead = chance.randrange(4)
         workers[dead].kill()
         workers[dead].join()
@@ -144,8 +163,17 @@ def test_processes_that_are_killed_neither_overspend_nor_leave_anything_behind(t
         worker.join(60)
         assert worker.exitcode == 0
     store = Store(file)
+    store.recover(time.time())
     store.expire(time.time() + 1)
     assert store.check() == [] and used(store)[1] == 0 and used(store, "soft")[1] == 0
-    assert 1_990_000 <= used(store)[0] <= 2_000_000
+    assert 1_990_000 <= used(store)[0] <= 2_000_000 and not store.granted()
     with sqlite3.connect(file) as raw:
         assert raw.execute("select count(*) from reservation").fetchone() == (0,)
+        rows = raw.execute("select call, state, holds from ledger").fetchall()
+    charged = {call: (state, orjson.loads(holds)[0][4]) for call, state, holds in rows}
+    answered = file.with_suffix(".answered").read_text().split()
+    assert len(rows) == len(charged) and set(answered) <= set(charged)
+    assert {call for call, (state, amount) in charged.items() if amount != _cost(call)} <= {
+        call for call, (state, _) in charged.items() if state == UNCONFIRMED
+    }
+    assert len([1 for state, _ in charged.values() if state == UNCONFIRMED]) <= 20  # one under way in each killed one

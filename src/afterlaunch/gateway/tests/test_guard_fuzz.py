@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.contracts.guard import ACTIONS, CHECKS, FAIL, PII, STREAMS, WHERE, Check, Policy
@@ -83,6 +83,7 @@ def test_any_document_is_a_policy_that_works_or_is_refused(document: dict[str, A
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON, st.sampled_from(WIRES))
+@example({"tools": [{"name": ""}]}, CHAT)
 def test_any_json_is_read_and_redaction_changes_nothing_else(document: Any, wire: Any) -> None:
     body = json.dumps(document).encode()
     request = Request(body)

@@ -59,7 +59,7 @@ class Echo:
     def __init__(self) -> None:
         self.seen: list[tuple[str, bytes, bytes]] = []
         self.refusals: list[str] = []
-        self.left_early = self.inside = 0
+        self.left_early = self.inside = self.again_seen = 0
 
     def admit(self, head: RequestHead) -> EchoVisit | Reply:
         if head.target == b"/own":
@@ -68,6 +68,11 @@ class Echo:
             return self.refused(Refusal(401, "no", "no"), head)
         self.inside += 1
         return EchoVisit(self, head)
+
+    def again(self, admission: object, head: RequestHead) -> EchoVisit | Reply:
+        assert admission is head
+        self.again_seen += 1
+        return self.admit(head)
 
     def refused(self, refusal: Refusal, head: RequestHead | None) -> Reply:
         self.refusals.append(refusal.reason)
@@ -79,6 +84,7 @@ class EchoVisit:
 
     def __init__(self, door: Echo, head: RequestHead) -> None:
         self._door, self._head = door, head
+        self.admission = head
 
     async def run(self, body: bytes, answer: Answer) -> None:
         self._door.inside -= 1
@@ -95,7 +101,7 @@ class EchoVisit:
     def caller_gone(self) -> None: ...
 
 
-async def _converse(reads: list[bytes]) -> tuple[Line, Echo, Caller]:
+async def _converse(reads: list[bytes], turns: int = 0) -> tuple[Line, Echo, Caller]:
     line, door = Line(), Echo()
     caller = Caller(door, set())
     caller.connection_made(line)
@@ -103,6 +109,8 @@ async def _converse(reads: list[bytes]) -> tuple[Line, Echo, Caller]:
         if line.closed:
             break
         caller.data_received(read)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         for _ in range(100):
             if not line.paused:
                 break
@@ -112,8 +120,9 @@ async def _converse(reads: list[bytes]) -> tuple[Line, Echo, Caller]:
     return line, door, caller
 
 
-def converse(*reads: bytes) -> tuple[Line, Echo, Caller]:
-    return asyncio.run(_converse(list(reads)))
+def converse(*reads: bytes, turns: int = 0) -> tuple[Line, Echo, Caller]:
+    """`turns` of the loop after each read, so that its answer is given before the next one."""
+    return asyncio.run(_converse(list(reads), turns))
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -283,3 +292,41 @@ def test_what_the_sdk_says_of_a_call_arrives_whatever_its_letters() -> None:
     head.method, head.target = "POST", b"/v1/chat/completions"
     head.headers = [(name.encode(), value.encode("ascii")) for name, value in sdk.headers(**said).items()]
     assert read_request(head).said == said
+
+
+SAME = b"POST /same HTTP/1.1\r\nhost: a\r\nContent-Length: %d\r\nx-one: 1\r\n\r\n%b"
+
+
+def same(body: bytes) -> bytes:
+    return SAME % (len(body), body)
+
+
+def test_a_head_that_repeats_is_read_once() -> None:
+    reads = [same(b"one"), same(b"and twenty"), same(b""), same(b"x" * 200_000), same(b"end")]
+    line, door, caller = converse(*reads, turns=5)
+    assert [body for _, _, body in door.seen] == [b"one", b"and twenty", b"", b"x" * 200_000, b"end"]
+    assert door.again_seen == 4 and caller._incoming is None and not line.closed
+
+
+NEARLY = [
+    SAME.replace(b"x-one: 1", b"x-one: 2") % (3, b"two"),
+    SAME.replace(b"%d", b"+%d") % (3, b"two"),
+    SAME.replace(b"%d", b"%d ") % (3, b"two"),
+    SAME.replace(b"%d", b"%d, 3") % (3, b"two"),
+    SAME.replace(b"x-one: 1", b"content-length: 3") % (3, b"two"),
+    SAME.replace(b"x-one: 1", b"transfer-encoding: chunked") % (3, b"two"),
+    SAME % (30, b"two"),
+    SAME % (1, b"two"),
+    SAME % (3, b"two") + b"GET /next HTTP/1.1\r\nhost: a\r\n\r\n",
+    SAME.replace(b"\r\nx-one", b"\n x-one") % (3, b"two"),
+    (SAME % (3, b"two"))[:-2],
+    (SAME % (3, b"two"))[:20],
+]
+
+
+@pytest.mark.parametrize("nearly", NEARLY)
+def test_what_nearly_repeats_is_read_as_if_it_were_the_first(nearly: bytes) -> None:
+    alone_line, alone, _ = converse(nearly)
+    line, door, _ = converse(same(b"one"), nearly, turns=5)
+    assert door.seen[1:] == alone.seen and door.refusals == alone.refusals
+    assert line.closed == alone_line.closed and line.half == alone_line.half

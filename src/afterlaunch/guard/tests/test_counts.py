@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from afterlaunch.contracts.guard_counts import SLOT
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import NotAllowed
 from afterlaunch.guard.actions import put_policy
-from afterlaunch.guard.counting import SLOT, by_hour, sums, take
+from afterlaunch.guard.counting import by_hour, sums, take
 from afterlaunch.routes.models import GuardPolicy, Route
 
 GATEWAY = Actor("token", "gateway", (Held(Role.INGEST, None),))

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.accounts.models import Grant, User
+from afterlaunch.contracts.guard_counts import SLOT, Counts
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.guard import duties, holding
 from afterlaunch.guard.actions import end_policy, put_policy, put_queue
-from afterlaunch.guard.counting import SLOT, Sums
 from afterlaunch.guard.models import Count, Hold
 from afterlaunch.guard.rules import JUDGES, Exceptions, Overrides, Recent, Triggers, of_route
 from afterlaunch.notify.models import ContactMethod, Page
@@ -26,11 +26,11 @@ from afterlaunch.verdicts.words import Status
 
 HOUSE = automation("house")
 GATEWAY = Actor("token", "gateway", (Held(Role.INGEST, None),))
-NONE = Sums()
+NONE = Counts()
 
 
 def seen(hits: int, of: int, past: int = 20, past_of: int = 1_000) -> Recent:
-    return Recent(Sums(evaluated=of, matched=hits), Sums(evaluated=past_of, matched=past), NONE, NONE)
+    return Recent(Counts(evaluated=of, matched=hits), Counts(evaluated=past_of, matched=past), NONE, NONE)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_a_rising_share_of_matches_is_a_finding_with_figures(recent: Recent, sta
 
 
 def test_exceptions_and_overrides_are_judged() -> None:
-    failing = Recent(Sums(evaluated=100, exceptions=20), NONE, NONE, NONE)
+    failing = Recent(Counts(evaluated=100, exceptions=20), NONE, NONE, NONE)
     found = Exceptions().of_policy("ours", failing)
     assert found.status is Status.BREACH and "20 of 100" in found.explanation
-    passed = Recent(NONE, NONE, Sums(matched=50), Sums(matched=200), passed=40, past_passed=10)
+    passed = Recent(NONE, NONE, Counts(matched=50), Counts(matched=200), passed=40, past_passed=10)
     assert Overrides().of_policy("refunds", passed).status is Status.BREACH
     assert of_route(Triggers(), {"a": seen(0, 0), "b": seen(40, 200), "c": seen(1, 200)}).status is Status.BREACH
 
@@ -61,7 +61,7 @@ def test_exceptions_and_overrides_are_judged() -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.integers(0, 19), st.integers(0, 10_000), st.integers(0, 10_000))
 def test_nothing_is_ok_on_too_little(of: int, past: int, past_of: int) -> None:
-    thin = Recent(Sums(evaluated=of, matched=of), Sums(evaluated=past_of, matched=min(past, past_of)), NONE, NONE)
+    thin = Recent(Counts(evaluated=of, matched=of), Counts(evaluated=past_of, matched=min(past, past_of)), NONE, NONE)
     assert all(judge.of_policy("p", thin).status is Status.NOT_ASSESSED for judge in JUDGES)
 
 

@@ -8,10 +8,10 @@ import pytest
 from django.test import Client as Browser
 
 from afterlaunch.accounts.models import Client, Grant, User
+from afterlaunch.contracts.guard_counts import SLOT
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.guard import holding
-from afterlaunch.guard.counting import SLOT
 from afterlaunch.guard.models import Count, Hold, Queue
 from afterlaunch.routes.models import GuardPolicy, Route
 

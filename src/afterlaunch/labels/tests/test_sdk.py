@@ -26,7 +26,9 @@ from afterlaunch.labels.models import Batch as LabelBatch
 from afterlaunch.labels.models import Source
 from afterlaunch.labels.tests.conftest import AT, House, Stream, lines
 from afterlaunch.predictions import doors as predictions
+from afterlaunch.predictions.actions import layouts_of
 from afterlaunch.predictions.models import Batch, Part
+from afterlaunch.predictions.packed import unpack
 from afterlaunch.receivers.wire import Answer, Request, refusal
 from afterlaunch.sdk import posting, start
 
@@ -288,3 +290,24 @@ def test_nothing_of_pandas_polars_or_pyarrow_is_loaded_by_the_sdk_itself() -> No
     code = "import afterlaunch, sys; afterlaunch.log_labels; print({'pandas', 'polars', 'pyarrow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_embeddings_go_with_the_rows_and_are_judged_as_features(server: Server, house: House, form: str) -> None:
+    count = 300
+    vectors = [[float(at % 7), float(at % 3), at / count] for at in range(count)]
+    reference = [{"desk": "a", "embedding": one} for one in vectors]
+    assert house.post("/api/v1/references", lines(reference), who="operator").status == 200
+    rows = [{"prediction_id": f"e-{at}", "time": AT.isoformat(), "desk": "a"} for at in range(count)]
+    taken = server.send(afterlaunch.log_predictions, FORMS[form](rows), embeddings=vectors)
+    assert (taken.rows, taken.columns_ignored, taken.columns_missing) == (count, [], [])
+    listed = [{**row, "prediction_id": f"f-{row['prediction_id']}", "embedding": vectors[0]} for row in rows]
+    assert server.send(afterlaunch.log_predictions, FORMS[form](listed)).columns_ignored == []
+    part = Part.objects.order_by("pk").first()
+    assert part is not None
+    folded = unpack(bytes(part.profile), layouts_of(part.reference_id, part.reference.digest))
+    assert {name: one.count for name, one in folded.items()} == dict.fromkeys(
+        ("desk", "embedding[1]", "embedding[2]", "embedding[3]", "embedding[rest]"), count
+    )
+    with pytest.raises(ValueError, match="2 vectors 'embedding' for 300 rows"):
+        server.send(afterlaunch.log_predictions, FORMS[form](rows), embeddings=vectors[:2])

@@ -102,6 +102,8 @@ def test_a_zone_that_the_calendar_describes_itself() -> None:
         ("FREQ=MONTHLY;BYDAY=1MO", 15, "2026-02-02T08:00:00Z"),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;UNTIL=20260430", 3, "2026-02-27T08:00:00Z"),
         ("FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=24", 1, "2026-12-24T08:00:00Z"),
+        ("FREQ=DAILY;BYHOUR=9,21;COUNT=5", 5, "2026-02-02T08:00:00Z"),
+        ("FREQ=WEEKLY;BYDAY=MO;BYHOUR=21;BYMINUTE=30;UNTIL=20260301T000000Z", 4, "2026-02-02T20:30:00Z"),
     ],
 )
 def test_recurrences_that_schedules_are_written_with(rule: str, count: int, first: str) -> None:
@@ -112,6 +114,38 @@ def test_recurrences_that_schedules_are_written_with(rule: str, count: int, firs
 def test_an_old_hourly_recurrence_is_read_at_once_and_only_within_the_window() -> None:
     found = told(event("DTSTART:19800101T000000Z", "DURATION:PT1H", "RRULE:FREQ=HOURLY;INTERVAL=6"))
     assert len(found.shifts) == (31 + 400) * 4
+    found = told(event("DTSTART:19800101T000000Z", "DURATION:PT12H", "RRULE:FREQ=DAILY;BYHOUR=6,18"))
+    assert len(found.shifts) == (31 + 400) * 2 + 1 and starts(found)[1] == "2026-01-30T18:00:00Z"
+
+
+def at(name: str, when: str, of: str = "") -> str:
+    return f"{name}{of};TZID=Europe/Berlin:202603{when}00"
+
+
+def test_a_change_of_this_and_all_that_follow_leaves_alone_what_was_changed_by_itself() -> None:
+    later = event(at("RECURRENCE-ID", "28T0900", ";RANGE=THISANDFUTURE"), at("DTSTART", "28T1000"),
+                  at("DTEND", "28T2000"), summary="Ben")  # fmt: skip
+    other = event(at("RECURRENCE-ID", "30T0900"), at("DTSTART", "30T1200"), at("DTEND", "30T1800"), summary="Cleo Ng")
+    over = event(at("RECURRENCE-ID", "31T0900", ";RANGE=THISANDFUTURE"), at("DTSTART", "31T0900"), "STATUS:CANCELLED")
+    found = told(event(*NINE, "RRULE:FREQ=DAILY;COUNT=6"), later, over, other)
+    assert [(one["from"], one["to"], one["people"]) for one in found.shifts] == [
+        ("2026-03-27T08:00:00Z", "2026-03-28T08:00:00Z", [1]),
+        ("2026-03-28T09:00:00Z", "2026-03-28T19:00:00Z", [2]),
+        ("2026-03-29T08:00:00Z", "2026-03-29T18:00:00Z", [2]),  # ten o'clock, also when clocks have changed
+        ("2026-03-30T10:00:00Z", "2026-03-30T16:00:00Z", [3]),
+    ]
+
+
+def test_what_is_moved_into_the_window_is_read_and_all_day_events_move_by_days() -> None:
+    days = ("DTSTART;VALUE=DATE:20250105", "DTEND;VALUE=DATE:20250106", "RRULE:FREQ=WEEKLY;UNTIL=20260125")
+    moved = event("RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260125", "DTSTART;VALUE=DATE:20260302",
+                  "DTEND;VALUE=DATE:20260304")  # fmt: skip
+    assert [(one["from"], one["to"]) for one in told(event(*days), moved).shifts] == [
+        ("2026-03-01T23:00:00Z", "2026-03-03T23:00:00Z")
+    ]
+    far = event("RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260125", "DTSTART;VALUE=DATE:20300302")
+    with pytest.raises(Invalid, match="more than 400 days"):
+        told(event(*days), far)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +154,8 @@ def test_an_old_hourly_recurrence_is_read_at_once_and_only_within_the_window() -
         (("DTSTART:20260303T090000Z", "DURATION:PT1H", "RRULE:FREQ=SECONDLY"), "not understood"),
         (("DTSTART:20260303T090000Z", "DURATION:PT1H", "RRULE:FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30"), "not understood"),
         (("DTSTART:20260303T090000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;BYSETPOS=5"), "not understood"),
+        (("DTSTART:20260303T090000Z", "DURATION:PT1H", "RRULE:FREQ=HOURLY;INTERVAL=24;BYHOUR=5"), "not understood"),
+        (("DTSTART:20260303T090000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;BYHOUR=24"), "not understood"),
         (("DTSTART:nonsense",), "no DTSTART that can be read"),
         (("DURATION:PT1H",), "no DTSTART that can be read"),
     ],

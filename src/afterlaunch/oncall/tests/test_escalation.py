@@ -15,7 +15,7 @@ from afterlaunch.notify.models import Page
 from afterlaunch.oncall import escalation
 from afterlaunch.oncall.actions import put_team
 from afterlaunch.oncall.duties import escalate
-from afterlaunch.oncall.forecast import CATCH_ALL, future_pages, simulated
+from afterlaunch.oncall.forecast import CATCH_ALL, future_pages, live, simulated
 from afterlaunch.oncall.models import Escalation, EscalationPolicy
 from afterlaunch.oncall.overrides import add_override
 from afterlaunch.oncall.policy_actions import assign_policy, remove_policy, save_policy
@@ -59,16 +59,16 @@ def test_the_forecast_tells_what_then_happens(crew: Crew, fixed: FixedClock) -> 
     team = put_team(ENGINE, crew.client, "both", [crew["ben"], crew["cleo"]])
     policy(crew, step(300, {"kind": "schedule", "id": row.pk}), step(600, {"kind": "team", "id": team.pk}))
     add_override(ENGINE, row, "replace", AT + 14 * MINUTE, AT + HOUR, crew["ben"], crew["ada"])
-    assert list(future_pages(TOPIC, AT)) == []
+    assert list(future_pages(live(TOPIC), AT)) == []
     begin(crew, fixed)
     assert paged() == [("Ada", 0)]
-    foretold = [(str(who), (at - AT) / MINUTE) for at, who, _ in future_pages(TOPIC, AT)]
+    foretold = [(str(who), (at - AT) / MINUTE) for at, who, _ in future_pages(live(TOPIC), AT)]
     assert foretold == [("Ben", 5), ("Cleo", 5), ("Ben", 15), ("Ben", 20), ("Cleo", 20), ("Boss", 30)]
-    assert [number for _, _, number in future_pages(TOPIC, AT)] == [1, 1, 0, 1, 1, CATCH_ALL]
+    assert [number for _, _, number in future_pages(live(TOPIC), AT)] == [1, 1, 0, 1, 1, CATCH_ALL]
     play(fixed, 60)
     assert paged()[1:] == foretold
     assert (Escalation.objects.get().state, Escalation.objects.get().reason) == ("exhausted", "nobody_acknowledged")
-    assert list(future_pages(TOPIC, fixed.now())) == []
+    assert list(future_pages(live(TOPIC), fixed.now())) == []
 
 
 def test_the_simulation_of_an_unsaved_policy_names_people_steps_and_why_some_do_not_hold(
@@ -165,7 +165,7 @@ def test_where_everyone_must_acknowledge_it_goes_on_until_the_last_did(crew: Cre
     assert not escalation.stop(TOPIC, "acknowledged", "acknowledged", fixed.now(), by=crew["ada"].pk)
     play(fixed, 2)
     assert [name for name, _ in paged()] == ["Ada", "Ben", "Ben", "Ben"]
-    assert {who for _, who, _ in future_pages(TOPIC, fixed.now())} == {crew["ben"], crew["boss"]}
+    assert {who for _, who, _ in future_pages(live(TOPIC), fixed.now())} == {crew["ben"], crew["boss"]}
     assert escalation.stop(TOPIC, "acknowledged", "acknowledged", fixed.now(), by=crew["ben"].pk)
     play(fixed, 5)
     assert len(paged()) == 4

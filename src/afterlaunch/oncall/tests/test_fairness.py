@@ -83,3 +83,13 @@ def test_the_page_shows_the_record_and_the_plan(crew: Crew, fixed: FixedClock) -
     assert "Nobody was on call" in text(ada.get("/oncall/acme/load?from=2025-03-02&to=2025-03-06"))
     assert ada.get("/oncall/acme/load?from=2026-03-02&to=2026-03-01").status_code == 400
     assert "from the plan" in text(ada.get("/oncall/acme/load?from=2026-03-09&to=2026-04-01"))
+
+    period = "from=2026-03-02&to=2026-03-06"
+    told = ada.get(f"/api/v1/oncall/acme/load?{period}&schedule={row.name}").json()
+    assert told == ada.get(f"/api/v1/oncall/acme/load?{period}").json()
+    loads = {one["person"]: one for one in told["people"]}
+    assert sum(one["hours"] for one in told["people"]) == 4 * 24 * told["balance"]["coverage"]
+    assert (loads["Ben"]["pages"], loads["Cleo"]["pages"]) == (1, 0) and loads["Ben"]["nights_woken"] in (0, 1)
+    assert ada.get(f"/api/v1/oncall/acme/load?{period}&schedule=none").status_code == 404
+    assert ada.get("/api/v1/oncall/acme/load?from=2026-03-02&to=2026-03-02").status_code == 400
+    assert ada.get("/api/v1/oncall/another/load").status_code == 404

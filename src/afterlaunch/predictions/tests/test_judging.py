@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,14 @@ from afterlaunch.accounts.models import Grant, User
 from afterlaunch.alerts.actions import work
 from afterlaunch.alerts.models import Alert
 from afterlaunch.app.judges import TITLES
-from afterlaunch.estate.models import System
+from afterlaunch.estate.models import Dependency, System
 from afterlaunch.incidents.models import Incident
-from afterlaunch.predictions import duties
-from afterlaunch.predictions.models import Hour, Reference
+from afterlaunch.predictions import duties, rules
+from afterlaunch.predictions.models import Batch, Hour, Part, Reference
 from afterlaunch.predictions.tests.conftest import AT, House, lines, table
+from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict
+from afterlaunch.verdicts.words import Finding, Scope, Status
 
 
 def look(house: House, hour: int) -> Verdict:
@@ -182,3 +185,53 @@ def test_the_page_and_the_api_tell_it(house: House, client: Any) -> None:
     assert {one["name"] for one in told["hours"][1]["features"]} == {"age", "income", "colour"}
     empty = System.objects.create(client=system.client, key="other", name="Other")
     assert "curl" in client.get(f"/systems/{empty.pk}/drift").content.decode()
+
+
+def test_parts_are_summed_up_and_late_rows_still_count(house: House) -> None:
+    house.reference()
+    for hour in range(3):
+        house.send(hour)
+    duties.judge(AT + timedelta(hours=4))
+    house.clock.set(AT + timedelta(days=5))
+    before = {hour.start: bytes(hour.profile or b"") for hour in Hour.objects.all()}
+    assert not duties.forget(AT + timedelta(days=5))
+    assert not Part.objects.exists() and Batch.objects.count() == 3
+    house.send(1, rows=100, seed=77)
+    duties.judge(AT + timedelta(days=5))
+    again = Hour.objects.order_by("start")
+    assert [hour.rows for hour in again] == [500, 600, 500]
+    assert [bytes(hour.profile or b"") == before[hour.start] for hour in again] == [True, False, True]
+    assert house.send(0).body.count(b'"duplicate":true') == 1
+    duties.forget(AT + timedelta(days=100))
+    assert not Batch.objects.exists() and Hour.objects.count() == 3
+    duties.forget(AT + timedelta(days=401))
+    assert not Hour.objects.exists()
+
+
+CONTRACT = replace(rules.INPUT, name="data.contract")
+
+
+def test_a_breach_says_what_changed_upstream_at_that_time(house: House, client: Any) -> None:
+    house.reference()
+    system = System.objects.get(key="scoring")
+    feed = System.objects.create(client=system.client, key="orders", name="Orders")
+    Dependency.objects.create(system=system, needs=feed)
+    for hour in range(3):
+        house.send(hour, shift=0.0 if hour < 1 else 1.0)
+    broken = [
+        (Scope("acme", "orders", "prod"), CONTRACT, "amount is in cents now."),
+        (Scope("other", "orders", "prod"), CONTRACT, "of another client."),
+        (Scope("acme", "elsewhere", "prod"), CONTRACT, "of a system that is not needed."),
+    ]
+    findings = [(scope, judge, Finding(judge.name, Status.BREACH, "broken", why)) for scope, judge, why in broken]
+    watch.write(findings, AT + timedelta(hours=1, minutes=10))
+    duties.judge(AT + timedelta(hours=4))
+    verdict = Verdict.objects.get(judge="drift.input")
+    assert verdict.status == "breach"
+    assert verdict.explanation.endswith("Upstream at that time: Orders, data.contract: amount is in cents now.")
+    person = User.objects.create_user("w@example.org", "w", password="long enough 1")
+    Grant.objects.create(user=person, role="viewer")
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(f"/systems/{system.pk}/drift?feature=age").content.decode()
+    assert "amount is in cents now." in page and "another client" not in page and "not needed" not in page
+    assert "Upstream at that time" not in client.get(f"/systems/{system.pk}/drift?feature=colour").content.decode()

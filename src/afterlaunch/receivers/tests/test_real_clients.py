@@ -55,7 +55,7 @@ class Running:
 
     def get(self, path: str) -> Any:
         request = urllib.request.Request(self.address + path, headers={"Authorization": f"Bearer {self.token}"})
-        return json.loads(urllib.request.urlopen(request, timeout=10).read())
+        return json.loads(urllib.request.urlopen(request, timeout=60).read())
 
     def firing(self) -> dict[str, Any]:
         return {one["name"]: one for one in self.get("/api/v1/alerts?firing=true")["alerts"]}

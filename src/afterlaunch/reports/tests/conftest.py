@@ -65,6 +65,7 @@ class Month:
         failed: str = "",
         step: timedelta = timedelta(minutes=1),
         told: dict[str, Any] | None = None,
+        usage: bool = True,
     ) -> None:
         """`count` calls, one every `step` from `at` on; `failed` is an error type."""
         request = ExportTraceServiceRequest()
@@ -90,6 +91,8 @@ class Month:
                 "gen_ai.usage.output_tokens": 100,
                 **(told or {}),
             }
+            if not usage:
+                values = {name: value for name, value in values.items() if not name.startswith("gen_ai.usage.")}
             span.attributes.extend(pairs(values | ({"error.type": failed} if failed else {})))
         decoded = normalise(request.SerializeToString(), "application/x-protobuf", None, 0)
         self.store.commit([decoded.table])

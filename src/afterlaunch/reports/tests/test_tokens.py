@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from datetime import timedelta
@@ -14,11 +15,20 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.alerts.models import Alert
+from afterlaunch.evidence.models import Entry
+from afterlaunch.ground import clock
+from afterlaunch.ground.actors import Actor, Held, Role
+from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed
+from afterlaunch.look.formats import money
 from afterlaunch.reports.contents import Day
 from afterlaunch.reports.facts import Asked
+from afterlaunch.reports.models import Seal
 from afterlaunch.reports.tests.conftest import ENGINE, NOVEMBER, Month
 from afterlaunch.reports.tokens import documents
 from afterlaunch.reports.tokens.facts import forecast, tokens
+from afterlaunch.reports.tokens.sealing import seal, seal_final, token_report
+from afterlaunch.reports.tokens.words import usd
+from afterlaunch.reports.words import cents, exact
 from afterlaunch.savings.models import Recommendation
 from afterlaunch.spend.drivers import FACTORS
 from afterlaunch.telemetry.windows import Window
@@ -51,11 +61,12 @@ def test_every_format_tells_the_same_and_twice_the_same_bytes(told: Month) -> No
     assert f"${cost}" in write("html").decode() and f"\\${cost}" in write("md").decode()
     assert write("pdf").startswith(b"%PDF-")
     rows = list(csv.DictReader(io.StringIO(write("csv").decode())))
-    for dimension in ("model", "agent", "route", "version", "provider", "tenant"):
+    for dimension in ("model", "agent", "route", "version", "provider", "tenant", "purpose"):
         mine = [row for row in rows if row["dimension"] == dimension]
         assert sum(Decimal(row["cost_usd"]) for row in mine) == Decimal(cost)
         assert sum(int(row["calls"]) for row in mine) == 85
-        assert sum(Decimal(one["cost_usd"]) for one in found["spend"][dimension]["rows"]) == Decimal(cost)
+        part = found["purposes"] if dimension == "purpose" else found["spend"][dimension]["rows"]
+        assert sum(Decimal(one["cost_usd"]) for one in part) == Decimal(cost)
     assert "'=cmd()" in {row["value"] for row in rows}  # no spreadsheet runs a name
     parts = found["drivers"]
     assert sum((Decimal(parts[name]) for name in FACTORS), Decimal(0)) == Decimal(parts["difference_usd"])
@@ -145,3 +156,58 @@ def test_forecasts_are_of_complete_days_and_say_when_they_cannot() -> None:
     assert rough and rough.low < rough.middle < rough.high and rough.days == 10
     done = forecast("2026-11", True, days([10] * 30, 0))
     assert done and (done.month, done.middle) == ("2026-12", 300)
+
+
+def test_shadows_probes_and_estimates_are_told_apart(told: Month) -> None:
+    assert "for nobody who asked" not in write("md").decode()
+    told.calls(NOVEMBER + 6 * DAY, 4, told={"afterlaunch.arm": "shadow", "afterlaunch.gateway": "true"})
+    told.calls(NOVEMBER + 6 * DAY, 2, told={"gen_ai.agent.name": "afterlaunch-probes"})
+    estimate: dict[str, Any] = {"afterlaunch.gateway": "true", "afterlaunch.estimate.method": "learned"}
+    estimate |= {"afterlaunch.estimate.input_tokens": 500, "afterlaunch.estimate.output_tokens": 50}
+    told.calls(NOVEMBER + 7 * DAY, 1, told=estimate, usage=False)
+    found = json.loads(write("json"))
+    calls = {one["purpose"]: one["calls"] for one in found["purposes"]}
+    assert (calls["shadow"], calls["probe"]) == (4, 2) and found["total"]["calls"] == sum(calls.values())
+    assert found["total"]["calls_estimated"] == 1 and found["total"]["tokens_estimated"] == 550
+    for form in ("md", "html"):
+        page = write(form).decode()
+        assert "4 calls of shadow copies" in page and "2 calls of golden prompts" in page
+        assert "\N{ALMOST EQUAL TO} $" in page.replace("\\$", "$") and "told no usage" in page
+    rows = list(csv.DictReader(io.StringIO(write("csv").decode())))
+    assert {row["calls_estimated"] for row in rows if row["value"] == "gpt-4o-mini"} == {"1"}
+
+
+def test_a_final_report_is_sealed_once_and_later_differences_are_told(told: Month) -> None:
+    acme = told.client("acme")
+    with clock.frozen(NOVEMBER + 31 * DAY):
+        seal_final(clock.now())
+        assert not Seal.objects.exists(), "spans may come late"
+    with clock.frozen(NOVEMBER + 34 * DAY):
+        seal_final(clock.now())
+        seal_final(clock.now())
+    row = Seal.objects.get()
+    assert hashlib.sha256(bytes(row.document)).hexdigest() == row.digest
+    entry = Entry.objects.get(index=row.entry)
+    assert (entry.deed, json.loads(bytes(entry.body))["details"]["sha256"]) == ("report.sealed", row.digest)
+    with pytest.raises(Conflict):
+        seal(ENGINE, acme, "2026-11")
+    with pytest.raises(NotAllowed):
+        seal(Actor("person", "Eve", (Held(Role.OPERATOR, "other"),)), acme, "2026-11")
+    with pytest.raises(Invalid):
+        seal(ENGINE, acme, "2027-12")
+    same = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
+    assert same.seal is not None and same.seal.differs == ()
+    assert f"SHA-256 {row.digest}" in documents.write(same, "md", "").decode().replace("\\", "")
+    told.calls(NOVEMBER + 8 * DAY, 9)
+    later = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
+    assert later.seal is not None and {"total", "spend", "drivers"} <= set(later.seal.differs)
+    assert "anomalies" not in later.seal.differs
+    assert json.loads(documents.write(later, "json", ""))["seal"]["same"] is False
+    row.refresh_from_db()
+    assert json.loads(bytes(row.document))["total"]["calls"] == 85
+    assert token_report(ENGINE, Asked("2026-11", "acme", "desk"), "UTC").seal is None
+
+
+def test_negative_money_has_its_sign_before_the_dollar() -> None:
+    assert (exact(-660_000_000), cents(-660_000_000), usd("-0.66")) == ("−$0.66", "−$0.66", "−$0.66")
+    assert (money(-660_000_000), exact(660_000_000)) == ("−$0.6600", "$0.66")

@@ -79,6 +79,18 @@ class Repriced:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """Of the report that was sealed when it was final. `differs`: parts that are computed otherwise now; nothing is
+    compared in another time zone (`compared`)."""
+
+    at: datetime
+    digest: str
+    entry: int
+    differs: tuple[str, ...]
+    compared: bool = True
+
+
+@dataclass(frozen=True)
 class TokenReport:
     """`base`: the month as the monthly report has it. `by`: more breakdowns of the same total. `purposes`: what calls
     were for. `answered`: transactions with a call that did not fail, None without calls. `savings`: recommendations
@@ -96,3 +108,9 @@ class TokenReport:
     budgets: tuple[BudgetFacts, ...]
     bills: tuple[BillFacts, ...]
     repriced: tuple[Repriced, ...]
+    seal: Sealed | None = None
+
+    @property
+    def beside(self) -> tuple[Share, ...]:
+        """Calls that nobody asked for: shadow copies and golden prompts; their cost is in the total."""
+        return tuple(one for one in self.purposes if one.value in ("shadow", "probe") and one.calls)

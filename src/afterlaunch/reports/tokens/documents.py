@@ -12,13 +12,16 @@ from django.template.loader import render_to_string
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.reports import documents, links, markdown, pdf
 from afterlaunch.reports.contents import SpendRow
-from afterlaunch.reports.tokens.contents import TokenReport
+from afterlaunch.reports.tokens.contents import Sealed, TokenReport
 from afterlaunch.reports.tokens.story import BY, story
 from afterlaunch.spend.drivers import FACTORS
 from afterlaunch.telemetry.api import spend_row
+from afterlaunch.telemetry.attribution import Share
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.views.grids import usd
 
+ESTIMATED = ("calls_estimated", "tokens_estimated", "cost_estimated_usd")
+BEFORE = ("month_before_calls", "month_before_cost_usd")
 TYPES = {**documents.TYPES, "csv": "text/csv; charset=utf-8"}
 
 
@@ -51,15 +54,30 @@ def table(report: TokenReport) -> bytes:
     """One row per value of each dimension; each dimension sums to the same total. A value that nobody told is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = ("calls", *BUCKETS, "cost_usd", "calls_with_unknown_cost", "month_before_calls", "month_before_cost_usd")
+    names = ("calls", *BUCKETS, "cost_usd", "calls_with_unknown_cost", *ESTIMATED, *BEFORE)
     writer.writerow(("month", "dimension", "value", *names))
     for dimension, rows in breakdowns(report).items():
         for row in rows:
             told = spend_row(row.window)
             before = (row.before.calls, usd(row.before.cost_nano)) if row.before else ("", "")
             value = _plain(row.value)
-            writer.writerow((report.base.period.month, dimension, value, *(told[name] for name in names[:-2]), *before))
+            figures = [told[name] for name in names[: -len(BEFORE)]]
+            writer.writerow((report.base.period.month, dimension, value, *figures, *before))
+    for one in report.purposes:  # what of the total was for users, and what for shadows, probes and tests
+        told = {**one.buckets, **estimated(one), "calls": one.calls, "cost_usd": usd(one.cost_nano)}
+        told["calls_with_unknown_cost"] = one.calls_unknown_cost
+        figures = [told[name] for name in names[: -len(BEFORE)]]
+        writer.writerow((report.base.period.month, "purpose", _plain(one.value), *figures, "", ""))
     return out.getvalue().encode()
+
+
+def estimated(one: Share) -> dict[str, Any]:
+    """What of the sums rests on tokens that nobody told."""
+    return {
+        "calls_estimated": one.calls_estimated,
+        "tokens_estimated": one.tokens_estimated,
+        "cost_estimated_usd": usd(one.cost_estimated_nano),
+    }
 
 
 def _plain(value: str | None) -> str:
@@ -79,6 +97,7 @@ def document(report: TokenReport, base: str) -> dict[str, Any]:
         "from": when.start,
         "to": when.until,
         "state": "final" if when.over else "provisional",
+        "seal": _sealed(report.seal),
         "client": report.base.scope.client,
         "system": report.base.scope.system,
         "total": spend_row(report.base.total) if report.base.total else None,
@@ -113,6 +132,7 @@ def document(report: TokenReport, base: str) -> dict[str, Any]:
                 "calls": one.calls,
                 "cost_usd": usd(one.cost_nano),
                 "calls_with_unknown_cost": one.calls_unknown_cost,
+                **estimated(one),
             }
             for one in report.purposes
         ],
@@ -144,3 +164,12 @@ def document(report: TokenReport, base: str) -> dict[str, Any]:
             for one in report.repriced
         ],
     }
+
+
+def _sealed(seal: Sealed | None) -> dict[str, Any] | None:
+    """None: not sealed. `same` None: it was sealed in another time zone, and nothing is compared."""
+    if seal is None:
+        return None
+    same = not seal.differs if seal.compared else None
+    told = {"sealed_at": seal.at, "sha256": seal.digest, "evidence_entry": seal.entry}
+    return {**told, "same": same, "differs": list(seal.differs)}

@@ -19,9 +19,9 @@ from afterlaunch.reports.blocks import (
 from afterlaunch.reports.periods import label
 from afterlaunch.reports.rules import Gap, cost_words, missing
 from afterlaunch.reports.tokens import sections
-from afterlaunch.reports.tokens.contents import TokenReport
+from afterlaunch.reports.tokens.contents import Sealed, TokenReport
 from afterlaunch.reports.tokens.words import projected, proved, share_of, signed
-from afterlaunch.reports.words import cents, exact, many, number, percent
+from afterlaunch.reports.words import cents, exact, joined, many, number, percent
 from afterlaunch.savings.words import STATES
 from afterlaunch.spend.drivers import FACTORS, WORDS
 
@@ -80,7 +80,11 @@ def _facts(report: TokenReport, at: links.Links) -> Sequence[Line]:
     when = report.base.period
     first, last = when.local(when.start), when.local(when.until)
     state = "Final." if when.over else "Provisional: the month is not over."
+    seal = report.seal
     return (
+        *(((_sealed(seal),),) if seal else ()),
+        *((_beside(report),) if report.beside else ()),
+        *((_estimated(report),) if report.base.total and report.base.total.calls_estimated else ()),
         (f"{state} From {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, time zone {when.zone}.",),
         ("Costs are those known, by the price tables at the time of each call; calls of unknown cost are in no sum.",),
         (
@@ -95,11 +99,39 @@ def _facts(report: TokenReport, at: links.Links) -> Sequence[Line]:
     )
 
 
+def _sealed(seal: Sealed) -> str:
+    said = f"Sealed on {seal.at:%Y-%m-%d %H:%M} UTC, SHA-256 {seal.digest}, entry {seal.entry} of the evidence log."
+    if not seal.compared:
+        return f"{said} It was sealed in the client's time zone: this one is not compared with it."
+    if not seal.differs:
+        return f"{said} Computed now it is the same."
+    parts = ", ".join(name.replace("_", " ") for name in seal.differs)
+    return f"{said} Computed now it differs in: {parts}. The sealed one stands; adjustments appear in the next report."
+
+
+def _beside(report: TokenReport) -> Line:
+    """What of the total nobody asked for."""
+    words = {"shadow": "shadow copies", "probe": "golden prompts"}
+    parts = [f"{many(one.calls, 'call')} of {words[one.value or '']} ({exact(one.cost_nano)})" for one in report.beside]
+    return (f"The total holds {joined(parts)}, for nobody who asked; see the table What calls were for.",)
+
+
+def _estimated(report: TokenReport) -> Line:
+    total = report.base.total
+    assert total is not None
+    said = f"≈ marks sums with estimates: {many(total.calls_estimated, 'call')} told no usage, so that "
+    said += (
+        f"{number(total.tokens_estimated)} tokens and {exact(total.cost_estimated_nano)} of the total are estimated."
+    )
+    return (said,)
+
+
 def _tiles(report: TokenReport, at: links.Links) -> list[Tile]:
     total, found = report.base.total, report.drivers
     tokens = sum(total.buckets.values()) if total else 0
     unknown = total.calls_unknown_cost if total else 0
-    per = total.cost_nano // report.answered if total and report.answered else None
+    asked = total.cost_nano - sum(one.cost_nano for one in report.beside) if total else 0
+    per = asked // report.answered if total and report.answered else None
     note: Line = (f"{many(unknown, 'call')} of unknown cost beside it",) if unknown else ()
     if not unknown and report.base.before.window is not None and found.before_nano:
         note = (f"{label(report.base.before.month)}: {cents(found.before_nano)}",)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from afterlaunch.look.formats import UNKNOWN
-from afterlaunch.reports.words import cents, exact
+from afterlaunch.reports.words import cents, estimate_mark, exact
 from afterlaunch.telemetry.attribution import Share
 
 
@@ -19,7 +19,8 @@ def exactly(nano: int) -> str:
 
 
 def usd(text: str) -> str:
-    return f"${float(text):,.2f}"
+    amount = float(text)
+    return f"{'−' if amount < 0 else ''}${abs(amount):,.2f}"
 
 
 def share_of(share: float | None) -> str:
@@ -42,4 +43,5 @@ def proved(one: Mapping[str, Any]) -> str:
 
 
 def cost_of(one: Share) -> str:
-    return "unknown" if one.calls and one.calls_unknown_cost == one.calls else exact(one.cost_nano)
+    mark = estimate_mark(one.calls_estimated)
+    return "unknown" if one.calls and one.calls_unknown_cost == one.calls else mark + exact(one.cost_nano)

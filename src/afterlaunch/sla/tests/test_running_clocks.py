@@ -16,6 +16,7 @@ from afterlaunch.ground.clock import FixedClock
 from afterlaunch.ground.errors import AfterlaunchError, Conflict, Invalid
 from afterlaunch.notify.models import Page
 from afterlaunch.oncall import escalation
+from afterlaunch.oncall.forecast import live
 from afterlaunch.sla import actions, clocks
 from afterlaunch.sla.duties import look_at_hours, watch_clocks
 from afterlaunch.sla.forecast import prediction
@@ -103,7 +104,7 @@ def test_a_breach_is_predicted_when_nobody_else_will_be_paged(world: World, fixe
 def test_the_next_page_and_its_usual_answer_are_what_is_predicted(world: World, fixed: FixedClock) -> None:
     row = world.start()
     page(world, fixed.now())
-    found = prediction(row, fixed.now())
+    found = prediction(row, fixed.now(), live(row.topic))
     assert found is not None and not found.late and found.at is not None
     assert found.at > AT + 5 * MINUTE
     watch_clocks(fixed.advance(1))

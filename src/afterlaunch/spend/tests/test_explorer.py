@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client as Browser
@@ -14,10 +16,12 @@ from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.ground import clock
 from afterlaunch.spend import explorer_pages
 from afterlaunch.spend.drivers import FACTORS
-from afterlaunch.spend.explorer import BY
+from afterlaunch.spend.explorer import BY, Explorer
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, span
+from afterlaunch.telemetry.views.asked import Asked
+from afterlaunch.telemetry.views.search import Search
 
 HOUR = 3600 * 10**9
 TENANTS = explorer_pages.SHOWN + 30
@@ -97,3 +101,13 @@ def test_an_empty_installation_says_what_to_do(tmp_path: Path) -> None:
     page = made.get("/spend").content.decode()
     assert "Nothing was spent in this time" in page and "Why it differs" not in page
     stores.close_store()
+
+
+def test_bars_are_of_days_and_of_weeks_where_there_are_too_many(browser: Browser) -> None:
+    zone, end = ZoneInfo("Europe/Berlin"), datetime(2026, 11, 18, 12, tzinfo=UTC)
+    for days, step, bars in ((30, 1, 31), (365, 7, 53)):
+        ask = Asked("/spend", "", end - timedelta(days=days), end, Search(), None, {})
+        begins = [at.astimezone(zone) for at, _ in Explorer(ask, ["model"]).over_time(zone, "cost")]
+        assert begins[0] == ask.start and len(begins) == bars
+        assert all((at.hour, at.minute) == (0, 0) for at in begins[1:])  # whatever the clocks were set to
+        assert step == 1 or {at.weekday() for at in begins[1:]} == {0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,22 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.accounts.models import Client
+from afterlaunch.alerts.actions import work
+from afterlaunch.alerts.models import Alert
+from afterlaunch.estate.models import Environment, System
 from afterlaunch.ground import clock
-from afterlaunch.ground.actors import Actor, Held, Role
+from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.actors import Held as Held_
 from afterlaunch.ground.errors import Invalid, NotAllowed
+from afterlaunch.spend import billed
 from afterlaunch.spend.billing import import_bill, lines_of, month_of
 from afterlaunch.spend.bills import BillLine, read_bill
-from afterlaunch.spend.reconcile import Settled, reconcile
+from afterlaunch.spend.held import held, take
+from afterlaunch.spend.reconcile import Held, Settled, reconcile
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, span
+from afterlaunch.verdicts.models import Verdict
 
 DAY = date(2026, 10, 5)
 WORTH = {("gpt-5", "input"): Decimal(1_250), ("gpt-5", "output"): Decimal(10_000)}
@@ -189,7 +196,7 @@ def test_a_month_is_reconciled_on_the_page_and_over_the_api(tmp_path: Path) -> N
     one.end_time_unix_nano = clock.to_ns(now)
     store.commit([normalise(body(one), PROTOBUF, "acme", 0).table])
     acme = Client.objects.create(slug="acme", name="Acme", created_at=now)
-    operator, month = Actor("person", "Ada", (Held(Role.OPERATOR, "acme"),)), f"{now:%Y-%m}"
+    operator, month = Actor("person", "Ada", (Held_(Role.OPERATOR, "acme"),)), f"{now:%Y-%m}"
     (before,) = month_of(operator, acme, month)
     assert (before.provider, before.outcome.status) == ("openai", "not_assessed")
     day = (now - timedelta(seconds=1)).date()
@@ -202,9 +209,96 @@ def test_a_month_is_reconciled_on_the_page_and_over_the_api(tmp_path: Path) -> N
     browser = Browser()
     browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
     page = browser.get("/spend/reconciliation/acme", {"month": f"{day:%Y-%m}"}).content.decode()
-    assert "Unexplained: price" in page and "$0.75" in page
+    assert "Unexplained: Price" in page and "$0.75" in page
     found: Any = browser.get("/api/v1/clients/acme/reconciliation", {"month": f"{day:%Y-%m}"}).json()["rows"][0]
     assert (found["status"], found["unexplained_usd"]) == ("breach", {"price": "0.75"})
     with pytest.raises(NotAllowed):
-        import_bill(Actor("person", "Bob", (Held(Role.OPERATOR, "other"),)), acme, "openai", "csv", text)
+        import_bill(Actor("person", "Bob", (Held_(Role.OPERATOR, "other"),)), acme, "openai", "csv", text)
+    stores.close_store()
+
+
+HELD = Held(
+    "gpt-5",
+    attempts=10,
+    reserved_tokens=1_100_000,
+    reserved_nano=1_400_000_000,
+    settled_tokens=900_000,
+    settled_nano=1_150_000_000,
+    expired=1,
+    expired_tokens=100_000,
+    expired_nano=125_000_000,
+)
+
+
+def test_the_reserved_side_is_told_beside_what_was_settled() -> None:
+    found = reconcile([line(0, 1_000_000, 1.25)], [settled()], WORTH, held=[HELD])
+    assert found.held is not None and found.status == "ok"
+    assert (found.held.error_tokens, found.held.error_nano) == (100_000, 125_000_000)
+    assert (found.around_tokens, found.around_calls) == (100_000, 0)
+    without = reconcile([line(0, 1_000_000, 1.25)], [settled()], WORTH)
+    assert without.held is None and without.around_tokens is None, "no ledger is not nothing reserved"
+
+
+def test_missing_tokens_are_put_down_to_what_can_hold_them() -> None:
+    expired = reconcile([line(0, 1_150_000, 1.4375)], [settled()], WORTH, held=[HELD])
+    assert (expired.status, expired.explained) == ("ok", {"expired_reservations": 187_500_000})
+    too_much = reconcile([line(0, 1_250_000, 1.5625)], [settled()], WORTH, held=[HELD])
+    assert (too_much.status, too_much.unexplained) == ("breach", {"missed_calls": 312_500_000})
+    cancelled = Settled(DAY, "gpt-5", settled().tokens, 1_250_000_000, 10, 0, estimated=60_000)
+    replaced = reconcile([line(0, 950_000, 1.1875)], [cancelled], WORTH)
+    assert (replaced.status, replaced.explained) == ("ok", {"estimated_calls": -62_500_000})
+
+
+def told(day: date, at: int, **more: Any) -> dict[str, Any]:
+    amounts = {name: getattr(HELD, name) for name in vars(HELD) if name != "model"}
+    where = {"day": day.isoformat(), "client": "acme", "provider": "openai", "model": "gpt-5"}
+    return where | amounts | {"at": at} | more
+
+
+@pytest.mark.django_db
+def test_a_gateway_tells_its_days_once() -> None:
+    gateway = Actor("token", "gw", (Held_(Role.INGEST, None),))
+    taken = take(gateway, "g", [told(DAY, 5), {"day": "x"}, told(DAY, 4)])
+    assert taken == (1, [(1, "client is text of at most 60 characters")])
+    assert take(gateway, "g", [told(DAY, 5)]) == (0, [])
+    assert take(gateway, "g", [told(DAY, 6, attempts=11)]) == (1, [])
+    take(gateway, "h", [told(DAY, 1)])
+    (one,) = held("acme", "openai", DAY, DAY)
+    assert (one.attempts, one.settled_tokens) == (21, 1_800_000)
+    assert held("umbrella", "openai", DAY, DAY) == []
+    with pytest.raises(NotAllowed):
+        take(Actor("token", "mine", (Held_(Role.INGEST, "acme"),)), "g", [told(DAY, 9)])
+
+
+@pytest.mark.django_db
+def test_a_bill_that_differs_opens_an_incident_and_a_better_one_ends_the_verdict(tmp_path: Path) -> None:
+    store, start = stores.open_store(tmp_path / "t.duckdb"), datetime(2026, 11, 3, 12, tzinfo=UTC)
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-5"}
+    one = span({**attributes, "gen_ai.usage.input_tokens": 1_000_000, "gen_ai.usage.output_tokens": 0})
+    one.start_time_unix_nano, one.end_time_unix_nano = clock.to_ns(start), clock.to_ns(start) + NANO
+    store.commit([normalise(body(one), PROTOBUF, "acme", 0).table])
+    now = start + timedelta(days=3)
+    with clock.frozen(now):
+        acme = Client.objects.create(slug="acme", name="Acme", created_at=start)
+        system = System.objects.create(client=acme, key="desk", name="Desk", first_seen_at=start)
+        Environment.objects.create(system=system, name="prod")
+        operator = Actor("person", "Ada", (Held_(Role.OPERATOR, "acme"),))
+        text = "day,model,class,tokens,amount\n2026-11-03,gpt-5,input,1000000,2\n2026-11-06,gpt-5,input,5,9\n"
+        import_bill(operator, acme, "openai", "csv", text)
+        billed.judge(now)
+        (verdict,) = Verdict.objects.filter(judge="spend.reconciliation")
+        assert (verdict.status, verdict.reason) == ("breach", "money_outside_tolerance")
+        assert (verdict.system, verdict.provider) == ("desk", "openai")
+        assert "$2.00 billed, $1.25 settled; unexplained price $0.7500" in verdict.explanation
+        assert verdict.evidence["unexplained_price_nano"] == 750_000_000, "the running day waits"
+        work(now + timedelta(minutes=3), {})
+        alert = Alert.objects.get(name="spend.reconciliation")
+        assert alert.incident is not None and alert.severity == "P3"
+        import_bill(operator, acme, "openai", "csv", text.replace(",2\n", ",1.25\n"))
+        billed.judge(now + timedelta(minutes=10))
+        verdict.refresh_from_db()
+        assert verdict.status == "ok"
+        billed.judge(now + timedelta(days=90))
+        verdict.refresh_from_db()
+        assert (verdict.status, verdict.reason) == ("not_assessed", "no_bill")
     stores.close_store()

@@ -218,3 +218,36 @@ def test_rows_of_an_older_version_are_stored_without_what_they_do_not_know(place
     with pytest.raises(pa.ArrowInvalid):
         opened.commit([pa.table({"nonsense": [1]})])
     opened.close()
+
+
+def test_an_attempt_that_failed_before_takes_no_place_of_the_one_that_answered(places: Places) -> None:
+    """Two instrumentations of the application, and a gateway that asked its upstream again: the answered attempt has
+    the application's response id, the failed one only stands below it."""
+    answered = {**CHAT, **USED, "gen_ai.response.id": "r-1"}
+    spans = [
+        span(1, "instrumentation", 0, 500, answered, trace=7),
+        span(2, "vendor.sdk", 10, 480, answered, trace=7),
+        span(3, "afterlaunch.gateway", 20, 5, {**CHAT, "error.type": "529"}, trace=7, parent=2),
+        span(4, "afterlaunch.gateway", 200, 250, answered, trace=7, parent=2),
+    ]
+    for seed in range(12):
+        shuffled = spans[:]
+        random.Random(seed).shuffle(shuffled)
+        cut = random.Random(seed).randrange(5)
+        calls, sums = stored(places, [part for part in (shuffled[:cut], shuffled[cut:]) if part])
+        assert sums == {"calls": 2, "tokens": 100, "cost": 350_000, "unknown": 1}, seed
+        assert [len(call["members"]) for call in calls] == [3, 1], seed
+
+
+def test_what_has_no_id_is_one_call_with_what_stands_below_any_of_its_reports(places: Places) -> None:
+    answered = {**CHAT, **USED, "gen_ai.response.id": "r-1"}
+    spans = [
+        span(1, "instrumentation", 0, 500, answered, trace=7),
+        span(2, "vendor.sdk", 10, 480, answered, trace=7),
+        span(3, "afterlaunch.gateway", 20, 450, {**CHAT, **USED}, trace=7, parent=2),
+    ]
+    for seed in range(6):
+        shuffled = spans[:]
+        random.Random(seed).shuffle(shuffled)
+        calls, sums = stored(places, [shuffled[:1], shuffled[1:]])
+        assert sums["calls"] == 1 and sums["tokens"] == 100 and len(calls[0]["members"]) == 3, seed

@@ -18,7 +18,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 SPANS_A_BODY = 50
-BODIES = 400
+BODIES = 200
 pytestmark = pytest.mark.process
 
 

@@ -1,0 +1,3 @@
+"""Tests that ask for `place` run on both engines."""
+
+from afterlaunch.telemetry.tests.places import place, places  # noqa: F401
