@@ -18,7 +18,7 @@ from afterlaunch.predictions.actions import AHEAD, task_of
 from afterlaunch.predictions.bodies import Rows
 from afterlaunch.predictions.columns import pack
 from afterlaunch.predictions.instants import instant
-from afterlaunch.predictions.keeping import REGRESSION
+from afterlaunch.predictions.keeping import QUANTITIES
 
 REMEMBERED = timedelta(days=14)  # hours in which labels came
 
@@ -55,7 +55,7 @@ def receive(
     if complete_until is not None and complete_until > now + AHEAD:
         raise Invalid("'complete_until' lies ahead: nobody has labels of what is not predicted yet.")
     task = task_of(System.objects.filter(client__slug=client, key=key).first(), environment)
-    numeric = task is not None and task.kind == REGRESSION
+    numeric = task is not None and task.kind in QUANTITIES
     labels = bodies.read(rows, now + AHEAD, actor.name[:200] or "unnamed", numeric)
     columns = pack(labels.as_columns())
     with transaction.atomic():

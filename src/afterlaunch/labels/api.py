@@ -16,7 +16,8 @@ router = Router(tags=["performance"])
 
 
 class TaskIn(Schema):
-    """What predictions are. `positive`: the class that `probability` speaks of. `segments`: columns that are judged
+    """What predictions are. `query`: of a ranking the column that says which items belong together, `cutoff`: the rank
+    down to which it is judged. `positive`: the class that `probability` speaks of. `segments`: columns that are judged
     apart. `floor`: of the confidence. `delay_hours`: after which labels are there. `tolerance`: of a fall."""
 
     kind: str | None = None
@@ -24,6 +25,8 @@ class TaskIn(Schema):
     probability: str | None = None
     confidence: str | None = None
     positive: str | None = None
+    query: str | None = None
+    cutoff: int | None = None
     segments: list[str] | None = None
     floor: float | None = None
     delay_hours: float | None = None

@@ -19,13 +19,14 @@ from afterlaunch.labels import duties, judging
 from afterlaunch.labels.actions import place_locked
 from afterlaunch.labels.models import Baseline, Hour, Place, Source
 from afterlaunch.performance import tally
-from afterlaunch.predictions.keeping import CLASSIFICATION, REGRESSION, SEGMENTS
+from afterlaunch.predictions.keeping import CLASSIFICATION, RANKING, REGRESSION, SEGMENTS
 from afterlaunch.predictions.models import Task
 
 LEAST = 200  # labels of a baseline that a person chose
 LONGEST = timedelta(days=92)
-NAMES = ("output", "probability", "confidence")
-MEANING = ("kind", "positive", *NAMES)  # what hours and baselines were counted by
+NAMES = ("output", "probability", "confidence", "query")
+DEEPEST = 1_000  # rank down to which a ranking may be judged
+MEANING = ("kind", "positive", "cutoff", *NAMES)  # what hours and baselines were counted by
 
 
 def place_of(system: System, environment: str) -> Place:
@@ -72,8 +73,8 @@ def _count_anew(place: Place, now: datetime) -> None:
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(given)
-    if "kind" in found and found["kind"] not in (CLASSIFICATION, REGRESSION):
-        raise Invalid(f"A task is {CLASSIFICATION} or {REGRESSION}.")
+    if "kind" in found and found["kind"] not in (CLASSIFICATION, REGRESSION, RANKING):
+        raise Invalid(f"A task is {CLASSIFICATION}, {REGRESSION} or {RANKING}.")
     for name in (*NAMES, "positive"):
         text = found.get(name)
         if text is not None and (len(text) > 200 or "\x00" in text or (not text.strip() and name != "positive")):
@@ -83,6 +84,9 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         found["segments"] = list(dict.fromkeys(one.strip() for one in segments if one.strip()))
         if len(found["segments"]) > SEGMENTS or any(len(one) > 200 or "\x00" in one for one in found["segments"]):
             raise Invalid(f"At most {SEGMENTS} segments, each the name of a column.")
+    cutoff = found.get("cutoff")
+    if cutoff is not None and not 1 <= cutoff <= DEEPEST:
+        raise Invalid(f"'cutoff' lies between 1 and {DEEPEST:,}.")
     for name, low, high in (("floor", 0.0, 1.0), ("delay_hours", 0.0, 24 * 92), ("tolerance", 0.0, 0.5)):
         value = found.get(name)
         if value is not None and not low <= value <= high:
@@ -107,8 +111,8 @@ def set_baseline(actor: Actor, system: System, environment: str, start: datetime
     if any(not one.mature for one in hours):
         raise Conflict("Labels of the period still come.", "Choose an earlier one, or declare the delay of labels.")
     whole = tally.total([one.tally for one in hours])
-    if whole.labelled < LEAST:
-        raise Invalid(f"A baseline needs {LEAST} labels; the period has {whole.labelled}.", "Choose a longer one.")
+    if whole.judged < LEAST:
+        raise Invalid(f"A baseline needs {LEAST} labels; the period has {whole.judged}.", "Choose a longer one.")
     with transaction.atomic():
         place_locked(system.client.slug, system.key, environment, now)
         made = duties.make_baseline(place, hours, whole, now, actor.name)

@@ -16,13 +16,23 @@ from typing import Any
 
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
 from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, SOURCES, Named
-from afterlaunch.performance import estimating, judging, maturity, scores, slices, sources, tally
+from afterlaunch.performance import (
+    estimating,
+    judging,
+    judging_rankings,
+    maturity,
+    rankings,
+    scores,
+    slices,
+    sources,
+    tally,
+)
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.judging import Judged, not_assessed
 from afterlaunch.performance.maturity import FINAL, MATURE, Aged, Delay
 from afterlaunch.performance.sources import Trouble
 from afterlaunch.performance.tally import Tally
-from afterlaunch.predictions.keeping import CLASSIFICATION
+from afterlaunch.predictions.keeping import CLASSIFICATION, RANKING
 from afterlaunch.predictions.models import Task
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -100,8 +110,9 @@ class View:
 
     def _nothing(self) -> Judged:
         if self.baseline is None:
-            count = sum(one.tally.labelled for one in self.hours if one.mature)
-            said = f"The baseline is learnt: {count:,} of {judging.BASELINE:,} mature labelled predictions."
+            count = sum(one.tally.judged for one in self.hours if one.mature)
+            what = "rankings with mature labels" if self.task.kind == RANKING else "mature labelled predictions"
+            said = f"The baseline is learnt: {count:,} of {judging.BASELINE:,} {what}."
             return not_assessed("learning", f"{said} {self.delay.why}".strip(), count)
         if not self.hours:
             return not_assessed("no_data", "No predictions are kept.")
@@ -113,7 +124,8 @@ def _of_sources(whole: View) -> Judged:
         return whole._nothing()
     count = sum(one.current.labelled for one in whole.versions)
     if whole.task.kind != CLASSIFICATION and not whole.troubles:
-        return not_assessed("quantities", "Sources of quantities are judged for bursts alone; there is none.", count)
+        what = "grades" if whole.task.kind == RANKING else "quantities"
+        return not_assessed("quantities", f"Sources of {what} are judged for bursts alone; there is none.", count)
     active = sum(one.stopped_at is None for one in whole.sources)
     if not whole.troubles:
         if count < judging.LEAST:
@@ -188,7 +200,7 @@ def first_baseline(whole: View) -> tuple[list[Told], Tally] | None:
             continue
         kept.append(hour)
         found = found.merge(hour.tally)
-        if found.labelled >= judging.BASELINE:
+        if found.judged >= judging.BASELINE:
             return kept, found
     return None
 
@@ -212,7 +224,7 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
     found = Version(name, hours)
     mature = [one for one in hours if one.mature]
     labelled = [one for one in mature if one.tally.labelled]
-    found.current, found.since = newest(labelled, judging.LEAST, "labelled")
+    found.current, found.since = newest(labelled, judging.LEAST, "judged")
     tolerance = whole.task.tolerance
     if not labelled:
         told = "No hour since the baseline has mature labels."
@@ -220,7 +232,8 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
     else:
         coverage = found.current.coverage
         series = [one.tally for one in labelled]
-        judged = judging.accuracy(known, series, found.current, tolerance, coverage)
+        judge = judging_rankings.judge if whole.task.kind == RANKING else judging.accuracy
+        judged = judge(known, series, found.current, tolerance, coverage)
         found.verdicts[ACCURACY.name] = _with_slice(judged, known, found.current)
     closed = [one for one in hours if one.start + HOUR + LATENESS <= whole.now]
     recent, _ = newest(closed, judging.LEAST, "rows")
@@ -232,7 +245,9 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
         floor = whole.task.floor if whole.task.floor is not None else judging.usual_floor(known)
         found.verdicts[CONFIDENCE.name] = judging.confidence(known, series, recent, floor)
     else:
-        found.verdicts[CONFIDENCE.name] = not_assessed("no_scores", "Quantities come without a confidence.")
+        found.verdicts[CONFIDENCE.name] = not_assessed(
+            "no_scores", "Neither quantities nor rankings have a confidence."
+        )
     return found
 
 
@@ -260,7 +275,9 @@ def _with_slice(judged: Judged, known: Tally, current: Tally) -> Judged:
     if judged.status not in (judging.BREACH, judging.WARNING):
         return judged
     losses = [
-        (one.errors[1] / max(sum(one.sizes.values()), 1))
+        rankings.mean_loss(one)[0]
+        if one.is_ranking
+        else (one.errors[1] / max(sum(one.sizes.values()), 1))
         if one.is_regression
         else 1 - one.correct / max(one.classified, 1)
         for one in (known, current)

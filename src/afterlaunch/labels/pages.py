@@ -21,13 +21,20 @@ from afterlaunch.labels.pictures import over_time
 from afterlaunch.labels.rules import JUDGES
 from afterlaunch.look.requests import Request
 
+SCORE = {"classification": "Accuracy", "regression": "Error", "ranking": "nDCG"}
 DAYS = 14  # in the table
 NAMES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC", "r2": "R²",
     "log_loss": "Log loss", "precision_macro": "Precision, mean of classes", "recall_macro": "Recall, mean of classes",
-    "f1_macro": "F1, mean of classes", "mae": "Mean absolute error", "rmse": "Root mean square error", "bias": "Bias",
+    "f1_macro": "F1, mean of classes", "kappa": "Cohen's kappa, outputs and labels",
+    "kappa_weighted": "Cohen's kappa, weighted", "alpha": "Krippendorff's alpha, all sources",
+    "positive_rate": "Share that is positive, by outputs", "positive_rate_corrected": "… corrected by labels",
+    "mean_output": "Mean of outputs", "mean_output_corrected": "… corrected by labels", "mrr": "Mean reciprocal rank",
+    "nothing_relevant": "Nothing relevant shown", "mae": "Mean absolute error", "rmse": "Root mean square error",
+    "bias": "Bias",
 }  # fmt: skip
-SHARES = {"accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro"}
+SHARES = {"accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro", "positive_rate",
+    "positive_rate_corrected", "nothing_relevant"}  # fmt: skip
 
 
 @require_safe
@@ -68,6 +75,7 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
             {**told["verdicts"][one.name], "title": one.title} for one in JUDGES if one.name in told["verdicts"]
         ],
         "is_share": is_share,
+        "score": SCORE[told["kind"]],
         "versions": versions,
         "baseline": {**views.timed(baseline), "scores": _scores(baseline["scores"])} if baseline else None,
         "slices": [_slice(one, is_share) for one in told["slices"]],
@@ -77,7 +85,9 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
             {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else ""}
             for one in told["sources"]
         ],
-        "picture": over_time(told["days"], accuracy["line"] if is_share else None, _name(is_share), is_share),
+        "picture": over_time(
+            told["days"], accuracy["line"] if told["kind"] != "regression" else None, _name(told["kind"]), is_share
+        ),
     }
 
 
@@ -85,14 +95,14 @@ def _tiles(told: dict[str, Any], is_share: bool) -> list[tuple[str, str, str, st
     """(label, value, note, tone)"""
     found = []
     for name, label, behind in (
-        ("accuracy", "Accuracy", "mature labels"),
+        ("accuracy", SCORE[told["kind"]], "rankings" if told["kind"] == "ranking" else "mature labels"),
         ("estimate", "Expected, before labels", "predictions"),
     ):
         one = told["verdicts"][f"performance.{name}"]
         tone = one["status"] if one["status"] in ("breach", "warning") else ""
-        if is_share:
+        if is_share or (told["kind"] == "ranking" and name == "accuracy"):
             note = f"of {one['n']:,} {behind}" if one["value"] is not None else "not assessed"
-            found.append((label, shown(one["value"], True), note, tone))
+            found.append((label, shown(one["value"], is_share), note, tone))
     share = shown(told["labelled"] / told["rows"], True) if told["rows"] else "—"
     found.append(("Labelled", share, f"of {told['rows']:,} predictions", ""))
     mark = views.instant(told["watermark"])
@@ -126,8 +136,8 @@ def _reliability(told: dict[str, Any]) -> str:
     return f"{said} Not relied on: {told['unreliable']}" if told["unreliable"] else said
 
 
-def _name(is_share: bool) -> str:
-    return "by labels" if is_share else "mean absolute error, by labels"
+def _name(kind: str) -> str:
+    return {"classification": "by labels", "ranking": "nDCG, by labels"}.get(kind, "mean absolute error, by labels")
 
 
 def shown(value: float | None, is_share: bool) -> str:
@@ -139,7 +149,7 @@ def shown(value: float | None, is_share: bool) -> str:
 def _scores(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
-            "name": NAMES.get(one["name"], one["name"]),
+            "name": _named(one["name"]),
             "value": shown(one["value"], one["name"] in SHARES),
             "range": ""
             if one["low"] is None
@@ -148,6 +158,13 @@ def _scores(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for one in found
     ]
+
+
+def _named(name: str) -> str:
+    measure, at, cutoff = name.partition("@")
+    if at:
+        return f"{'nDCG' if measure == 'ndcg' else measure.capitalize()} at {cutoff}"
+    return NAMES.get(name, name)
 
 
 def _slice(one: dict[str, Any], is_share: bool) -> dict[str, Any]:
@@ -178,11 +195,13 @@ def declare(request: Request, pk: int) -> HttpResponse:
     environment = given.get("environment", "prod")
     fields: dict[str, Any] = {
         name: given[name].strip()
-        for name in ("kind", "output", "probability", "confidence", "positive")
+        for name in ("kind", "output", "probability", "confidence", "positive", "query")
         if name in given
     }
     if "segments" in given:
         fields["segments"] = given["segments"].split(",")
+    if given.get("cutoff", "").strip():
+        fields["cutoff"] = int(_number(given["cutoff"], "cutoff") or 0)
     for name in ("floor", "delay_hours", "tolerance"):
         if name in given:
             fields[name] = _number(given[name], name)

@@ -10,12 +10,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from afterlaunch.labels.models import Hour, Match, Place, Source
-from afterlaunch.performance import tally
+from afterlaunch.performance import rankings, tally
 from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds
-from afterlaunch.predictions.keeping import REGRESSION, Task, segments_in
+from afterlaunch.predictions.keeping import RANKING, REGRESSION, Task, segments_in
 from afterlaunch.predictions.models import Kept
 from afterlaunch.predictions.models import Task as Declared
 from afterlaunch.profiles.hashing import Array
@@ -49,7 +49,7 @@ def _keep(hour: Hour, found: Tally | None, now: datetime) -> None:
     restated = hour.restated
     if hour.final_at is not None and hour.tally is not None and found.labelled:
         before = tally.unpack(bytes(hour.tally))
-        if (before.labelled, before.correct) != (found.labelled, found.correct) or before.is_regression:
+        if (before.labelled, before.correct) != (found.labelled, found.correct) or not before.classified:
             told = {"until": now.isoformat(), "rows": before.rows, "labelled": before.labelled}
             restated = [*restated, told | _said(before)][-RESTATED:]
     same.update(
@@ -63,6 +63,9 @@ def _keep(hour: Hour, found: Tally | None, now: datetime) -> None:
 
 
 def _said(before: Tally) -> dict[str, float]:
+    if before.is_ranking:
+        count = before.judged
+        return {"ndcg": float(before.queries[2]) / count} if count else {}
     if before.is_regression:
         count = sum(before.sizes.values())
         return {"mae": float(before.errors[1]) / count} if count else {}
@@ -139,6 +142,10 @@ def _added(task: Task, columns: Columns, start: datetime, sourced: list[Sourced]
     if task.kind == REGRESSION:
         values = output if not isinstance(output, Texts) else _as_floats(_coded(output))
         return tally.measured(Measured(values, _as_floats(labels), lags, segments))
+    if task.kind == RANKING:
+        assert not isinstance(output, Texts)
+        shown = rankings.Shown(_numbers(columns, "query"), output, _as_floats(labels), lags, task.cutoff, segments)
+        return rankings.ranked(shown)
     outputs = _coded(output) if isinstance(output, Texts) else _as_texts(output)
     scores, speaks_of = _scores(task, columns, outputs, rows)
     said = tuple(Said(name, at, each) for name, at, each, _ in sourced)

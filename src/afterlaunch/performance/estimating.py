@@ -52,6 +52,8 @@ def calibrator(known: Tally) -> Calibrator | str:
     """Why there is none, in a sentence."""
     if known.is_regression:
         return "Quantities have no scores to estimate from."
+    if known.is_ranking:
+        return "Scores of a ranking say which item stands first, not how good the ranking is."
     if not known.speaks_of:
         return "Predictions come without a probability or confidence."
     labelled, hits = known.labelled_cells.sum(0), known.hit_cells.sum(0)

@@ -41,31 +41,41 @@ def of_counts(wrong: int, count: int) -> Losses:
 
 @dataclass(frozen=True)
 class Followed:
-    """`alarms`: hours, by their place, in which it alarmed; `held`: one of them is not over; `log_e`: how far it is."""
+    """`alarms`: hours, by their place, in which it alarmed; `held`: one of them is not over; `log_e`: how far it is;
+    `lasted`: hours with rows that the last alarm rests on."""
 
     alarms: tuple[int, ...]
     held: bool
     log_e: float
+    lasted: int = 0
+
+    @property
+    def over(self) -> str:
+        return "in one hour" if self.lasted == 1 else f"over {self.lasted} hours"
 
 
 def follow(hours: Sequence[Losses], line: float, arl: float = HOURS) -> Followed:
     """In their order."""
     log_r = np.full(len(BETS), -np.inf)
     alarms: list[int] = []
-    held, log_e = False, -np.inf
+    held, log_e, lasted = False, -np.inf, 0
+    risen, since = np.zeros(len(BETS)), np.zeros(len(BETS), np.int64)  # of evidence, and for how many hours
     for at, hour in enumerate(hours):
         if not hour.rows:
             continue
         gains = (np.log1p(BETS[:, None] * (hour.values[None, :] - line)) * hour.counts).sum(1)
         log_r = np.logaddexp(0.0, log_r) + gains
+        since = np.where(risen > 0, since + 1, 1)
+        risen = np.maximum(risen + gains, 0.0)
         log_e = float(np.logaddexp.reduce(log_r) - np.log(len(BETS)))
         if log_e >= np.log(arl):
             alarms.append(at)
-            held = True
+            held, lasted = True, int(since[int(np.argmax(log_r))])
+            risen[:] = 0.0
             log_r = np.full(len(BETS), -np.inf)
         elif held and _within(hours[: at + 1], alarms[-1], line):
             held = False
-    return Followed(tuple(alarms), held, log_e)
+    return Followed(tuple(alarms), held, log_e, lasted)
 
 
 def _within(hours: Sequence[Losses], alarm: int, line: float) -> bool:

@@ -107,7 +107,7 @@ def accuracy(
     }
     figures = (value, 1 - before_hits / before, 1 - inner[1], 1 - inner[0], 1 - line, count)
     if followed.held:
-        said += f" Losses lie above {line:.1%} over several hours; by chance that is found once in {HOURS:,} hours."
+        said += f" Losses lie above {line:.1%} {followed.over}; by chance that is found once in {HOURS:,} hours."
         return Judged(BREACH, "worse", said, *figures, evidence)
     if low > tolerance:
         said += f" The rise is more than {tolerance:.1%}, which chance gives once in {HOURS:,} looks."
@@ -146,7 +146,7 @@ def estimated(
     if unreliable and moved:
         return Judged(OK, "unreliable", f"{said} It falls, but {unreliable}", *figures, evidence)
     if followed.held:
-        said += f" Expected losses lie above {line:.1%} over several hours."
+        said += f" Expected losses lie above {line:.1%} {followed.over}."
         return Judged(BREACH, "expected_worse", said, *figures, evidence)
     if moved:
         return Judged(
@@ -191,7 +191,7 @@ def confidence(
     evidence: dict[str, str | int | float | None] = {"floor": floor, "arl_hours": HOURS, "tolerance": tolerance}
     figures = (hits / count, before_hits / before, *inner, line, count)
     if followed.held:
-        said += f" It lies above {line:.1%} over several hours; by chance that is found once in {HOURS:,} hours."
+        said += f" It lies above {line:.1%} {followed.over}; by chance that is found once in {HOURS:,} hours."
         return Judged(BREACH, "unsure", said, *figures, evidence)
     if low > tolerance:
         return Judged(WARNING, "perhaps_unsure", f"{said} The rise is more than {tolerance:.0%}.", *figures, evidence)

@@ -9,7 +9,8 @@ import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.drift.statistics import wilson
-from afterlaunch.performance.tally import PROBABILITY, Array, Tally
+from afterlaunch.performance import agreement
+from afterlaunch.performance.tally import MEASURES, OTHER, PROBABILITY, Array, Tally
 
 LEVEL = 0.95
 Z = normal_quantile((1 + LEVEL) / 2)
@@ -39,10 +40,13 @@ def of(tally: Tally, positive: str) -> list[Score]:
     """Those that the tally can tell: of quantities, of two classes, or of many."""
     if tally.is_regression:
         return regression(tally)
+    if tally.is_ranking:
+        return ranking(tally)
     found = share("accuracy", tally.correct, tally.classified)
     if not found:
         return []
     found += _of_two(tally, positive) if positive else _of_many(tally)
+    found += _agreement(tally) + _corrected(tally, positive)
     if tally.speaks_of == PROBABILITY:
         found += [*_log_loss(tally), *auc(tally.labelled_cells.sum(0), tally.hit_cells.sum(0))]
     return found
@@ -94,6 +98,68 @@ def _of_many(tally: Tally) -> list[Score]:
     both = [2 * one.true_positive / (2 * one.true_positive + one.false_positive + one.false_negative) for one in told]
     named = (("precision_macro", precision), ("recall_macro", recall), ("f1_macro", both))
     return [Score(name, float(np.mean(values)), None, None, tally.classified) for name, values in named]
+
+
+def _agreement(tally: Tally) -> list[Score]:
+    """Of outputs with labels beyond chance: of a judge (a model that grades answers) with people."""
+    found = []
+    ordered = agreement.are_numbers(classes(tally))
+    for name, weighted in (("kappa", False), *((("kappa_weighted", True),) if ordered else ())):
+        if one := agreement.kappa(tally.confusion, weighted):
+            low, high = max(one.value - Z * one.spread, -1.0), min(one.value + Z * one.spread, 1.0)
+            found.append(Score(name, one.value, low, high, one.n))
+    if (alpha := agreement.alpha(tally.coincidences)) is not None:
+        found.append(Score("alpha", alpha, None, None, round(sum(tally.coincidences.values()))))
+    return found
+
+
+def _corrected(tally: Tally, positive: str) -> list[Score]:
+    """What all outputs would be on average had they been labelled: their mean, and what labels differ by where there
+    are any (prediction-powered inference, Angelopoulos et al., Science 382, 2023). Rests on labels of chosen rows that
+    are like the others."""
+    names = classes(tally)
+    if OTHER in names or tally.classified >= sum(tally.outputs.values()):
+        return []
+    if positive:
+        values = {name: float(name == positive) for name in {*names, *tally.outputs}}
+        named = "positive_rate"
+    elif agreement.are_numbers(names) and agreement.are_numbers(sorted(tally.outputs)):
+        values = {name: float(name) for name in {*names, *tally.outputs}}
+        named = "mean_output"
+    else:
+        return []
+    said = _moments([(values[name], count) for name, count in tally.outputs.items()])
+    pairs = [(values[label] - values[name], n) for name, row in tally.confusion.items() for label, n in row.items()]
+    off = _moments(pairs)
+    room, both = Z * sqrt(said[2] / said[0]), Z * sqrt(said[2] / said[0] + off[2] / off[0])
+    bounds = (0.0, 1.0) if positive else (min(values.values()), max(values.values()))
+
+    def bounded(value: float) -> float:
+        return min(max(value, bounds[0]), bounds[1])
+
+    value = said[1] + off[1]
+    return [
+        Score(named, said[1], bounded(said[1] - room), bounded(said[1] + room), int(said[0])),
+        Score(f"{named}_corrected", bounded(value), bounded(value - both), bounded(value + both), int(off[0])),
+    ]
+
+
+def _moments(pairs: list[tuple[float, int]]) -> tuple[float, float, float]:
+    """Count, mean, variance."""
+    n = float(sum(count for _, count in pairs))
+    mean = sum(value * count for value, count in pairs) / n
+    return n, mean, max(sum(value**2 * count for value, count in pairs) / n - mean**2, 0.0)
+
+
+def ranking(tally: Tally) -> list[Score]:
+    """Means over rankings of which anything is labelled."""
+    found: list[Score] = []
+    for at, name in enumerate(MEASURES):
+        called = name if name == "mrr" else f"{name}@{tally.cutoff}"
+        found += _mean(called, tally.judged, *tally.queries[2 + 2 * at : 4 + 2 * at].tolist())
+    if tally.judged:
+        found += share("nothing_relevant", int(tally.queries[1]), tally.judged)
+    return found
 
 
 def _mean(name: str, count: float, total: float, squares: float) -> list[Score]:

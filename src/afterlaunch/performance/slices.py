@@ -56,7 +56,15 @@ def ranked(reference: Tally, current: Tally) -> list[Slice]:
             if min(one[1], other[1]) < LEAST:
                 rest.append(_thin(key, value, one, other))
             else:
-                tested.append((key, value, one, other, *_compared(one, other, reference.is_regression)))
+                tested.append(
+                    (
+                        key,
+                        value,
+                        one,
+                        other,
+                        *_compared(one, other, not (reference.is_regression or reference.is_ranking)),
+                    )
+                )
     q_values = benjamini_hochberg([one[4] for one in tested]) if tested else []
     found = [_slice(one, q, reference, current) for one, q in zip(tested, q_values, strict=True)]
     order = {WORSE: 0, BETTER: 1, ALIKE: 2}
@@ -68,9 +76,9 @@ def _thin(key: str, value: str, one: list[float], other: list[float]) -> Slice:
     return Slice(key, value, NOT_ASSESSED, before, now, None, None, None, int(one[1]), int(other[1]))
 
 
-def _compared(one: list[float], other: list[float], is_regression: bool) -> tuple[float, float, float]:
+def _compared(one: list[float], other: list[float], are_shares: bool) -> tuple[float, float, float]:
     """p-value, and the 90 % interval of the difference of mean losses."""
-    if not is_regression:
+    if are_shares:
         rate = compare_rates(int(one[2]), int(one[1]), int(other[2]), int(other[1]))
         return rate.p, rate.low, rate.high
     return welch(one[1], one[2], one[3], other[1], other[2], other[3])

@@ -7,13 +7,14 @@ shared by all sources and pairs that can be asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile, normal_tail
+from afterlaunch.performance.agreement import kappa, of_pairs
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import BREACH, WARNING, difference
 from afterlaunch.performance.tally import LAGS, Array, Tally, lag_ends
@@ -34,34 +35,10 @@ class Trouble:
     why: str
 
 
-@dataclass(frozen=True)
-class Kappa:
-    """Agreement beyond chance of two who said the same things; `spread`: standard error."""
-
-    value: float
-    spread: float
-    n: int
-
-
-def kappa(counts: Mapping[str, int]) -> Kappa | None:
-    """Of `Tally.pairs`. None where both always said one and the same thing."""
-    names = sorted({word for key in counts for word in key.split("\t")})
-    place = {name: at for at, name in enumerate(names)}
-    table = np.zeros((len(names), len(names)))
-    for key, count in counts.items():
-        one, other = key.split("\t")
-        table[place[one], place[other]] += count
-    n = float(table.sum())
-    same, chance = float(np.trace(table)) / n, float((table.sum(0) * table.sum(1)).sum()) / n**2
-    if chance >= 1:
-        return None
-    return Kappa((same - chance) / (1 - chance), sqrt(same * (1 - same) / n) / (1 - chance), int(n))
-
-
 def agreement(before: Tally, now: Tally) -> list[Trouble]:
     asked = []
     for key in sorted(set(before.pairs) & set(now.pairs)):
-        then, here = kappa(before.pairs[key]), kappa(now.pairs[key])
+        then, here = kappa(of_pairs(before.pairs[key])), kappa(of_pairs(now.pairs[key]))
         if then and here and min(then.n, here.n) >= LEAST:
             asked.append((key, then, here))
     found = []

@@ -22,6 +22,8 @@ CLASSES = 100  # of outputs and labels that are told apart
 VALUES = 50  # of a segment in one hour
 OTHER = "(other)"
 FLOOR = 1e-7  # of a probability in a logarithm
+MEASURES = "ndcg", "mrr", "precision", "recall"  # of rankings
+GAINS = 201  # cells of nDCG, from 0 to 1
 PROBABILITY, CONFIDENCE = "probability", "confidence"
 
 
@@ -37,7 +39,9 @@ class Tally:
     `segments`: of each value rows, labelled ones, their losses and squared losses; a loss is 1 for a wrong class, the
     absolute error of a quantity. `errors`: sums over labelled quantities: error, its absolute value, square and fourth
     power, label, its square. `sizes`: absolute errors by cells. `sources`: labels, and how many equal the output;
-    `pairs`: of two sources that labelled the same prediction, how often they said what."""
+    `pairs`: of two sources that labelled the same prediction, how often they said what; `coincidences`: of all of them,
+    as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
+    `cutoff`: the rank down to which they were judged."""
 
     rows: int = 0
     labelled: int = 0
@@ -56,6 +60,10 @@ class Tally:
     segments: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     sources: dict[str, list[int]] = field(default_factory=dict)
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+    coincidences: dict[str, float] = field(default_factory=dict)
+    queries: Array = field(default_factory=lambda: np.zeros(10))
+    gains: Array = field(default_factory=lambda: np.zeros(GAINS, np.int64))
+    cutoff: int = 0
 
     @property
     def correct(self) -> int:
@@ -70,6 +78,15 @@ class Tally:
         return bool(self.errors.any() or self.sizes)
 
     @property
+    def is_ranking(self) -> bool:
+        return bool(self.cutoff)
+
+    @property
+    def judged(self) -> int:
+        """What scores rest on: labelled predictions, or rankings of which anything is labelled."""
+        return int(self.gains.sum()) if self.is_ranking else self.labelled
+
+    @property
     def coverage(self) -> float:
         return self.labelled / self.rows if self.rows else 0.0
 
@@ -77,9 +94,9 @@ class Tally:
         speaks = self.speaks_of or other.speaks_of
         if self.speaks_of and other.speaks_of and self.speaks_of != other.speaks_of:
             speaks = ""  # scores of two meanings say nothing together
-        found = Tally(speaks_of=speaks)
+        found = Tally(speaks_of=speaks, cutoff=max(self.cutoff, other.cutoff))
         for one in fields(Tally):
-            if one.name != "speaks_of":
+            if one.name not in ("speaks_of", "cutoff"):
                 setattr(found, one.name, _sum(getattr(self, one.name), getattr(other, one.name)))
         if not speaks and (self.speaks_of or other.speaks_of):
             found.cells, found.labelled_cells, found.hit_cells = _cells(), _cells(), _cells()
@@ -118,8 +135,10 @@ def pack(tally: Tally) -> bytes:
 
 def unpack(body: bytes) -> Tally:
     told = orjson.loads(zlib.decompress(body))
-    whole = ("cells", "labelled_cells", "hit_cells", "lags")
-    for name in (*whole, "log_loss", "errors"):
+    whole = ("cells", "labelled_cells", "hit_cells", "lags", "gains")
+    for name in (*whole, "log_loss", "errors", "queries"):
+        if name not in told:
+            continue  # it was packed before there was such a thing
         told[name] = np.array(told[name], np.int64 if name in whole else np.float64)
     told["sizes"] = {int(key): count for key, count in told["sizes"].items()}
     return Tally(**told)
@@ -195,9 +214,9 @@ def classified(given: Classified) -> Tally:
     found.confusion = _confusion(outputs, labels, judged, names)
     same = _same(outputs, labels)
     wrong = (judged & ~same).astype(np.float64)
-    found.lags = _lags(given.lags)
+    found.lags = lags_in(given.lags)
     _scored(found, given, judged, same)
-    found.segments = _segments(given.segments, len(outputs.codes), judged, wrong)
+    found.segments = losses_by(given.segments, len(outputs.codes), judged, wrong)
     _sources(found, given)
     return found
 
@@ -279,13 +298,13 @@ def _equals(coded: Coded, value: str) -> Array:
     return np.asarray(coded.codes == coded.values.index(value))
 
 
-def _lags(lags: Array) -> Array:
+def lags_in(lags: Array) -> Array:
     seconds = np.maximum(lags[np.isfinite(lags)], 0.0)
     at = np.searchsorted(lag_ends(), seconds, side="left")
     return np.bincount(np.minimum(at, LAGS - 1), minlength=LAGS).astype(np.int64)
 
 
-def _segments(
+def losses_by(
     segments: Mapping[str, Coded], rows: int, judged: Array, loss: Array
 ) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
@@ -324,6 +343,24 @@ def _sources(found: Tally, given: Classified) -> None:
                 words = one.labels.values[a], other.labels.values[b]
                 key = "\t".join(words if one.source == first else words[::-1])
                 told[key] = told.get(key, 0) + 1
+    _coincidences(found, given)
+
+
+def _coincidences(found: Tally, given: Classified) -> None:
+    """Only of predictions that several sources labelled; their number is small beside all."""
+    answers = np.zeros(len(given.outputs.codes), np.int64)
+    for one in given.said:
+        answers[one.rows[one.labels.codes >= 0]] += 1
+    told: dict[int, list[str]] = {}
+    for one in given.said:
+        shared = (one.labels.codes >= 0) & (answers[one.rows] > 1)
+        for row, code in zip(one.rows[shared].tolist(), one.labels.codes[shared].tolist(), strict=True):
+            told.setdefault(row, []).append(one.labels.values[code])
+    for words in told.values():
+        for at, word in enumerate(words):
+            for other in words[:at] + words[at + 1 :]:
+                key = f"{word}\t{other}"
+                found.coincidences[key] = found.coincidences.get(key, 0.0) + 1 / (len(words) - 1)
 
 
 def measured(given: Measured) -> Tally:
@@ -337,8 +374,8 @@ def measured(given: Measured) -> Tally:
     found.errors = np.array([one[judged].sum() for one in sums], np.float64)
     keys, counts = np.unique(size_cells(size[judged]), return_counts=True)
     found.sizes = dict(zip(keys.tolist(), counts.tolist(), strict=True))
-    found.lags = _lags(given.lags)
-    found.segments = _segments(given.segments, found.rows, judged, size)
+    found.lags = lags_in(given.lags)
+    found.segments = losses_by(given.segments, found.rows, judged, size)
     return found
 
 

@@ -248,7 +248,14 @@ def task_of(system: System | None, environment: str) -> keeping.Task | None:
 
 def as_task(row: Task) -> keeping.Task:
     return keeping.Task(
-        row.kind, row.output, row.probability, row.confidence, row.positive, tuple(str(one) for one in row.segments)
+        row.kind,
+        row.output,
+        row.probability,
+        row.confidence,
+        row.positive,
+        tuple(str(one) for one in row.segments),
+        row.query,
+        row.cutoff,
     )
 
 

@@ -145,7 +145,7 @@ def _worded(one: Judged, held: bool, paged: bool, warned: bool) -> Feature:
     if held:
         reason = "e_detector" if paged else "still_drifted"
         told = (
-            f"It left the reference over several hours; by chance a page comes once in {WINDOWS:,} hours."
+            f"It left the reference, by this hour and those before it; chance pages once in {WINDOWS:,} hours."
             if paged
             else "It was paged for, and has not come back."
         )

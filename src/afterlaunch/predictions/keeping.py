@@ -14,23 +14,28 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from afterlaunch.predictions.bodies import Rows, ids, times, versions
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.predictions.bodies import Rows, ids, no_nulls, times, versions
 from afterlaunch.predictions.columns import Columns, Texts, pack
 from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.layouts import digest
 from afterlaunch.profiles.values import categories, numbers
 
-CLASSIFICATION, REGRESSION = "classification", "regression"
+CLASSIFICATION, REGRESSION, RANKING = "classification", "regression", "ranking"
+QUANTITIES = (REGRESSION, RANKING)  # whose outputs and labels are numbers
 OUTPUT, PROBABILITY, CONFIDENCE = "output", "probability", "confidence"
 SEGMENTS = 8
 FEW = 50  # whole numbers of more values than these are quantities
 TWO = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"))  # the second is the positive class
 HOUR = 3_600_000_000  # microseconds
 SEGMENT = "segment:"
+QUERY, CUTOFF = "query_id", 10
 
 
 @dataclass(frozen=True)
 class Task:
-    """`positive`: the class that `probability` speaks of, '' where there is none. `confidence`: of the output."""
+    """`positive`: the class that `probability` speaks of, '' where there is none. `confidence`: of the output. Of a
+    ranking each item that was shown is a prediction, `output` its score; `query` says which belong together."""
 
     kind: str = CLASSIFICATION
     output: str = OUTPUT
@@ -38,6 +43,8 @@ class Task:
     confidence: str = CONFIDENCE
     positive: str = ""
     segments: tuple[str, ...] = field(default=())
+    query: str = QUERY
+    cutoff: int = CUTOFF
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,9 @@ def parts_of(rows: Rows, task: Task, latest: datetime) -> list[Part]:
 
 def _columns(rows: Rows, task: Task) -> Columns:
     column = rows.columns[task.output]
-    found: Columns = {"output": floats(column) if task.kind == REGRESSION else texts(column)}
+    found: Columns = {"output": floats(column) if task.kind in QUANTITIES else texts(column)}
+    if task.kind == RANKING:
+        found["query"] = _queries(rows, task)
     if task.kind == CLASSIFICATION:
         if task.probability in rows.columns:
             found["probability"] = floats(rows.columns[task.probability]).astype("<f4")
@@ -104,6 +113,16 @@ def _columns(rows: Rows, task: Task) -> Columns:
         if name in rows.columns:
             found[SEGMENT + name] = texts(rows.columns[name])
     return found
+
+
+def _queries(rows: Rows, task: Task) -> Array:
+    """64 bits of each row's query."""
+    column = rows.columns.get(task.query)
+    if column is None:
+        raise Invalid(f"There is no column {task.query!r}.", "It says which items were ranked together.")
+    no_nulls(column, task.query)
+    named = texts(column)
+    return np.fromiter((digest(value) for value in named.values), np.uint64, len(named.values))[named.codes]
 
 
 def floats(column: pa.Array) -> Array:

@@ -137,7 +137,7 @@ def aged(hours: int, lag: float, share: float, rows: int = 100) -> list[Aged]:
     """Every hour has so many labels after exactly that lag, where it is old enough."""
     found = []
     for age in range(1, hours + 1):
-        counts = tally._lags(np.full(int(rows * share), lag)) if age * 3_600 > lag else np.zeros(tally.LAGS, int)
+        counts = tally.lags_in(np.full(int(rows * share), lag)) if age * 3_600 > lag else np.zeros(tally.LAGS, int)
         found.append(Aged(age * 3_600.0, rows, counts))
     return found
 

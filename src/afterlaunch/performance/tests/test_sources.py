@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import sources, tally
+from afterlaunch.performance.agreement import kappa, of_pairs
 from afterlaunch.performance.tally import Classified, Coded, Said, Tally
 
 TWO = ["0", "1"]
@@ -26,9 +27,9 @@ def drawn(seed: int, n: int = 2_000, noise: float = 0.05, echoes: float = 0.0, l
 
 def test_kappa_is_agreement_beyond_chance() -> None:
     """The table of Cohen's 1960 paper has been a textbook's ever since: 20, 5, 10, 15."""
-    found = sources.kappa({"y\ty": 20, "y\tn": 5, "n\ty": 10, "n\tn": 15})
+    found = kappa(of_pairs({"y\ty": 20, "y\tn": 5, "n\ty": 10, "n\tn": 15}))
     assert found is not None and found.value == pytest.approx(0.4) and found.n == 50
-    assert sources.kappa({"y\ty": 20}) is None
+    assert kappa(of_pairs({"y\ty": 20})) is None
 
 
 def test_sources_that_are_as_ever_raise_nothing() -> None:
