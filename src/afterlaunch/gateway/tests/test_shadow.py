@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -112,9 +113,13 @@ def test_its_budget_is_its_own(gateway_house: House) -> None:
     until(lambda: spans(gateway_house))
     until(lambda: counters(gateway_house) == {"b1": (3, 0), "shadow/answers/tokens": (12, 0)})
     answering(gateway_house, Canned([TWO.replace(b'"prompt_tokens":7', b'"prompt_tokens":1200')]))
+
+    def counted(used: int) -> bool:
+        return counters(gateway_house) == {"b1": (used, 0), "shadow/answers/tokens": (1217, 0)}
+
     for used in (6, 9, 12):
         assert call(gateway_house, body, afterlaunch_session="s1")[0] == 200
-        until(lambda used=used: counters(gateway_house) == {"b1": (used, 0), "shadow/answers/tokens": (1217, 0)})
+        until(partial(counted, used))
     assert len(mirrored(gateway_house)) == 2
     assert dropped(gateway_house) == {"budget-exhausted": 2}
     until(lambda: gateway_house.server.counters)
