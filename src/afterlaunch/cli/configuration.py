@@ -58,8 +58,11 @@ def export(data: str | None = DATA) -> None:
     from afterlaunch.app.configuration.apply import export as run
     from afterlaunch.app.configuration.apply import to_yaml
     from afterlaunch.app.configuration.people import left_out
+    from afterlaunch.app.configuration.schedule_calendars import unnamed_calendars
     from afterlaunch.slo.openslo.exporting import every as slos
 
     sys.stdout.write(to_yaml(run()) + slos())
     if missing := left_out():
         say(f"{missing} contact methods are left out: their address is a secret, and no file said where it lies.")
+    if missing := unnamed_calendars():
+        say(f"The addresses of {missing} calendars are left out: write where they lie before applying this elsewhere.")

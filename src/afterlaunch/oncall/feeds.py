@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -94,6 +95,45 @@ def add_calendar(
 
 
 @transaction.atomic
+def declare_calendar(
+    actor: Actor, row: Schedule, name: str, url: str = "", reference: str = "", body: bytes = b""
+) -> CalendarIn:
+    """As a document says it; layers name it by themselves. An address is asked within seconds by the engine, until then
+    what was read before goes on; `reference` says where the address lies. A `body` is read now."""
+    actor.require(Role.OPERATOR, row.client.slug)
+    now, trusted = clock.now(), actor.may(Role.ADMIN, None)
+    told: dict[str, Any] = {"trusted": trusted, "etag": "", "reference": reference, "error": ""}
+    if url:
+        url = address_of(url)
+        try:
+            place = outbound.check_address(url, trusted)
+        except outbound.Unreachable as problem:
+            raise Invalid(f"The address of the calendar {name!r} leads nowhere: {problem}") from None
+        told |= {"sealed": seal({"url": url}), "host": place.host, "next_at": now}
+    else:
+        found = read(body, row.zone, now, who_of(row.client).get)
+        told |= {"sealed": "", "host": "", "text": body.decode(), "shifts": found.shifts, "next_at": now + EVERY}
+        told |= {"unmatched": found.unmatched, "fetched_at": now, "good_at": now}
+    settle([row], now)
+    made, _ = CalendarIn.objects.update_or_create(schedule=row, name=name, defaults=told)
+    plan([row], now)
+    record(actor, "calendar_in.set", f"schedule/{row.pk}", row.client.slug, {"name": name, "host": made.host})
+    look_through(row, now)
+    return made
+
+
+@transaction.atomic
+def drop_calendar(actor: Actor, row: Schedule, one: CalendarIn) -> None:
+    """One that feeds no layer of the newest version. Refused while a version is still to come."""
+    actor.require(Role.OPERATOR, row.client.slug)
+    if row.versions.filter(valid_from__gt=clock.now()).exists():
+        raise Conflict("A version of this schedule is still to come.", "Take it back first.")
+    pk = one.pk
+    one.delete()
+    record(actor, "calendar_in.removed", f"schedule/{row.pk}", row.client.slug, {"calendar": pk})
+
+
+@transaction.atomic
 def remove_calendar(actor: Actor, row: Schedule, pk: int) -> None:
     """With the layers that it feeds, from now on."""
     actor.require(Role.OPERATOR, row.client.slug)
@@ -105,8 +145,7 @@ def remove_calendar(actor: Actor, row: Schedule, pk: int) -> None:
     if row.versions.filter(valid_from__gt=clock.now()).exists():
         raise Conflict("A version of this schedule is still to come.", "Take it back first.")
     edit_schedule(actor, row, layers)
-    found.delete()
-    record(actor, "calendar_in.removed", f"schedule/{row.pk}", row.client.slug, {"calendar": pk})
+    drop_calendar(actor, row, found)
 
 
 def refresh_calendars(now: datetime) -> None:

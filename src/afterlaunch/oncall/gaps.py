@@ -19,7 +19,7 @@ from afterlaunch.oncall.models import CalendarIn, GapTold, Schedule
 from afterlaunch.oncall.schedule import administrators, loaded
 
 AHEAD = timedelta(days=30)
-AGAIN = timedelta(days=1)
+AGAIN, SOON = timedelta(days=1), timedelta(minutes=5)
 BATCH = 50
 LISTED = 10
 KEPT = 100
@@ -80,8 +80,11 @@ def _some(now: datetime) -> bool:
 
 def _kept(row: Schedule, found: list[Gap], now: datetime) -> list[Gap]:
     kept = [{"from": stamp(one.start), "to": stamp(one.end), "why": one.why, "people": one.people} for one in found]
-    row.gaps, row.gaps_at = kept[:KEPT], now + AGAIN
+    unread = bool(kept) and row.calendars_in.filter(good_at=None, error="").exists()
+    row.gaps, row.gaps_at = kept[:KEPT], now + (SOON if unread else AGAIN)
     Schedule.objects.filter(pk=row.pk).update(gaps=row.gaps, gaps_at=row.gaps_at)
+    if unread:
+        return found  # a calendar that nobody has fetched yet may fill them
     told = list(GapTold.objects.filter(schedule=row, ends_at__gt=now).values_list("starts_at", "ends_at"))
     new = [one for one in found if not any(one.start < ends and one.end > starts for starts, ends in told)]
     if new and _in_use(row):

@@ -254,11 +254,13 @@ class Escalation(Row):
 
 class CalendarIn(Row):
     """A calendar that feeds a layer: fetched from the address in `sealed`, which is a secret, or given once. `text` is
-    the last good copy. `trusted`: whoever named the address may name private ones of the allow-list."""
+    the last good copy. `reference`: where the address lies, as a document says. `trusted`: whoever named the address
+    may name private ones of the allow-list."""
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="calendars_in")
     name = models.CharField(max_length=100)
     sealed = models.TextField(blank=True, default="")
+    reference = models.CharField(max_length=300, blank=True, default="")
     host = models.CharField(max_length=255, blank=True, default="")
     trusted = models.BooleanField(default=False)
     text = models.TextField(blank=True, default="")

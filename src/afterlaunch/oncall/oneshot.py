@@ -6,6 +6,7 @@
     teams: {night: [ada, ben]}
     temporary: [{from, to, layers}]    # or shifts in the place of layers
     overrides: [{type: replace, person: ben, absent: ada, from, to}]
+    calendars: [{name: rota, text}]    # iCalendar, for layers with `calendar: rota`
 
 A document of kind Schedule is read, too. People are whatever names stand there. Times without a zone are on the wall
 clock of `timeZone`.
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.oncall import final
+from afterlaunch.oncall.calendar_in import read
 from afterlaunch.oncall.documents import (
     camel,
     check_override,
@@ -33,7 +35,7 @@ from afterlaunch.oncall.documents import (
 )
 from afterlaunch.oncall.rotations import Group
 
-FIELDS = ("name", "timeZone", "layers", "versions", "teams", "temporary", "overrides", "owner")
+FIELDS = ("name", "timeZone", "layers", "versions", "teams", "temporary", "overrides", "owner", "calendars")
 LONGEST = timedelta(days=1100)
 USUAL = timedelta(days=28)
 BEGINNING = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -47,7 +49,7 @@ def shifts(given: object, since: str | None, until: str | None, now: datetime) -
     end = instant_in("--to", until, zone) if until else start + USUAL
     if not start < end <= start + LONGEST:
         raise Invalid("--to must be later than --from, by at most 1100 days.")
-    found = final.final_shifts(_schedule(told, zone), start, end)
+    found = final.final_shifts(_schedule(told, zone, start), start, end)
     return {
         "schedule": told.get("name"),
         "time_zone": zone.key,
@@ -82,8 +84,9 @@ def camel_once(given: object) -> object:
     return made
 
 
-def _schedule(told: Mapping[str, Any], zone: ZoneInfo) -> final.Schedule:
+def _schedule(told: Mapping[str, Any], zone: ZoneInfo, start: datetime) -> final.Schedule:
     teams = _teams(told.get("teams") or {})
+    calendars = _Calendars(told.get("calendars") or [], zone, start)
 
     def group(tokens: list[Any]) -> Group:
         people = [one for token in tokens for one in (teams[token["team"]] if isinstance(token, Mapping) else [token])]
@@ -98,7 +101,7 @@ def _schedule(told: Mapping[str, Any], zone: ZoneInfo) -> final.Schedule:
         return text_in(where, member, 254)
 
     def layers(given: object, where: str) -> tuple[final.Layer, ...]:
-        return layers_of(normal(given, zone.key, token, where), group, _no_calendar)
+        return layers_of(normal(given, zone.key, token, where), group, calendars.shifts)
 
     if told.get("layers") is not None:
         versions = [final.Version(BEGINNING, layers(told["layers"], "layers"))]
@@ -119,8 +122,21 @@ def _schedule(told: Mapping[str, Any], zone: ZoneInfo) -> final.Schedule:
     return final.Schedule(tuple(ordered), tuple(temporary), tuple(overrides))
 
 
-def _no_calendar(name: Any) -> list[dict[str, Any]]:
-    raise Invalid(f"The calendar {name!r} is not part of the file.", "Give its shifts as a layer with shifts.")
+class _Calendars:
+    """Those that stand in the file; read from 31 days before the first day that is asked for to 400 after it."""
+
+    def __init__(self, given: object, zone: ZoneInfo, start: datetime) -> None:
+        self._zone, self._start = zone, start
+        self._texts: dict[str, Any] = {}
+        for number, one in enumerate(list_in("calendars", given, 50)):
+            here = members_of(f"calendars[{number}]", one, ("name",), ("text", "address"))
+            self._texts[text_in(f"calendars[{number}].name", here["name"])] = here.get("text")
+
+    def shifts(self, name: Any) -> list[dict[str, Any]]:
+        text = self._texts.get(name)
+        if not isinstance(text, str):
+            raise Invalid(f"The calendar {name!r} is not part of the file.", "Give its text in calendars.")
+        return read(text.encode(), self._zone.key, self._start, lambda who: who).shifts
 
 
 def _teams(given: object) -> dict[str, list[str]]:
