@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-import vl_convert
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -118,6 +117,8 @@ def svg(spec: Mapping[str, Any]) -> SafeString:
 
 @lru_cache(maxsize=256)
 def _render(spec: bytes) -> str:
+    import vl_convert  # a renderer of 8 MiB that a process without pages never needs
+
     drawn: str = vl_convert.vegalite_to_svg(orjson.loads(spec))
     for colour, name in {**INK, **SERIES, **LIMIT}.items():
         drawn = drawn.replace(colour, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -28,6 +29,8 @@ MAX_ROWS = 16_384
 COLLECT_SECONDS, QUIET_SECONDS = 1.0, 0.1
 """What is answered for already waits so long for a full commit, while more keeps coming."""
 AGAIN_SECONDS = 1.0
+PRESSED_ROWS = MAX_ROWS // 4
+"""A second: from then on senders that wait for each other's commits would keep them small."""
 
 
 class Lander(Protocol):
@@ -78,11 +81,28 @@ class _Waiting:
     position: Position | None = None
 
 
+class Pressure:
+    """Whether much comes in: rows, each forgotten at the pace of one second."""
+
+    def __init__(self) -> None:
+        self._rows, self._at = 0.0, time.monotonic()
+
+    def _now(self) -> float:
+        return self._rows * math.exp(self._at - time.monotonic())
+
+    def came(self, rows: int) -> None:
+        self._rows, self._at = self._now() + rows, time.monotonic()
+
+    def __bool__(self) -> bool:
+        return self._now() > PRESSED_ROWS
+
+
 class Buffer:
     """A bounded queue in front of the one writer. `admit` raises Overloaded while nothing may come in.
 
-    While the writer is free, a sender is answered after the commit. While it is busy, what comes in is put down in the
-    journal, its senders are answered, and the next commit takes all of it: the busier, the larger and cheaper.
+    While the writer is free, a sender is answered after the commit. While it is busy, or much came within the last
+    second, what comes in is put down in the journal, its senders are answered, and the next commit takes all of it: the
+    busier, the larger and cheaper.
     """
 
     def __init__(
@@ -96,6 +116,7 @@ class Buffer:
         self._turn = threading.Condition()
         self._backlog: deque[_Waiting] = deque()
         self._committing = self._closing = False
+        self._pressure = Pressure()
         self.counts = Counts()
         if journal:
             self._recover(journal)
@@ -172,7 +193,7 @@ class Buffer:
         group, rows = [first], first.table.num_rows
         until = time.monotonic() + COMPANY_SECONDS
         while rows < MAX_ROWS and (left := until - time.monotonic()) > 0:
-            if self._committing and self._queue.empty():
+            if (self._committing or self._pressure) and self._queue.empty():
                 break  # the journal costs little: nobody needs to wait for company
             try:
                 another = self._queue.get(timeout=min(left, LINGER_SECONDS))
@@ -189,7 +210,8 @@ class Buffer:
     def _pass_on(self, group: list[_Waiting]) -> None:
         with self._turn:
             self._turn.wait_for(lambda: _rows(self._backlog) < MAX_ROWS)
-            busy = self._committing or self._backlog
+            busy = self._committing or bool(self._backlog) or bool(self._pressure)
+        self._pressure.came(_rows(group))
         if busy and self._journal and not self._put_down(group, self._journal):
             return
         with self._turn:

@@ -71,6 +71,40 @@ def test_while_the_writer_is_busy_senders_are_answered_from_the_journal(tmp_path
     assert shelf.numbers == [0, 1, 2] and list(tmp_path.iterdir()) == []
 
 
+def test_where_much_comes_senders_are_answered_before_the_commit(tmp_path: Path) -> None:
+    shelf = Shelf()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    shelf.free.clear()
+    first = buffer.put(table(*range(2 * buffers.PRESSED_ROWS)), 1)
+    assert shelf.entered.wait(5) and not first.done(), "one sender is answered after the commit, however much it sends"
+    shelf.free.set()
+    first.result(5)
+    shelf.free.clear()
+    buffer.reserve(10)  # more is being read, so that the commit waits for it
+    buffer.put(table(-1), 1).result(5)
+    assert buffer.counts.journaled == 1 and -1 not in shelf.numbers
+    shelf.free.set()
+    buffer.decoded()
+    buffer.close()
+    assert shelf.numbers[-1] == -1 and list(tmp_path.iterdir()) == []
+
+
+def test_pressure_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    pressure = buffers.Pressure()
+    for _ in range(10):
+        now += 0.5
+        assert not pressure
+        pressure.came(buffers.PRESSED_ROWS // 3)
+    for _ in range(4):
+        now += 0.1
+        pressure.came(buffers.PRESSED_ROWS // 3)
+    assert pressure
+    now += 2
+    assert not pressure
+
+
 def test_what_a_crash_left_in_the_journal_is_committed_at_the_next_start(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     journal.append([table(1), table(2, 3)])
