@@ -53,7 +53,9 @@ check: .venv/dev.stamp
 	$(BIN)/python tests/tools/docs.py --check
 
 test: .venv/dev.stamp .demo/chromium.stamp .demo/prometheus.stamp check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder || { status=$$?; [ $$status = 1 ] || exit $$status; \
+	  echo "==> What failed, once more with nothing beside it: what passes now is fragile, and named above"; \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 3; }
 
 # The recipes of docs/recipes with the real libraries, each in an environment of its own (about 2 GB, some minutes).
 recipes: .venv/dev.stamp
