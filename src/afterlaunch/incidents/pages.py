@@ -55,6 +55,7 @@ TONES = {  # of a timeline's dots
     "triage": "quiet",
     "note": "quiet",
 }
+FIRST, NEWEST = 10, 50  # entries of a long timeline that are not folded
 
 
 @require_GET
@@ -98,7 +99,7 @@ def _context(request: Request, pk: int) -> dict[str, Any]:
         "incident": found,
         "clock": clock_of(found),
         **_promises(found),
-        "timeline": _timeline(found),
+        **_timeline(found),
         "broken_at": first_broken(found),
         "pages": pages_about(found.topic),
         "panels": filled(request.actor, found),
@@ -119,18 +120,19 @@ def _promises(found: Incident) -> dict[str, Any]:
     }
 
 
-def _timeline(found: Incident) -> list[dict[str, Any]]:
-    """Entries with a word and a tone for each; the first row also tells the newest hash."""
+def _timeline(found: Incident) -> dict[str, Any]:
+    """Entries with a word and a tone for each; of a long one all but the beginning and the newest are folded."""
     entries = list(found.timeline.all())
-    return [
-        {
-            "entry": entry,
-            "label": entry.kind.replace(".", " ").capitalize(),
-            "tone": TONES.get(entry.kind, ""),
-            "newest": entries[-1].hash,
-        }
+    rows = [
+        {"entry": entry, "label": entry.kind.replace(".", " ").capitalize(), "tone": TONES.get(entry.kind, "")}
         for entry in entries
     ]
+    first, last = (FIRST, len(rows) - NEWEST) if len(rows) > FIRST + 2 * NEWEST else (len(rows), len(rows))
+    return {
+        "timeline": [("", rows[:first]), ("folded", rows[first:last]), ("", rows[last:])],
+        "entries": len(entries),
+        "newest": entries[-1].hash if entries else "",
+    }
 
 
 @require_POST

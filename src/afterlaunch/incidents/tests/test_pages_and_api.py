@@ -9,7 +9,7 @@ from afterlaunch.accounts.actions import create_token
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.ground.actors import Role, automation
 from afterlaunch.ground.clock import FixedClock
-from afterlaunch.incidents.actions import page_once_more
+from afterlaunch.incidents.actions import add_note, page_once_more
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.tests.conftest import World
 from afterlaunch.notify.models import ContactMethod, Page
@@ -41,6 +41,16 @@ def test_the_pages_show_the_incident_to_its_client_only(people: World) -> None:
         assert b"Answers are refused" in signed_in(name).get("/incidents").content
     assert signed_in("stranger").get(f"/incidents/{incident.pk}").status_code == 404
     assert b"No incident yet" in signed_in("stranger").get("/incidents").content
+
+
+def test_a_long_timeline_is_folded_in_the_middle_and_whole(people: World) -> None:
+    incident = people.incident()
+    for number in range(150):
+        add_note(automation("test"), incident, f"note {number}.")
+    entries = incident.timeline.count()
+    page = signed_in("mate").get(f"/incidents/{incident.pk}").content.decode()
+    assert f"{entries - 60} entries in between" in page and f"{entries} entries, each" in page
+    assert all(f"note {number}." in page for number in range(150))
 
 
 def test_the_buttons_work_for_those_who_may(people: World) -> None:

@@ -29,6 +29,7 @@ from afterlaunch.status_pages import actions, letters, writing
 from afterlaunch.status_pages.actions import Part, put_page
 from afterlaunch.status_pages.following import follow
 from afterlaunch.status_pages.models import Letter, Publication, StatusPage, Subscriber
+from afterlaunch.status_pages.shown import document
 
 pytestmark = pytest.mark.django_db
 ENGINE = automation("test")
@@ -78,6 +79,13 @@ def test_an_incident_is_published_without_what_it_is_called_inside(
         "resolved", "monitoring", "identified", "investigating",
     ]  # fmt: skip
     assert "Inner" not in everything(page)
+
+
+def test_a_page_without_components_does_not_say_that_all_is_well(world: World, fixed: FixedClock) -> None:
+    told = document(put_page(automation("test"), world.client, "empty", "Empty", []), fixed.now())
+    assert (told["state"], told["tone"], told["headline"]) == (
+        "unknown", "not_assessed", "No component is on this page yet",
+    )  # fmt: skip
 
 
 def test_several_incidents_of_a_component_are_told_as_one_after_the_other(
