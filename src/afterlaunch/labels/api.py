@@ -18,7 +18,8 @@ router = Router(tags=["performance"])
 class TaskIn(Schema):
     """What predictions are. `query`: of a ranking the column that says which items belong together, `cutoff`: the rank
     down to which it is judged. `positive`: the class that `probability` speaks of. `segments`: columns that are judged
-    apart. `floor`: of the confidence. `delay_hours`: after which labels are there. `tolerance`: of a fall."""
+    apart, `features`: that errors of quantities are expected from. `floor`: of the confidence. `delay_hours`: after
+    which labels are there. `tolerance`: of a fall."""
 
     kind: str | None = None
     output: str | None = None
@@ -28,6 +29,7 @@ class TaskIn(Schema):
     query: str | None = None
     cutoff: int | None = None
     segments: list[str] | None = None
+    features: list[str] | None = None
     floor: float | None = None
     delay_hours: float | None = None
     tolerance: float | None = None

@@ -19,14 +19,14 @@ from afterlaunch.labels import duties, judging
 from afterlaunch.labels.actions import place_locked
 from afterlaunch.labels.models import Baseline, Hour, Place, Source
 from afterlaunch.performance import tally
-from afterlaunch.predictions.keeping import CLASSIFICATION, RANKING, REGRESSION, SEGMENTS
+from afterlaunch.predictions.keeping import CLASSIFICATION, FEATURES, RANKING, REGRESSION, SEGMENTS
 from afterlaunch.predictions.models import Task
 
 LEAST = 200  # labels of a baseline that a person chose
 LONGEST = timedelta(days=92)
 NAMES = ("output", "probability", "confidence", "query")
 DEEPEST = 1_000  # rank down to which a ranking may be judged
-MEANING = ("kind", "positive", "cutoff", *NAMES)  # what hours and baselines were counted by
+MEANING = ("kind", "positive", "cutoff", "features", *NAMES)  # what hours and baselines were counted by
 
 
 def place_of(system: System, environment: str) -> Place:
@@ -79,11 +79,11 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         text = found.get(name)
         if text is not None and (len(text) > 200 or "\x00" in text or (not text.strip() and name != "positive")):
             raise Invalid(f"{name!r} has 1 to 200 characters.")
-    segments = found.get("segments")
-    if segments is not None:
-        found["segments"] = list(dict.fromkeys(one.strip() for one in segments if one.strip()))
-        if len(found["segments"]) > SEGMENTS or any(len(one) > 200 or "\x00" in one for one in found["segments"]):
-            raise Invalid(f"At most {SEGMENTS} segments, each the name of a column.")
+    for name, most in (("segments", SEGMENTS), ("features", FEATURES)):
+        if name in found:
+            found[name] = list(dict.fromkeys(one.strip() for one in found[name] if one.strip()))
+            if len(found[name]) > most or any(len(one) > 200 or "\x00" in one for one in found[name]):
+                raise Invalid(f"At most {most} {name}, each the name of a column.")
     cutoff = found.get("cutoff")
     if cutoff is not None and not 1 <= cutoff <= DEEPEST:
         raise Invalid(f"'cutoff' lies between 1 and {DEEPEST:,}.")
@@ -115,7 +115,7 @@ def set_baseline(actor: Actor, system: System, environment: str, start: datetime
         raise Invalid(f"A baseline needs {LEAST} labels; the period has {whole.judged}.", "Choose a longer one.")
     with transaction.atomic():
         place_locked(system.client.slug, system.key, environment, now)
-        made = duties.make_baseline(place, hours, whole, now, actor.name)
+        made = duties.make_baseline(place, task, hours, whole, now, actor.name)
         Place.objects.filter(pk=place.pk).update(judged_at=None)
         told = {"system": system.key, "environment": environment, "version": made.version, "labelled": made.labelled}
         period = {"from": made.starts_at.isoformat(), "to": made.ends_at.isoformat()}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 
 from afterlaunch.ground.settings import settings
-from afterlaunch.labels import joining, judging, tallying
+from afterlaunch.labels import expecting, joining, judging, tallying
 from afterlaunch.labels.judging import DAY, LATENESS, Told, View
 from afterlaunch.labels.models import Baseline, Batch, Estimate, Hour, Match, Place
 from afterlaunch.labels.rules import JUDGES, Named, finding
-from afterlaunch.performance import estimating, tally
+from afterlaunch.performance import estimating, judging_errors, tally
+from afterlaunch.performance import expecting as model
+from afterlaunch.performance.expecting import Expecting
 from afterlaunch.performance.judging import LEAST
 from afterlaunch.performance.maturity import FINAL
 from afterlaunch.predictions.models import Task
@@ -59,7 +62,7 @@ def _is_due(place: Place, now: datetime) -> bool:
 def judge(place: Place, task: Task, now: datetime) -> None:
     found = judging.view(place, task, now)
     if found.baseline is None and (first := judging.first_baseline(found)) is not None:
-        make_baseline(place, first[0], first[1], now, AUTOMATIC)
+        make_baseline(place, task, first[0], first[1], now, AUTOMATIC)
         found = judging.view(place, task, now)
     _finalise(found.hours, now)
     if _estimate(place, found):
@@ -72,8 +75,13 @@ def judge(place: Place, task: Task, now: datetime) -> None:
         watch.write(verdicts, now)
 
 
-def make_baseline(place: Place, hours: list[Told], whole: tally.Tally, now: datetime, by: str) -> Baseline:
+def make_baseline(place: Place, task: Task, hours: list[Told], whole: tally.Tally, now: datetime, by: str) -> Baseline:
+    """Of quantities with a model of their errors, by which the hours since then are added up again."""
     before = Baseline.objects.filter(place=place).first()
+    learnt = expecting.learnt(place, task, [one.row for one in hours], whole) if whole.is_regression else ""
+    if not isinstance(learnt, str):
+        later = Hour.objects.filter(place=place, start__gte=hours[-1].start + judging.HOUR)
+        later.update(due_at=now, touched=F("touched") + 1)
     return Baseline.objects.create(
         place=place,
         version=before.version + 1 if before else 1,
@@ -83,6 +91,8 @@ def make_baseline(place: Place, hours: list[Told], whole: tally.Tally, now: date
         rows=whole.rows,
         labelled=whole.labelled,
         tally=tally.pack(whole),
+        expecting=None if isinstance(learnt, str) else model.pack(learnt),
+        why_not=learnt if isinstance(learnt, str) else "",
         made_at=now,
         made_by=by[:200],
     )
@@ -108,20 +118,35 @@ def _estimate(place: Place, found: View) -> bool:
             row = known.get((version.name, day))
             if row is None:
                 fresh += _made(place, found, version.name, day, whole)
-            elif all(one.mature for one in hours) and whole.classified:
-                realised = whole.correct / whole.classified
-                if (row.realised, row.labelled) != (realised, whole.classified):
-                    row.realised, row.labelled = realised, whole.classified
-                    row.matured_at = row.matured_at or found.now
-                    told.append(row)
+            elif all(one.mature for one in hours) and (truth := _realised(whole)) not in (
+                None,
+                (row.realised, row.labelled),
+            ):
+                assert truth is not None
+                row.realised, row.labelled = truth
+                row.matured_at = row.matured_at or found.now
+                told.append(row)
     Estimate.objects.bulk_create(fresh, ignore_conflicts=True)
     Estimate.objects.bulk_update(told, ("realised", "labelled", "matured_at"), batch_size=200)
     return bool(fresh or told)
 
 
+def _realised(whole: tally.Tally) -> tuple[float, int] | None:
+    """The truth, and of how many labels: a share of right outputs, or a mean absolute error."""
+    if whole.is_regression:
+        count = sum(whole.sizes.values())
+        return (float(whole.errors[1]) / count, count) if count else None
+    return (whole.correct / whole.classified, whole.classified) if whole.classified else None
+
+
 def _made(place: Place, found: View, version: str, day: datetime, whole: tally.Tally) -> list[Estimate]:
     assert not isinstance(found.calibrator, str)
-    said = estimating.estimate(found.calibrator, whole)
+    if isinstance(found.calibrator, Expecting):
+        if found.baseline is None or whole.expected_by != found.baseline.pk:
+            return []  # not added up by this baseline's model yet
+        said = judging_errors.estimate(found.calibrator, whole)
+    else:
+        said = estimating.estimate(found.calibrator, whole)
     if isinstance(said, str) or said.rows < LEAST:
         return []
     return [

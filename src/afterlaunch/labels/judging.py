@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
 from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, SOURCES, Named
 from afterlaunch.performance import (
     estimating,
+    expecting,
     judging,
+    judging_errors,
     judging_rankings,
     maturity,
     rankings,
@@ -28,6 +32,7 @@ from afterlaunch.performance import (
     tally,
 )
 from afterlaunch.performance.estimating import Calibrator
+from afterlaunch.performance.expecting import Expecting
 from afterlaunch.performance.judging import Judged, not_assessed
 from afterlaunch.performance.maturity import FINAL, MATURE, Aged, Delay
 from afterlaunch.performance.sources import Trouble
@@ -84,7 +89,7 @@ class View:
     baseline: Baseline | None = None
     known: Tally | None = None
     versions: list[Version] = field(default_factory=list)
-    calibrator: Calibrator | str = ""
+    calibrator: Calibrator | Expecting | str = ""
     slices: list[slices.Slice] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -206,7 +211,7 @@ def first_baseline(whole: View) -> tuple[list[Told], Tally] | None:
 
 
 def _judge(whole: View, place: Place, baseline: Baseline, known: Tally) -> None:
-    whole.calibrator = estimating.calibrator(known)
+    whole.calibrator = _calibrator(baseline, known)
     by: dict[str, list[Told]] = defaultdict(list)
     for hour in whole.hours:
         if hour.start >= baseline.ends_at:
@@ -218,6 +223,14 @@ def _judge(whole: View, place: Place, baseline: Baseline, known: Tally) -> None:
     whole.troubles = _troubles(whole, known)
     if whole.versions:
         whole.slices = slices.ranked(known, whole.versions[0].current)
+
+
+def _calibrator(baseline: Baseline, known: Tally) -> Calibrator | Expecting | str:
+    if not known.is_regression:
+        return estimating.calibrator(known)
+    if baseline.expecting is None:
+        return baseline.why_not or "The baseline is older than estimates of quantities: make another one."
+    return expecting.unpack(bytes(baseline.expecting))
 
 
 def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Told]) -> Version:
@@ -239,7 +252,15 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
     recent, _ = newest(closed, judging.LEAST, "rows")
     series = [one.tally for one in closed]
     unreliable = reliability(place)
-    found.verdicts[ESTIMATE.name] = judging.estimated(whole.calibrator, known, series, recent, tolerance, unreliable)
+    by = whole.calibrator
+    if isinstance(by, Expecting) or known.is_regression:
+        assert not isinstance(by, Calibrator) and whole.baseline is not None
+        fresh = [one for one in closed if one.tally.expected_by == whole.baseline.pk]
+        recent, series = newest(fresh, judging.LEAST, "rows")[0], [one.tally for one in fresh]
+        said = judging_errors.estimated(by, known, series, recent, tolerance, unreliable)
+    else:
+        said = judging.estimated(by, known, series, recent, tolerance, unreliable)
+    found.verdicts[ESTIMATE.name] = said
     _say_unforeseen(found)
     if whole.task.kind == CLASSIFICATION:
         floor = whole.task.floor if whole.task.floor is not None else judging.usual_floor(known)
@@ -252,10 +273,10 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
 
 
 def _say_unforeseen(found: Version) -> None:
-    """A fall that the scores did not foresee is a change of the truth itself."""
+    """A fall that the estimate did not foresee is a change of the truth itself."""
     judged, foreseen = found.verdicts[ACCURACY.name], found.verdicts[ESTIMATE.name]
     if judged.status in (judging.BREACH, judging.WARNING) and foreseen.status == judging.OK:
-        said = "The scores did not foresee it: what is true of such questions has changed (concept drift)."
+        said = "The estimate did not foresee it: what is true of such questions has changed (concept drift)."
         found.verdicts[ACCURACY.name] = Judged(**{**judged.__dict__, "why": f"{judged.why} {said}"})
 
 
@@ -287,16 +308,29 @@ def _with_slice(judged: Judged, known: Tally, current: Tally) -> Judged:
 
 
 def reliability(place: Place) -> str:
-    rows = Estimate.objects.filter(place=place).exclude(realised=None).order_by("-day")[:COMPARED]
+    rows = (
+        Estimate.objects.filter(place=place)
+        .exclude(realised=None)
+        .select_related("baseline")
+        .order_by("-day")[:COMPARED]
+    )
     compared = [held(row) for row in rows]
     return judging.reliability(sum(compared), len(compared))
+
+
+def _compared(place: Place) -> QuerySet[Estimate]:
+    rows = Estimate.objects.filter(place=place).exclude(realised=None).select_related("baseline")
+    return rows.order_by("-day")[:COMPARED]
 
 
 def held(row: Estimate) -> bool:
     """Whether the interval held the truth; where not every prediction has a label, the truth has an interval too."""
     assert row.realised is not None
     missing = max(1 - row.labelled / max(row.rows, 1), 0.0)
-    room = scores.Z * (row.realised * (1 - row.realised) / max(row.labelled, 1) * missing) ** 0.5
+    if row.baseline.expecting is not None:
+        room = (row.high - row.low) / 2 * (missing * row.rows / max(row.labelled, 1)) ** 0.5
+    else:
+        room = scores.Z * (row.realised * (1 - row.realised) / max(row.labelled, 1) * missing) ** 0.5
     return bool(row.low - room <= row.realised <= row.high + room)
 
 
@@ -333,9 +367,7 @@ def document(whole: View, place: Place) -> dict[str, Any]:
         },
         "verdicts": {judge.name: verdict_document(whole.verdict(judge)) for judge in JUDGES},
         "baseline": _baseline(whole),
-        "calibration": whole.calibrator
-        if isinstance(whole.calibrator, str)
-        else f"{whole.calibrator.method}, {whole.calibrator.labelled:,} labelled predictions",
+        "calibration": _calibrated(whole.calibrator),
         "reliability": _reliability(place),
         "versions": [_told(one, task) for one in whole.versions],
         "slices": [one.as_document() for one in whole.slices[:50]],
@@ -343,6 +375,14 @@ def document(whole: View, place: Place) -> dict[str, Any]:
         "days": _days(whole, place),
         "sources": _sources(whole),
     }
+
+
+def _calibrated(by: Calibrator | Expecting | str) -> str:
+    if isinstance(by, str):
+        return by
+    if isinstance(by, Expecting):
+        return f"errors learnt from {', '.join(by.names)}, {by.rows:,} labelled predictions"
+    return f"{by.method}, {by.labelled:,} labelled predictions"
 
 
 def _text(at: datetime | None) -> str | None:
@@ -383,7 +423,12 @@ def _told(one: Version, task: Task) -> dict[str, Any]:
 
 
 def _reliability(place: Place) -> dict[str, Any]:
-    rows = list(Estimate.objects.filter(place=place).exclude(realised=None).order_by("-day")[:COMPARED])
+    rows = list(
+        Estimate.objects.filter(place=place)
+        .exclude(realised=None)
+        .select_related("baseline")
+        .order_by("-day")[:COMPARED]
+    )
     errors = [row.value - row.realised for row in rows if row.realised is not None]
     if not errors:
         return {"compared": 0}

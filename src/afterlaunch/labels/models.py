@@ -115,7 +115,7 @@ class Match(models.Model):
 
 class Baseline(models.Model):
     """What later hours are compared with, and estimates are calibrated by: mature hours of a period, never altered. The
-    one in force is the newest of its place."""
+    one in force is the newest of its place. `expecting`: of quantities the model of their errors, or `why_not`."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="baselines")
     version = models.PositiveIntegerField()
@@ -125,6 +125,8 @@ class Baseline(models.Model):
     rows = models.PositiveIntegerField()
     labelled = models.PositiveIntegerField()
     tally = models.BinaryField()
+    expecting = models.BinaryField(null=True)
+    why_not = models.TextField(blank=True, default="")
     made_at = models.DateTimeField()
     made_by = models.CharField(max_length=200)
 

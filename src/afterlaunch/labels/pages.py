@@ -80,7 +80,8 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
         "baseline": {**views.timed(baseline), "scores": _scores(baseline["scores"])} if baseline else None,
         "slices": [_slice(one, is_share) for one in told["slices"]],
         "days": [_day(one, is_share) for one in reversed(days)][:DAYS],
-        "reliability": _reliability(told["reliability"]) if is_share else "",
+        "has_estimate": told["kind"] != "ranking",
+        "reliability": _reliability(told["reliability"], is_share) if told["kind"] != "ranking" else "",
         "sources": [
             {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else ""}
             for one in told["sources"]
@@ -100,7 +101,7 @@ def _tiles(told: dict[str, Any], is_share: bool) -> list[tuple[str, str, str, st
     ):
         one = told["verdicts"][f"performance.{name}"]
         tone = one["status"] if one["status"] in ("breach", "warning") else ""
-        if is_share or (told["kind"] == "ranking" and name == "accuracy"):
+        if is_share or told["kind"] == ("ranking" if name == "accuracy" else "regression"):
             note = f"of {one['n']:,} {behind}" if one["value"] is not None else "not assessed"
             found.append((label, shown(one["value"], is_share), note, tone))
     share = shown(told["labelled"] / told["rows"], True) if told["rows"] else "—"
@@ -124,15 +125,16 @@ def _day(one: dict[str, Any], is_share: bool) -> dict[str, Any]:
     return {
         **one,
         "scored": shown(score["value"], is_share) if score else "—",
-        "estimated": shown(estimate["value"], True) if estimate else "—",
+        "estimated": shown(estimate["value"], is_share) if estimate else "—",
     }
 
 
-def _reliability(told: dict[str, Any]) -> str:
+def _reliability(told: dict[str, Any], is_share: bool) -> str:
     if not told["compared"]:
         return "No estimate could be compared with labels yet."
     said = f"Of {told['compared']} estimates that labels could prove, {told['held']} intervals held the truth;"
-    said += f" they were off by {100 * told['mae']:.1f} points on average."
+    off = f"{100 * told['mae']:.1f} points" if is_share else f"{told['mae']:.3g}"
+    said += f" they were off by {off} on average."
     return f"{said} Not relied on: {told['unreliable']}" if told["unreliable"] else said
 
 
@@ -198,8 +200,9 @@ def declare(request: Request, pk: int) -> HttpResponse:
         for name in ("kind", "output", "probability", "confidence", "positive", "query")
         if name in given
     }
-    if "segments" in given:
-        fields["segments"] = given["segments"].split(",")
+    for name in ("segments", "features"):
+        if name in given:
+            fields[name] = given[name].split(",")
     if given.get("cutoff", "").strip():
         fields["cutoff"] = int(_number(given["cutoff"], "cutoff") or 0)
     for name in ("floor", "delay_hours", "tolerance"):

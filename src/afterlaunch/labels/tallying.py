@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
-from afterlaunch.labels.models import Hour, Match, Place, Source
-from afterlaunch.performance import rankings, tally
+from afterlaunch.labels.models import Baseline, Hour, Match, Place, Source
+from afterlaunch.performance import expecting, rankings, tally
+from afterlaunch.performance.expecting import Column, Expecting
 from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds
-from afterlaunch.predictions.keeping import RANKING, REGRESSION, Task, segments_in
+from afterlaunch.predictions.keeping import RANKING, REGRESSION, Task, features_in, segments_in
 from afterlaunch.predictions.models import Kept
 from afterlaunch.predictions.models import Task as Declared
 from afterlaunch.profiles.hashing import Array
 
+Sourced = tuple[str, Array, Coded, Array]  # source, rows (ascending), labels, times
 AT_ONCE = 100  # hours of one pass
 RESTATED = 20  # earlier words of a final hour that are kept
 
@@ -29,13 +32,28 @@ def add_up(place: Place, declared: Declared, now: datetime) -> bool:
     is declared later touches them."""
     rows = Hour.objects.filter(place=place, due_at__lte=now).order_by("due_at", "start")
     hours = list(rows[: AT_ONCE + 1])
-    stopped = set(Source.objects.filter(place=place).exclude(stopped_at=None).values_list("name", flat=True))
+    stopped = stopped_sources(place)
     declared.refresh_from_db()
     task, at = as_task(declared), max(now, declared.noted_at)
+    by = _expecting(place, declared)
     for hour in hours[:AT_ONCE]:
-        found = tally_of(place, hour, task, stopped)
+        found = tally_of(place, hour, task, stopped, by)
         _keep(hour, found, at)
     return len(hours) > AT_ONCE
+
+
+def stopped_sources(place: Place) -> set[str]:
+    return set(Source.objects.filter(place=place).exclude(stopped_at=None).values_list("name", flat=True))
+
+
+By = tuple[int, Expecting] | None  # a baseline, and its model of errors
+
+
+def _expecting(place: Place, declared: Declared) -> By:
+    row = Baseline.objects.filter(place=place, made_at__gte=declared.noted_at).first()
+    if row is None or row.expecting is None:
+        return None
+    return row.pk, expecting.unpack(bytes(row.expecting))
 
 
 @transaction.atomic
@@ -72,7 +90,23 @@ def _said(before: Tally) -> dict[str, float]:
     return {"correct": before.correct}
 
 
-def tally_of(place: Place, hour: Hour, task: Task, stopped: set[str]) -> Tally | None:
+def tally_of(place: Place, hour: Hour, task: Task, stopped: set[str], by: By = None) -> Tally | None:
+    """None: nothing is kept of it."""
+    found = read(place, hour, stopped)
+    return _added(task, found, by) if found else None
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is kept of an hour's predictions, and what each source that counts says of them."""
+
+    start: datetime
+    columns: Columns
+    sourced: list[Sourced]
+    rows: int
+
+
+def read(place: Place, hour: Hour, stopped: set[str]) -> Read | None:
     """None: nothing is kept of it."""
     kept = _kept(place, hour)
     parts = [(np.frombuffer(bytes(one.ids), "<u8"), unpack(bytes(one.columns))) for one in kept]
@@ -86,15 +120,12 @@ def tally_of(place: Place, hour: Hour, task: Task, stopped: set[str]) -> Tally |
         unpack(bytes(one)) for one in Match.objects.filter(hour=hour).order_by("pk").values_list("columns", flat=True)
     ]
     sourced = newest_of(ids, joined(matches)) if matches else []
-    return _added(task, columns, hour.start, [one for one in sourced if one[0] not in stopped], len(ids))
+    return Read(hour.start, columns, [one for one in sourced if one[0] not in stopped], len(ids))
 
 
 def _kept(place: Place, hour: Hour) -> QuerySet[Kept]:
     rows = Kept.objects.filter(system=place.system_id, environment=place.environment, hour=hour.start)
     return rows.filter(model_version=hour.model_version).order_by("pk")
-
-
-Sourced = tuple[str, Array, Coded, Array]  # source, rows (ascending), labels, times
 
 
 def newest_of(ids: Array, matches: Columns) -> list[Sourced]:
@@ -133,15 +164,21 @@ def _numbers(columns: Columns, name: str) -> Array:
     return found
 
 
-def _added(task: Task, columns: Columns, start: datetime, sourced: list[Sourced], rows: int) -> Tally:
+def _added(task: Task, found: Read, by: By) -> Tally:
+    columns, sourced, rows = found.columns, found.sourced, found.rows
     labels, times = counted(rows, sourced)
-    made = microseconds(start) + _numbers(columns, "time").astype(np.int64) * 1_000
+    made = microseconds(found.start) + _numbers(columns, "time").astype(np.int64) * 1_000
     lags = np.where(labels.codes >= 0, (times - made) / 1e6, np.nan)
     segments = {name: _coded(one) for name, one in segments_in(columns)}
     output = columns["output"]
     if task.kind == REGRESSION:
-        values = output if not isinstance(output, Texts) else _as_floats(_coded(output))
-        return tally.measured(Measured(values, _as_floats(labels), lags, segments))
+        given, values, told = quantities(task, found)
+        added = tally.measured(Measured(values, told, lags, segments))
+        if by is not None and all(name in given for name in by[1].names):
+            known = [given[name] for name in by[1].names]
+            added.expected, added.large_cells = by[1].sums(known)
+            added.expected_by = by[0]
+        return added
     if task.kind == RANKING:
         assert not isinstance(output, Texts)
         shown = rankings.Shown(_numbers(columns, "query"), output, _as_floats(labels), lags, task.cutoff, segments)
@@ -150,6 +187,15 @@ def _added(task: Task, columns: Columns, start: datetime, sourced: list[Sourced]
     scores, speaks_of = _scores(task, columns, outputs, rows)
     said = tuple(Said(name, at, each) for name, at, each, _ in sourced)
     return tally.classified(Classified(outputs, labels, lags, scores, speaks_of, task.positive, segments, said))
+
+
+def quantities(task: Task, found: Read) -> tuple[dict[str, Column], Array, Array]:
+    """What errors are expected from, the outputs, and their labels."""
+    output = found.columns["output"]
+    values = output if not isinstance(output, Texts) else _as_floats(_coded(output))
+    given: dict[str, Column] = {task.output: values, **dict(features_in(found.columns))}
+    given |= {name: _coded(one) for name, one in segments_in(found.columns)}
+    return given, values, _as_floats(counted(found.rows, found.sourced)[0])
 
 
 def _coded(texts: Texts) -> Coded:

@@ -23,12 +23,17 @@ VALUES = 50  # of a segment in one hour
 OTHER = "(other)"
 FLOOR = 1e-7  # of a probability in a logarithm
 MEASURES = "ndcg", "mrr", "precision", "recall"  # of rankings
+EXPECTED_FOLDS = 5  # models that expect errors
 GAINS = 201  # cells of nDCG, from 0 to 1
 PROBABILITY, CONFIDENCE = "probability", "confidence"
 
 
 def _cells() -> Array:
     return np.zeros((2, CELLS), np.int64)
+
+
+def _expected() -> Array:
+    return np.zeros(3 + EXPECTED_FOLDS)
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Tally:
     power, label, its square. `sizes`: absolute errors by cells. `sources`: labels, and how many equal the output;
     `pairs`: of two sources that labelled the same prediction, how often they said what; `coincidences`: of all of them,
     as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
-    `cutoff`: the rank down to which they were judged."""
+    `cutoff`: the rank down to which they were judged. `expected`, `large_cells`: sums of `expecting.Expecting` over all
+    quantities, labelled or not, by the model `expected_by`."""
 
     rows: int = 0
     labelled: int = 0
@@ -64,6 +70,9 @@ class Tally:
     queries: Array = field(default_factory=lambda: np.zeros(10))
     gains: Array = field(default_factory=lambda: np.zeros(GAINS, np.int64))
     cutoff: int = 0
+    expected: Array = field(default_factory=_expected)
+    large_cells: Array = field(default_factory=lambda: np.zeros(101, np.int64))
+    expected_by: int = 0
 
     @property
     def correct(self) -> int:
@@ -95,11 +104,14 @@ class Tally:
         if self.speaks_of and other.speaks_of and self.speaks_of != other.speaks_of:
             speaks = ""  # scores of two meanings say nothing together
         found = Tally(speaks_of=speaks, cutoff=max(self.cutoff, other.cutoff))
+        found.expected_by = self.expected_by or other.expected_by
         for one in fields(Tally):
-            if one.name not in ("speaks_of", "cutoff"):
+            if one.name not in ("speaks_of", "cutoff", "expected_by"):
                 setattr(found, one.name, _sum(getattr(self, one.name), getattr(other, one.name)))
         if not speaks and (self.speaks_of or other.speaks_of):
             found.cells, found.labelled_cells, found.hit_cells = _cells(), _cells(), _cells()
+        if self.expected_by and other.expected_by and self.expected_by != other.expected_by:
+            found.expected, found.large_cells, found.expected_by = _expected(), np.zeros(101, np.int64), 0
         return found
 
 
@@ -135,8 +147,8 @@ def pack(tally: Tally) -> bytes:
 
 def unpack(body: bytes) -> Tally:
     told = orjson.loads(zlib.decompress(body))
-    whole = ("cells", "labelled_cells", "hit_cells", "lags", "gains")
-    for name in (*whole, "log_loss", "errors", "queries"):
+    whole = ("cells", "labelled_cells", "hit_cells", "lags", "gains", "large_cells")
+    for name in (*whole, "log_loss", "errors", "queries", "expected"):
         if name not in told:
             continue  # it was packed before there was such a thing
         told[name] = np.array(told[name], np.int64 if name in whole else np.float64)

@@ -256,6 +256,7 @@ def as_task(row: Task) -> keeping.Task:
         tuple(str(one) for one in row.segments),
         row.query,
         row.cutoff,
+        tuple(str(one) for one in row.features),
     )
 
 

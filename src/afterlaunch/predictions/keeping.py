@@ -25,17 +25,19 @@ CLASSIFICATION, REGRESSION, RANKING = "classification", "regression", "ranking"
 QUANTITIES = (REGRESSION, RANKING)  # whose outputs and labels are numbers
 OUTPUT, PROBABILITY, CONFIDENCE = "output", "probability", "confidence"
 SEGMENTS = 8
+FEATURES = 16
 FEW = 50  # whole numbers of more values than these are quantities
 TWO = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"))  # the second is the positive class
 HOUR = 3_600_000_000  # microseconds
-SEGMENT = "segment:"
+SEGMENT, FEATURE = "segment:", "feature:"
 QUERY, CUTOFF = "query_id", 10
 
 
 @dataclass(frozen=True)
 class Task:
     """`positive`: the class that `probability` speaks of, '' where there is none. `confidence`: of the output. Of a
-    ranking each item that was shown is a prediction, `output` its score; `query` says which belong together."""
+    ranking each item that was shown is a prediction, `output` its score; `query` says which belong together. Of
+    quantities `features` are kept too, as errors are expected from them."""
 
     kind: str = CLASSIFICATION
     output: str = OUTPUT
@@ -45,6 +47,7 @@ class Task:
     segments: tuple[str, ...] = field(default=())
     query: str = QUERY
     cutoff: int = CUTOFF
+    features: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ def _columns(rows: Rows, task: Task) -> Columns:
             found["probability"] = floats(rows.columns[task.probability]).astype("<f4")
         elif task.confidence in rows.columns:
             found["confidence"] = floats(rows.columns[task.confidence]).astype("<f4")
+    for name in task.features if task.kind == REGRESSION else ():
+        if name in rows.columns:
+            found[FEATURE + name] = floats(rows.columns[name]).astype("<f4")
     for name in task.segments:
         if name in rows.columns:
             found[SEGMENT + name] = texts(rows.columns[name])
@@ -143,6 +149,12 @@ def texts(column: pa.Array) -> Texts:
     codes = np.full(len(column), -1, np.int32)
     codes[slice(None) if read.valid is None else read.valid] = read.codes
     return Texts(read.values, codes)
+
+
+def features_in(columns: Columns) -> Iterator[tuple[str, Array]]:
+    for name, column in columns.items():
+        if name.startswith(FEATURE) and not isinstance(column, Texts):
+            yield name.removeprefix(FEATURE), column
 
 
 def segments_in(columns: Columns) -> Iterator[tuple[str, Texts]]:

@@ -107,8 +107,9 @@ class Hour(models.Model):
 class Task(models.Model):
     """What a system's predictions are, so that labels can be joined to them. Told by the first body that has an output
     (`decided_by` is empty then), or declared. `positive`: the class that probabilities speak of; `segments`: columns
-    whose values are judged apart; `query`: of a ranking the column whose items belong together, `cutoff`: the rank down
-    to which it is judged; `floor`: of the confidence; `delay_hours`: after which labels are there."""
+    whose values are judged apart; `features`: numeric columns that errors of quantities are expected from; `query`: of
+    a ranking the column whose items belong together, `cutoff`: the rank down to which it is judged; `floor`: of the
+    confidence; `delay_hours`: after which labels are there."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="prediction_tasks")
     environment = models.CharField(max_length=60)
@@ -118,6 +119,7 @@ class Task(models.Model):
     confidence = models.CharField(max_length=200, default="confidence")
     positive = models.CharField(max_length=200, blank=True, default="")
     segments = models.JSONField(default=list)
+    features = models.JSONField(default=list)
     query = models.CharField(max_length=200, default="query_id")
     cutoff = models.PositiveSmallIntegerField(default=10)
     floor = models.FloatField(null=True)

@@ -158,7 +158,7 @@ def test_a_task_that_is_declared_during_a_pass_counts_in_it(house: House, monkey
         declare(automation("test"), place.system, "prod", {"positive": "0"})
         return joining.join(place, now)
 
-    def seen(place: Place, hour: Hour, task: keeping.Task, stopped: set[str]) -> Any:
+    def seen(place: Place, hour: Hour, task: keeping.Task, stopped: set[str], by: Any = None) -> Any:
         given.append(task.positive)
         return real(place, hour, task, stopped)
 
