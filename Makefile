@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export AFTERLAUNCH_DATA := $(CURDIR)/.demo/test-data
+# Where nothing that is compiled may be kept, every process started by a test compiles 2,000 modules: a second and a half.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check recipes clean
 
