@@ -190,7 +190,7 @@ def _note_told(told: ToldChange, now: datetime) -> None:
     change = Change.objects.create(
         system=integration.system,
         environment=integration.environment,
-        kind=told.kind if told.kind in TOLD_KINDS else "observed",
+        kind=_told_kind(told.kind),
         title=told.summary[:300],
         description=_described(told),
         author=told.source[:200] or integration.name,
@@ -206,7 +206,24 @@ def _note_told(told: ToldChange, now: datetime) -> None:
     record(automation("receivers"), "change.observed", f"change/{change.pk}", change.system.client.slug, details)
 
 
-TOLD_KINDS = ("prompt", "model", "configuration")
+TOLD_KINDS = {
+    **{kind: kind for kind in ("prompt", "model", "configuration", "deploy", "dependency", "index", "flag", "data")},
+    "deployment": "deploy",
+    "release": "deploy",
+    "config": "configuration",
+    "settings": "configuration",
+    "package": "dependency",
+    "library": "dependency",
+    "retrieval index": "index",
+    "feature flag": "flag",
+    "toggle": "flag",
+    "dataset": "data",
+}
+"""Words of other tools for what changed."""
+
+
+def _told_kind(word: str) -> str:
+    return TOLD_KINDS.get(word.strip().lower().replace("_", " ").replace("-", " "), "observed")
 
 
 def _described(told: ToldChange) -> str:

@@ -5,7 +5,13 @@ from django.db import models
 from afterlaunch.estate.models import System
 from afterlaunch.routes.models import Route
 
-KINDS = [(k, k.capitalize()) for k in ("prompt", "model", "upstream", "configuration", "observed", "rollback")]
+KINDS = [
+    (k, k.capitalize())
+    for k in (
+        *("prompt", "model", "upstream", "configuration", "observed", "rollback"),
+        *("deploy", "dependency", "index", "flag", "data"),  # only other tools tell of these
+    )
+]
 STATES = [
     ("proposed", "Proposed"),
     ("approved", "Approved"),

@@ -18,7 +18,7 @@ from afterlaunch.changes.models import Change
 from afterlaunch.diagnosis import actions, duties, questions
 from afterlaunch.diagnosis.files import answer
 from afterlaunch.diagnosis.models import Diagnosis
-from afterlaunch.estate.models import System
+from afterlaunch.estate.models import Dependency, System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
@@ -158,6 +158,35 @@ def test_a_change_just_before_ranks_above_older_and_later_ones(world: World) -> 
     change(world, "not yet", timedelta(minutes=5), state="proposed", kind="prompt")
     names = [(cause.name, cause.score > 0) for cause in questions.diagnose(world.incident()).causes]
     assert names == [("observed: suspect", True), ("observed: long ago", True), ("observed: later", False)]
+
+
+def test_what_changed_or_fails_in_a_system_that_it_needs_is_a_change_here(world: World) -> None:
+    world.traces(ONSET - timedelta(hours=3), 180)
+    world.traces(ONSET, 30, seconds=2.0)
+    desk, search = world.system, System.objects.create(client=world.system.client, key="search", name="Search")
+    other = System.objects.create(client=desk.client, key="other", name="Other")
+    Dependency.objects.create(system=desk, needs=search)
+    change(world, "index format 4", timedelta(minutes=2), system=search, kind="deploy")
+    change(world, "elsewhere", timedelta(minutes=2), system=other)
+    for row, fingerprint in ((search, "s"), (other, "o")):
+        at = ONSET - timedelta(minutes=1)
+        open_incident(
+            automation("judges"), system=row, environment="prod", title="no replicas", severity="P1", summary="",
+            kind="other", fingerprint=fingerprint, detected_at=at, occurred_at=at,
+        )  # fmt: skip
+    names = [cause.name for cause in questions.diagnose(world.incident()).causes if cause.score > 0]
+    number = Incident.objects.get(fingerprint="s").pk
+    assert names == [f"dependency: Search has P1 #{number}: no replicas", "dependency: Search: index format 4"]
+
+
+def test_a_version_that_another_tool_told_of_is_looked_for_in_the_traffic(world: World) -> None:
+    world.traces(ONSET - timedelta(hours=3), 180, "m1", 0.5)
+    world.traces(ONSET, 30, "m2", 2.0)
+    change(world, "a flag", timedelta(minutes=1), kind="flag")
+    change(world, "model m2", timedelta(minutes=4), kind="model", after={"version": "m2"})
+    first, second, *_ = questions.diagnose(world.incident()).causes
+    assert (first.name, second.name) == ("model: model m2", "flag: a flag")
+    assert first.explained == pytest.approx(1, abs=0.05) and second.explained is None
 
 
 @pytest.mark.parametrize(("minutes", "reason"), [(0, "too_few_calls"), (180, "nothing_worse")])

@@ -282,6 +282,19 @@ def test_a_change_event_is_a_change_that_was_observed_and_pages_nobody(house: Ho
     assert not Alert.objects.exists() and house.send("/v2/change/enqueue", {**body, "payload": {}}).status == 400
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("Deployment", "deploy"), ("feature_flag", "flag"), ("retrieval-index", "index"), ("library", "dependency"),
+     ("dataset", "data"), ("weather", "observed"), ("rollback", "observed")],
+)  # fmt: skip
+def test_what_a_change_event_says_it_is_is_understood(house: House, word: str, kind: str) -> None:
+    house.integration("pagerduty")
+    payload = {"summary": "x", "custom_details": {"change_type": word}}
+    assert house.send("/v2/change/enqueue", {"routing_key": house.keys["pagerduty"], "payload": payload}).status == 202
+    note_told_changes(clock.now())
+    assert Change.objects.get().kind == kind
+
+
 def grafana(house: House, body: object, stamp: int | None = None, secret: str = "", tail: bytes = b"") -> int:
     raw = orjson.dumps(body)
     signed = raw if stamp is None else f"{stamp}:".encode() + raw
