@@ -1,8 +1,8 @@
 """Which component made a system worse, along the graph of who calls whom. Pure.
 
 What is attributed is additive: seconds spent, or calls failed, per call of the target. What a component has more of
-than before, beyond its own noise, is handed down to the callees that have more of it too, in proportion to theirs; what
-no callee explains is the component's own. So a slow database is blamed, not everybody who waits for it.
+than before, where its own noise can't explain it, is handed down to the callees that have more of it too, in proportion
+to theirs; what no callee explains is the component's own. So a slow database is blamed, not everybody who waits for it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def blame(case: Case) -> Verdict:
     now = {name: float(level[during].mean()) for name, level in levels.items()}
     error = float(np.sqrt(1 / max(int(before.sum()), 1) + 1 / int(during.sum())))
     noise = {name: error * _noise(level[before], healthy.get(name), usual[name]) for name, level in levels.items()}
-    excess = {name: max(now[name] - usual[name] - NOISE * noise[name], 0.0) for name in levels}
+    more = {name: now[name] - usual[name] for name in levels}
+    excess = {name: one if one > NOISE * noise[name] else 0.0 for name, one in more.items()}
     whole = now[case.target] - usual[case.target]
     order, paths = _reached(case)
     own = dict.fromkeys(order, 0.0)

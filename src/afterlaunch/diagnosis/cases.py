@@ -140,15 +140,17 @@ def _folder(folder: Path) -> Case:
     above = next((one for one in (folder, *folder.absolute().parents[:3]) if (one / "graph.csv").is_file()), None)
     if above is None:
         raise Invalid(f"No graph.csv in {folder} or the three folders above it.", HINT)
-    times, components = _metrics(folder, measure)
-    usual = _metrics(above / "noissue", measure)[1] if (above / "noissue").is_dir() else {}
+    times, components = metrics_in(folder, measure)
+    usual = metrics_in(above / "noissue", measure)[1] if (above / "noissue").is_dir() else {}
     target = str(goal["node"])
     if target not in components:
         raise Invalid(f"The target {target!r} is not among the metrics.", HINT)
     if len(times) < 2:
         raise Invalid(f"{folder} has metrics of fewer than two instants.", HINT)
     step = float(np.diff(times).min())
-    return Case(target, measure, times, step, float(goal["timestamp"]), _matrix(above / "graph.csv"), components, usual)
+    return Case(
+        target, measure, times, step, float(goal["timestamp"]), call_matrix(above / "graph.csv"), components, usual
+    )
 
 
 def _rows(file: Path) -> list[list[str]]:
@@ -159,7 +161,7 @@ def _rows(file: Path) -> list[list[str]]:
         raise Invalid(f"{file} cannot be read: {problem}.", HINT) from None
 
 
-def _matrix(file: Path) -> dict[str, tuple[str, ...]]:
+def call_matrix(file: Path) -> dict[str, tuple[str, ...]]:
     """Rows call columns where the cell is not 0."""
     head, *rows = _rows(file) or [[]]
     return {
@@ -169,7 +171,7 @@ def _matrix(file: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _metrics(folder: Path, measure: str) -> tuple[Floats, dict[str, Measured]]:
+def metrics_in(folder: Path, measure: str) -> tuple[Floats, dict[str, Measured]]:
     """Three header rows: component, metric, statistic; then one row per instant."""
     files = [one for one in (folder / "metrics.csv", folder / "metrics.csv.gz") if one.is_file()]
     if not files:
