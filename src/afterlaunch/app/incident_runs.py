@@ -14,6 +14,7 @@ from afterlaunch.ground.errors import Conflict
 from afterlaunch.incidents.actions import acknowledge
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.runs import Done, Plan, Run
+from afterlaunch.labels import containing, decisions
 from afterlaunch.routes.actions import ArmValues
 
 SILENCE = timedelta(hours=1)
@@ -76,9 +77,34 @@ def _to_the_form(actor: Actor, incident: Incident, reason: str) -> Done:
     return Done("Opened the form.", f"/incidents/{incident.pk}#updates")
 
 
+def _suspects(actor: Actor, incident: Incident) -> Plan:
+    named = containing.named_in(incident.system, incident.environment)
+    if not named:
+        return Plan(False, "No breach names one source of labels alone.")
+    names = ", ".join(one.name for one in named)
+    said = f"Labels of {names} would be set aside: kept, shown, no longer counted. What rests on them is judged anew."
+    return Plan(True, said, 0, f"Counts the labels of {names} again.", {"sources": [one.pk for one in named]})
+
+
+def _set_aside(actor: Actor, incident: Incident, reason: str) -> Done:
+    named = containing.named_in(incident.system, incident.environment)
+    for one in named:
+        containing.stop_for(actor, incident, one, reason or f"Incident {incident.pk}")
+    names = ", ".join(one.name for one in named)
+    facts = {"sources": [one.pk for one in named]}
+    return Done(f"Labels of {names} are set aside.", f"/systems/{incident.system_id}/performance#sources", facts)
+
+
+def _count_again(actor: Actor, incident: Incident, facts: Mapping[str, Any]) -> Done:
+    for pk in facts["sources"]:
+        decisions.resume(actor, incident.system, int(pk))
+    return Done("Its labels count again.", f"/systems/{incident.system_id}/performance#sources")
+
+
 RUNS: tuple[Run, ...] = (
     Run("acknowledge", "I take it", _take, _taken),
     Run("contain", "Put the last good version back", _last_good, _put_back, _propose_again, contains=True),
+    Run(containing.RUN, "Stop learning from a source", _suspects, _set_aside, _count_again, contains=True),
     Run("silence", "Silence for an hour", _quiet, _silenced),
     Run("update", "Write an update", _form, _to_the_form),
 )

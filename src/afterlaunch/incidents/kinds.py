@@ -116,6 +116,15 @@ SHADOW = Containment(
     "Let the change advance again.",
 )
 
+STOP_SOURCE = Containment(
+    "stop-source",
+    "Stop learning from a source of labels",
+    "Sets the labels aside of the source that a breach names; they are kept and shown, no longer counted.",
+    "No traffic: what is learnt and judged from labels.",
+    "Count its labels again.",
+    run="stop source",
+)
+
 CHANGED = Evidence("changed", "What changed in the day before: release, prompt, model, index, flag, traffic", "changes")
 WHERE = Evidence("where", "Where it concentrates: version, arm, model, tenant, route", "diagnosis")
 EXAMPLES = Evidence("examples", "Three failing traces, opened and noted down by their ids", "failing")
@@ -134,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
             Evidence("quality", "Whether quality fell with it, or only the mix is another one", "verdicts"),
             EXAMPLES,
         ),
-        (ROLLBACK, PIN, HUMAN, FALLBACK),
+        (ROLLBACK, PIN, HUMAN, FALLBACK, STOP_SOURCE),
     ),
     Kind(
         "quality_burn",
@@ -247,7 +256,7 @@ KINDS: tuple[Kind, ...] = (
             Evidence("lost", "Whether data is lost or only late; dead letters", "dead_letters"),
             CHANGED,
         ),
-        (FALLBACK, ROLLBACK, RESTART),
+        (FALLBACK, ROLLBACK, RESTART, STOP_SOURCE),
     ),
     Kind(
         "infrastructure",

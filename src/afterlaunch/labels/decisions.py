@@ -155,7 +155,7 @@ def resume(actor: Actor, system: System, pk: int) -> Source:
     actor.require(Role.OPERATOR, system.client.slug)
     source = source_of(system, pk)
     before = Source.objects.filter(pk=pk).exclude(stopped_at=None)
-    if before.update(stopped_at=None, stopped_by="", stopped_why=""):
+    if before.update(stopped_at=None, stopped_by="", stopped_why="", resumed_at=clock.now()):
         _changed(actor, system, source, "labels.source.resumed", {}, clock.now())
     return source_of(system, pk)
 

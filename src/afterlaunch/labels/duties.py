@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from afterlaunch.ground.settings import settings
-from afterlaunch.labels import expecting, joining, judging, tallying
+from afterlaunch.labels import containing, expecting, joining, judging, tallying
 from afterlaunch.labels.judging import DAY, LATENESS, Told, View
 from afterlaunch.labels.models import Baseline, Batch, Estimate, Hour, Match, Place
 from afterlaunch.labels.rules import JUDGES, Named, finding
@@ -73,6 +73,7 @@ def judge(place: Place, task: Task, now: datetime) -> None:
         told = judging.document(found, place)
         Place.objects.filter(pk=place.pk).update(judged_at=now, told=told)
         watch.write(verdicts, now)
+    containing.contain(place, found.troubles, found.sources, now)
 
 
 def make_baseline(place: Place, task: Task, hours: list[Told], whole: tally.Tally, now: datetime, by: str) -> Baseline:

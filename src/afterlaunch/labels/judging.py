@@ -25,6 +25,7 @@ from afterlaunch.performance import (
     judging_errors,
     judging_rankings,
     maturity,
+    noise,
     rankings,
     scores,
     slices,
@@ -146,7 +147,8 @@ def _troubles(whole: View, known: Tally) -> list[Trouble]:
     found = []
     if whole.task.kind == CLASSIFICATION:
         now = tally.total([one.current for one in whole.versions])
-        found = sources.agreement(known, now) + sources.echo(known, now) + sources.slower(known, now)
+        found = sources.agreement(known, now) + noise.noisy(known, now) + sources.echo(known, now)
+        found += noise.loops(now) + sources.slower(known, now)
     for one in whole.sources:
         if one.stopped_at is None:
             found += sources.burst(one.name, _hours(one, whole.now))
@@ -374,6 +376,8 @@ def document(whole: View, place: Place) -> dict[str, Any]:
         "slices_left_out": max(len(whole.slices) - 50, 0),
         "days": _days(whole, place),
         "sources": _sources(whole),
+        "exposure": _exposure(whole),
+        "troubles": [vars(one) for one in whole.troubles],
     }
 
 
@@ -472,6 +476,29 @@ def _estimated(rows: list[Estimate]) -> dict[str, float] | None:
     return {name: sum(getattr(row, name) * row.rows for row in rows) / count for name in ("value", "low", "high")}
 
 
+def _exposure(whole: View) -> dict[str, Any] | None:
+    one = noise.exposure(tally.total([version.current for version in whole.versions]))
+    if one is None:
+        return None
+    (seen, same), (unseen, alike) = one.seen, one.unseen
+    agreement = {"seen": same / seen if seen else None, "held_out": alike / unseen if unseen else None}
+    labels = {"seen": seen, "held_out": unseen}
+    return {"held_out": one.held_out, "labels": labels, "equal_to_output": agreement, "why": one.why}
+
+
+def _wrong(whole: View) -> dict[str, dict[str, Any]]:
+    """Estimated shares of wrong labels, by source."""
+    if whole.known is None or whole.task.kind != CLASSIFICATION:
+        return {}
+    now = tally.total([one.current for one in whole.versions])
+    found = {name: (one, "scores") for name, one in noise.by_scores(whole.known, now).items()}
+    found |= {name: (one, "other sources") for name, one in noise.by_agreement(now.pairs).items()}
+    return {
+        name: {"share": one.share, "low": one.low, "high": one.high, "n": one.n, "by": by}
+        for name, (one, by) in found.items()
+    }
+
+
 def _sources(whole: View) -> list[dict[str, Any]]:
     agreed: dict[str, list[int]] = {}
     for hour in whole.hours:
@@ -479,6 +506,7 @@ def _sources(whole: View) -> list[dict[str, Any]]:
             before = agreed.setdefault(name, [0, 0])
             before[0], before[1] = before[0] + count, before[1] + same
     found = []
+    wrong = _wrong(whole)
     for one in whole.sources:
         count, same = agreed.get(one.name, (0, 0))
         found.append(
@@ -488,6 +516,7 @@ def _sources(whole: View) -> list[dict[str, Any]]:
                 "labels": one.labels,
                 "joined": count,
                 "equal_to_output": same / count if count else None,
+                "wrong": wrong.get(one.name),
                 "first_at": _text(one.first_at),
                 "last_at": _text(one.last_at),
                 "newest": _text(one.newest),

@@ -50,7 +50,7 @@ class Batch(models.Model):
 class Source(models.Model):
     """Who labels. `newest`: the latest time of a label; `complete_until`: until when, by its own word, every prediction
     that it will ever label is labelled; `hours`: labels by the hour in which they came. `stopped_at`: its labels are
-    set aside since then: kept, shown, not counted."""
+    set aside since then: kept, shown, not counted; `resumed_at`: a person had them count again."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="sources")
     name = models.CharField(max_length=200)
@@ -63,6 +63,7 @@ class Source(models.Model):
     stopped_at = models.DateTimeField(null=True)
     stopped_by = models.CharField(max_length=200, blank=True, default="")
     stopped_why = models.TextField(blank=True, default="")
+    resumed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("name",)

@@ -82,8 +82,9 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
         "days": [_day(one, is_share) for one in reversed(days)][:DAYS],
         "has_estimate": told["kind"] != "ranking",
         "reliability": _reliability(told["reliability"], is_share) if told["kind"] != "ranking" else "",
+        "exposure": _exposure(told.get("exposure")),
         "sources": [
-            {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else ""}
+            {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else "", **_wrong(one)}
             for one in told["sources"]
         ],
         "picture": over_time(
@@ -160,6 +161,21 @@ def _scores(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for one in found
     ]
+
+
+def _wrong(source: dict[str, Any]) -> dict[str, str]:
+    if not (one := source.get("wrong")):
+        return {}
+    low, high = shown(one["low"], True), shown(one["high"], True)
+    return {"wrong": f"{shown(one['share'], True)} ({low} to {high}), by {one['by']}"}
+
+
+def _exposure(told: dict[str, Any] | None) -> str:
+    if not told:
+        return ""
+    seen, unseen = (shown(told["equal_to_output"][name], True) for name in ("seen", "held_out"))
+    said = f"Labels equal the output in {seen} where it was seen, in {unseen} of the {shown(told['held_out'], True)}"
+    return f"{said} held out. {told['why']}".strip()
 
 
 def _named(name: str) -> str:

@@ -23,6 +23,8 @@ VALUES = 50  # of a segment in one hour
 OTHER = "(other)"
 FLOOR = 1e-7  # of a probability in a logarithm
 MEASURES = "ndcg", "mrr", "precision", "recall"  # of rankings
+SCORE_GROUPS = 20  # of cells of scores, in which each source's labels are counted
+EXPOSED = "exposed"  # segment: whether those who label saw the output
 EXPECTED_FOLDS = 5  # models that expect errors
 GAINS = 201  # cells of nDCG, from 0 to 1
 PROBABILITY, CONFIDENCE = "probability", "confidence"
@@ -44,6 +46,7 @@ class Tally:
     `segments`: of each value rows, labelled ones, their losses and squared losses; a loss is 1 for a wrong class, the
     absolute error of a quantity. `errors`: sums over labelled quantities: error, its absolute value, square and fourth
     power, label, its square. `sizes`: absolute errors by cells. `sources`: labels, and how many equal the output;
+    `source_cells`: labels by groups of scores, then those that are hits;
     `pairs`: of two sources that labelled the same prediction, how often they said what; `coincidences`: of all of them,
     as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
     `cutoff`: the rank down to which they were judged. `expected`, `large_cells`: sums of `expecting.Expecting` over all
@@ -67,6 +70,7 @@ class Tally:
     sources: dict[str, list[int]] = field(default_factory=dict)
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
     coincidences: dict[str, float] = field(default_factory=dict)
+    source_cells: dict[str, list[int]] = field(default_factory=dict)
     queries: Array = field(default_factory=lambda: np.zeros(10))
     gains: Array = field(default_factory=lambda: np.zeros(GAINS, np.int64))
     cutoff: int = 0
@@ -230,6 +234,7 @@ def classified(given: Classified) -> Tally:
     _scored(found, given, judged, same)
     found.segments = losses_by(given.segments, len(outputs.codes), judged, wrong)
     _sources(found, given)
+    _source_cells(found, given)
     return found
 
 
@@ -356,6 +361,24 @@ def _sources(found: Tally, given: Classified) -> None:
                 key = "\t".join(words if one.source == first else words[::-1])
                 told[key] = told.get(key, 0) + 1
     _coincidences(found, given)
+
+
+def _source_cells(found: Tally, given: Classified) -> None:
+    if not found.speaks_of:
+        return
+    usable = np.isfinite(given.scores) & (given.scores >= 0) & (given.scores <= 1) & (given.outputs.codes >= 0)
+    groups = np.zeros(len(usable), np.int64)
+    groups[usable] = score_cells(given.scores[usable]) * SCORE_GROUPS // CELLS
+    for one in given.said:
+        there = (one.labels.codes >= 0) & usable[one.rows]
+        if found.speaks_of == PROBABILITY:
+            hit = _equals(one.labels, given.positive)
+        else:
+            hit = _same(Coded(given.outputs.values, given.outputs.codes[one.rows]), one.labels)
+        of = groups[one.rows]
+        counts = [np.bincount(of[rows], minlength=SCORE_GROUPS) for rows in (there, there & hit)]
+        told = np.concatenate(counts).tolist()
+        found.source_cells[one.source] = _sum(found.source_cells.get(one.source, [0] * 2 * SCORE_GROUPS), told)
 
 
 def _coincidences(found: Tally, given: Classified) -> None:

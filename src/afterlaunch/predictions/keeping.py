@@ -30,6 +30,7 @@ FEW = 50  # whole numbers of more values than these are quantities
 TWO = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"))  # the second is the positive class
 HOUR = 3_600_000_000  # microseconds
 SEGMENT, FEATURE = "segment:", "feature:"
+EXPOSED = "exposed"  # whether those who label see the output: kept where it is told
 QUERY, CUTOFF = "query_id", 10
 
 
@@ -115,7 +116,7 @@ def _columns(rows: Rows, task: Task) -> Columns:
     for name in task.features if task.kind == REGRESSION else ():
         if name in rows.columns:
             found[FEATURE + name] = floats(rows.columns[name]).astype("<f4")
-    for name in task.segments:
+    for name in dict.fromkeys((*task.segments, EXPOSED)):
         if name in rows.columns:
             found[SEGMENT + name] = texts(rows.columns[name])
     return found

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from afterlaunch.datasets.rules import CONTRACT, QUALITY
 from afterlaunch.labels.rules import SOURCES
+from afterlaunch.performance.noise import LOOP, MODELS
 from afterlaunch.performance.sources import ECHO_KIND
 from afterlaunch.retraining.definition import Condition, Trigger, Values
 
@@ -126,7 +127,7 @@ def _unfit(facts: Facts) -> Decision | None:
 
 
 BLOCKING = (CONTRACT.name, QUALITY.name, SOURCES.name)
-LOOPS = (ECHO_KIND,)
+LOOPS = (ECHO_KIND, LOOP, MODELS)
 
 
 def worst(rows: Sequence[tuple[str, str, datetime, str, str]]) -> dict[str, Told]:
