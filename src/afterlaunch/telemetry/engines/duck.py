@@ -71,11 +71,13 @@ class Duck:
         if not read_only:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         threads = threads or max(1, (os.cpu_count() or 2) // 2)
+        spilled = file.with_name(file.name + ".tmp")
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY,
             "threads": threads,
             "checkpoint_threshold": WAL,
             "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
+            "temp_directory": str(spilled),  # beside the store, within its disk budget, and not where we were started
         }
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
@@ -86,6 +88,8 @@ class Duck:
             raise Unavailable(
                 f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
             ) from None
+        if not read_only:  # nobody else has it open: what lies there is of a process that was killed
+            shutil.rmtree(spilled, ignore_errors=True)
         self._write = threading.Lock()
         self._writer = self._connection.cursor()
         self._writer.execute("use kept")
