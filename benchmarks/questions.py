@@ -35,7 +35,7 @@ import pyarrow as pa
 from tests.real_input import shared
 
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -136,7 +136,7 @@ def questions(kept: store.Store) -> list[tuple[str, float, Callable[[timedelta],
         return lambda more: queries.windows(start + more, END, list(names))
 
     def page(**equals: str) -> Callable[[timedelta], Any]:
-        return lambda more: queries.calls(start, END - more, None, 51, None, None, **equals)
+        return lambda more: records.calls(start, END - more, None, 51, None, None, **equals)
 
     return [
         ("month: totals and percentiles by model", 100, by("model")),
@@ -150,7 +150,7 @@ def questions(kept: store.Store) -> list[tuple[str, float, Callable[[timedelta],
         ("month: every day", 100, lambda more: queries.series(start - more * 1_440, END, 1_440)),
         ("week: every three hours", 500, lambda more: queries.series(END - timedelta(days=7) - more * 180, END, 180)),
         ("day: by model", 100, lambda more: queries.windows(END - timedelta(days=1) + more, END, ["model"])),
-        ("trace by id", 50, lambda more: queries.trace(next(traces))),
+        ("trace by id", 50, lambda more: records.trace(next(traces))),
         ("calls: newest 51", 200, page()),
         ("calls: newest 51 of a tenant and a model", 200, page(tenant="tenant-7", model="gpt-4o-2024-08-06")),
         (
@@ -195,11 +195,11 @@ def main() -> int:
         file = (given.data or Path(name)) / "telemetry.duckdb"
         for size in sizes:
             kept = store.open_store(file)
-            have = queries.total_spans()
+            have = records.total_spans()
             spent = fill(kept, tables, have, size, sizes[-1])
             kept.upkeep(clock.to_ns(END + timedelta(days=2)))
             floor = measured(partial(one_look, kept))
-            print(f"\n{queries.total_spans():,} spans, each {spent * 1e6:.1f} µs of CPU; one look {floor:.0f} ms")
+            print(f"\n{records.total_spans():,} spans, each {spent * 1e6:.1f} µs of CPU; one look {floor:.0f} ms")
             asked = questions(kept)
             with Ingest(kept, tables) as beside:
                 for what, bar, ask in asked:

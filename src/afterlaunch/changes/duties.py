@@ -23,7 +23,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.incidents.actions import contained
 from afterlaunch.receivers.models import ToldChange
-from afterlaunch.telemetry.queries import gateway_calls
+from afterlaunch.telemetry.records import gateway_calls
 from afterlaunch.verdicts.models import Verdict
 
 GRACE_SECONDS = 2.0  # real seconds from the flip to the last call that may still have begun before it

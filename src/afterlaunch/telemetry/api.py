@@ -11,7 +11,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import queries, records
 from afterlaunch.telemetry import served as service
 from afterlaunch.telemetry.attribution import Share, breakdown
 from afterlaunch.telemetry.columns import BUCKETS
@@ -84,7 +84,7 @@ def list_spans(
     file of up to 100,000 rows, with `content` what was said too."""
     limit = max(1, min(limit, 1000))
     if not q and format == "json":
-        rows = queries.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
+        rows = records.spans(request.actor.sees(), system, trace_id, start, end, limit + 1, cursor)
         more = rows[limit - 1]["cursor"] if len(rows) > limit else None
         return {"spans": rows[:limit], "cursor": more}
     search = parse(q)
@@ -243,7 +243,7 @@ def counts(request: HttpRequest) -> dict[str, Any]:
     Whoever may send telemetry without a token (loopback) may ask without one."""
     if "Authorization" in request.headers or not _at_the_open_door(request):
         actor_of(request).require("viewer", None)
-    return {"total": queries.total_spans()}
+    return {"total": records.total_spans()}
 
 
 def _at_the_open_door(request: HttpRequest) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from afterlaunch.estate.actions import Sighting, note_sightings, places_known
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import records
 from afterlaunch.telemetry.signals import questions
 from afterlaunch.telemetry.store import current
 
@@ -30,10 +30,10 @@ def notice_systems(now: datetime) -> None:
     changes nothing. Metrics and logs make a system known as well."""
     found: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
     known = places_known()
-    for row in queries.systems_told():
+    for row in records.systems_told():
         if (key := (row["client"], row["system"], row["environment"])) not in known:
             found[key] = set()
-    for row in queries.sightings(clock.to_ns(now - max(LOOK_BACK, clock.lease(5)))):
+    for row in records.sightings(clock.to_ns(now - max(LOOK_BACK, clock.lease(5)))):
         key = row["client"], row["system"], row["environment"]
         components = found.setdefault(key, set())
         named = (

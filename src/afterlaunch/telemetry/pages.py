@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.look.requests import Request
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import records
 from afterlaunch.telemetry.aggregates import KINDS
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.failing import courses, key_of, steps_of
@@ -79,7 +79,7 @@ def _milliseconds(row: dict[str, Any]) -> float | None:
 def trace(request: Request, trace_id: str) -> HttpResponse:
     """As a waterfall of its spans, where those that were counted as a call carry their cost; or, with
     `view=conversation`, as what was said."""
-    spans, counted = queries.trace(trace_id, request.actor.sees())
+    spans, counted = records.trace(trace_id, request.actor.sees())
     if not spans:
         raise NotFound("There is no such trace.", "It may be older than what is kept, or not have arrived yet.")
     first = min(span["start_ns"] for span in spans)

@@ -28,7 +28,7 @@ from afterlaunch.incidents.deeds import locked, tell
 from afterlaunch.incidents.models import Incident
 from afterlaunch.incidents.reviews.models import PromptDraft
 from afterlaunch.incidents.timeline import append
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import records
 from afterlaunch.telemetry.views.conversation import messages
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -112,7 +112,7 @@ def _fits(name: str, value: Any) -> bool:
 def from_trace(actor: Actor, incident: Incident, trace_id: str) -> dict[str, Any]:
     """A document to begin with: what was asked in the trace's last call with content. Its assertions are left to the
     person. Raises NotFound, Invalid when nothing of the content was kept."""
-    spans, _ = queries.trace(trace_id, frozenset({incident.system.client.slug}))
+    spans, _ = records.trace(trace_id, frozenset({incident.system.client.slug}))
     if not spans:
         raise NotFound("There is no such trace.", "It may be older than what is kept.")
     told = [span for span in spans if span["input_text"]]

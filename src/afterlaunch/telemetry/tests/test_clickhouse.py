@@ -14,7 +14,7 @@ import pytest
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import WrongSetting
-from afterlaunch.telemetry import queries
+from afterlaunch.telemetry import queries, records
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines import clickhouse_commits as commits
 from afterlaunch.telemetry.engines.clickhouse import ClickHouse, statements
@@ -170,7 +170,7 @@ def test_both_engines_answer_alike_to_the_last_digit(tmp_path: Path, chdb: Place
         store = open_store(where)
         for seed in (1, 2, 3):
             store.commit([spans(seed, 200)])
-        told.append((answers(), queries.calls(START, END, limit=1000), queries.spans(limit=1000)))
+        told.append((answers(), records.calls(START, END, limit=1000), records.spans(limit=1000)))
         close_store()
     assert told[0][0] == told[1][0]
     for one, other in zip(*(rows for _, *rows in told), strict=True):

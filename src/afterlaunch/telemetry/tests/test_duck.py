@@ -23,8 +23,8 @@ def test_what_does_not_fit_in_memory_lies_beside_the_store_until_it_is_answered(
         assert not left.exists()
         many = 2 * int(MEMORY.removesuffix("MB")) * 2**20 // 500
         (row,) = engine.query(
-            "select max(place) as last from (select row_number() over (order by hash(i)::varchar || repeat('.', 480)) as place"
-            " from range(?) t(i))",
+            "select max(place) as last from ("
+            "select row_number() over (order by hash(i)::varchar || repeat('.', 480)) as place from range(?) t(i))",
             [many],
         )
         assert row["last"] == many

@@ -20,7 +20,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import buffer as buffers
-from afterlaunch.telemetry import exposition, queries
+from afterlaunch.telemetry import exposition, records
 from afterlaunch.telemetry import intake as intakes
 from afterlaunch.telemetry import store as stores
 from afterlaunch.telemetry.buffer import Buffer
@@ -337,7 +337,7 @@ def test_a_client_named_without_a_token_is_believed_only_where_the_owner_said_so
     told["resourceSpans"][0]["resource"]["attributes"].append(named)
     told["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"].append(named)
     assert post(buffer, json.dumps(told).encode(), trust_names=trusted)[0] == 200
-    assert [row["client"] for row in queries.spans(None)] == [owner]
+    assert [row["client"] for row in records.spans(None)] == [owner]
 
 
 def test_an_empty_request_succeeds(buffer: Buffer) -> None:
@@ -377,11 +377,11 @@ def test_a_token_writes_for_its_client_whatever_the_resource_says(buffer: Buffer
     assert post(buffer, data, as_("viewer", "acme"))[0] == 403
     assert post(buffer, data, {"authorization": "Bearer nobody"})[0] == 401
     assert post(buffer, data, as_("ingest", "acme"), open_door=False, peer="192.0.2.7")[0] == 200
-    assert [row["client"] for row in queries.spans(None)] == ["acme"]
+    assert [row["client"] for row in records.spans(None)] == ["acme"]
     assert post(buffer, data, as_("ingest", None), open_door=False, peer="192.0.2.7")[0] == 200
-    assert sorted(row["client"] for row in queries.spans(None)) == ["acme", "globex"]
-    assert [row["client"] for row in queries.spans(frozenset({"acme"}))] == ["acme"]
-    assert queries.spans(frozenset()) == []
+    assert sorted(row["client"] for row in records.spans(None)) == ["acme", "globex"]
+    assert [row["client"] for row in records.spans(frozenset({"acme"}))] == ["acme"]
+    assert records.spans(frozenset()) == []
 
 
 def test_the_receiver_tells_what_it_did(buffer: Buffer) -> None:

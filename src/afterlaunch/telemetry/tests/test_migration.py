@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from afterlaunch.cli.main import app
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import migration, queries, store
+from afterlaunch.telemetry import migration, queries, records, store
 from afterlaunch.telemetry.engines.clickhouse import ClickHouse
 from afterlaunch.telemetry.migration import Moved, migrate
 from afterlaunch.telemetry.signals import tables as signals
@@ -70,7 +70,7 @@ def told(where: Path | str) -> list[Any]:
         calls = store.current().query(
             "select span_id, members, cost_nano from calls order by client, start_ns, span_id"
         )
-        return [*answers(), calls, queries.total_spans(), store.current().query("select value, labels from points")]
+        return [*answers(), calls, records.total_spans(), store.current().query("select value, labels from points")]
     finally:
         store.close_store()
 

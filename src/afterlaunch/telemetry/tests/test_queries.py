@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
 
 INJECTIONS = ("' or 1=1 --", '" or ""="', "x'); drop table rollup; --", "%", "\\0", "?")
@@ -109,19 +109,19 @@ def test_only_the_clients_one_may_see_are_in_an_answer(opened: store.Store) -> N
     (window,) = queries.windows(START, END, [], frozenset({"acme"}))
     assert window.calls == COUNT
     assert queries.windows(START, END, [], frozenset()) == []
-    assert queries.calls(START, END, frozenset({"stranger"})) == []
+    assert records.calls(START, END, frozenset({"stranger"})) == []
 
 
 def test_paging_shows_every_row_once_though_many_start_together(opened: store.Store) -> None:
     seen: list[str] = []
     cursor = None
-    while rows := queries.calls(START, END, None, 100, cursor):
+    while rows := records.calls(START, END, None, 100, cursor):
         seen += [row["span_id"] for row in rows]
         cursor = rows[-1]["cursor"]
     assert len(seen) == len(set(seen)) == 2 * COUNT
-    spans = queries.spans(None, limit=10)
-    assert queries.spans(None, limit=1, before=spans[4]["cursor"])[0]["span_id"] == spans[5]["span_id"]
+    spans = records.spans(None, limit=10)
+    assert records.spans(None, limit=1, before=spans[4]["cursor"])[0]["span_id"] == spans[5]["span_id"]
     with pytest.raises(Invalid):
-        queries.spans(None, before="next")
+        records.spans(None, before="next")
     with pytest.raises(Invalid):
         queries.windows(START, END, ["colour"])

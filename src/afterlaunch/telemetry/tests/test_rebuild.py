@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from afterlaunch.cli.main import app
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.rebuild import rebuild
 from afterlaunch.telemetry.store import Store
@@ -93,7 +93,7 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
         old.execute("alter table calls add column latency smallint")
     store.open_store(file)
     try:
-        assert queries.total_spans() == count
+        assert records.total_spans() == count
         assert sum(window.calls for window in queries.windows(*_all(), [])) > 500
     finally:
         store.close_store()

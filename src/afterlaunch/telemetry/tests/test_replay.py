@@ -12,7 +12,7 @@ from pyarrow import csv
 from tests.real_input import real
 
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.columns import DIMENSIONS
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.recordings import Labels, bodies
@@ -67,7 +67,7 @@ def test_a_log_that_names_no_model_and_no_end_has_unknown_cost_and_latency(opene
     assert play(opened, tmp_path / "log.csv") == (1, 0)
     (window,) = queries.windows(at - timedelta(minutes=1), at + timedelta(minutes=1), [])
     assert (window.calls, window.calls_unknown_cost, window.p95_ms) == (1, 1, None)
-    (call,) = queries.calls(*HOUR)
+    (call,) = records.calls(*HOUR)
     assert call["start"] == at
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import queries, served
+from afterlaunch.telemetry import queries, records, served
 from afterlaunch.telemetry.attribution import breakdown
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.store import close_store, open_store
@@ -58,6 +58,6 @@ def test_copies_are_counted_in_money_and_nowhere_else(place: Path | str) -> None
         assert (one.calls, one.unserved, served.faults(*HOUR)) == (10, 0, {})
         spent = {row.value: row.calls for row in breakdown(*HOUR, "purpose").rows}
         assert spent == {"production": 10, "shadow": 6}
-        assert queries.gateway_calls(START, "acme", "chat") == {"baseline": 10, "shadow": 6}
+        assert records.gateway_calls(START, "acme", "chat") == {"baseline": 10, "shadow": 6}
     finally:
         close_store()

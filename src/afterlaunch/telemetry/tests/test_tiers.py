@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.ground import clock
-from afterlaunch.telemetry import queries, store
+from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.tables import TABLES, TIERS
 from afterlaunch.telemetry.tests.test_queries import pairs
@@ -169,12 +169,12 @@ def test_a_trace_is_found_wherever_it_lies_and_nowhere_else(place: Path | str) -
         for _ in range(2):
             for table in tables:
                 wanted = table["trace_id"][7].as_py()
-                found, _ = queries.trace(wanted.hex())
+                found, _ = records.trace(wanted.hex())
                 assert [row["span_id"] for row in found] == [table["span_id"][7].as_py().hex()]
                 inside, parameters = store.current().engine.holding(wanted)
                 (held,) = store.current().query(f"select count(*) as spans from spans where {inside}", parameters)
                 assert held["spans"] < 40_000 + 9_000
-            assert queries.trace("ff" * 16) == ([], [])
+            assert records.trace("ff" * 16) == ([], [])
             store.close_store()
             store.open_store(place)
     finally:

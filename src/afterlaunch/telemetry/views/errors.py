@@ -8,7 +8,8 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.look import charts, formats
 from afterlaunch.telemetry import profiles
-from afterlaunch.telemetry.queries import narrowed, readable
+from afterlaunch.telemetry.queries import narrowed
+from afterlaunch.telemetry.records import readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views import reading
 from afterlaunch.telemetry.views.asked import Asked

@@ -15,7 +15,8 @@ from typing import Any
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.noted import with_notes
-from afterlaunch.telemetry.queries import AFTER_CURSOR, Clients, narrowed, place, readable
+from afterlaunch.telemetry.queries import Clients, narrowed
+from afterlaunch.telemetry.records import AFTER_CURSOR, place, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MINUTE_NS
 from afterlaunch.telemetry.views.search import Search, Sql, conditions

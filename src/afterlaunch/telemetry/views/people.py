@@ -9,7 +9,8 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.look import formats
 from afterlaunch.telemetry.columns import BUCKETS
-from afterlaunch.telemetry.queries import NOT_MIRRORED, narrowed, readable
+from afterlaunch.telemetry.queries import NOT_MIRRORED, narrowed
+from afterlaunch.telemetry.records import readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.conversation import Turn, turns
