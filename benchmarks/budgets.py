@@ -21,7 +21,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
-from afterlaunch.gateway.spending.records import Asked, Settled, Short, Wanted
+from afterlaunch.gateway.spending.records import Asked, Scopes, Settled, Short
 from afterlaunch.gateway.spending.store import FLUSH_SECONDS, Store
 
 BAR = 20_000  # pairs a second with 4 processes
@@ -33,7 +33,8 @@ CALLERS = 16  # calls of a worker that come at the same time
 def product(file: Path, index: int, until: float) -> int:
     """As a gateway's worker does with CALLERS calls under way."""
     store, pairs = Store(file), 0
-    wanted = [Wanted("hard", "tenant=t1", 0, EXPECTED, LIMIT), Wanted("soft", "", 0, EXPECTED, None)]
+    scopes = Scopes([("hard", "tenant=t1", 0), ("soft", "", 0)], [LIMIT, None], [None, None])
+    amounts = [EXPECTED, EXPECTED]
     settled, flushed = Settled({"hard": REAL, "soft": REAL}, "exact", b'{"route":"r"}'), time.perf_counter()
     while (at := time.perf_counter()) < until:
         now = time.time()
@@ -41,7 +42,8 @@ def product(file: Path, index: int, until: float) -> int:
             store.flush(now)
             flushed = at
         calls = [
-            Asked(f"{index}-{pairs + number}", 1, wanted, now + 120, b'{"route":"r"}') for number in range(CALLERS)
+            Asked(f"{index}-{pairs + number}", 1, scopes, amounts, now + 120, b'{"route":"r"}')
+            for number in range(CALLERS)
         ]
         found = [store.take(call, now) for call in calls]
         short = [call for call, one in zip(calls, found, strict=True) if one is None]

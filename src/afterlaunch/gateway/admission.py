@@ -6,6 +6,7 @@ from __future__ import annotations
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Configuration, Target
 from afterlaunch.gateway.limits import scopes_of
+from afterlaunch.gateway.report import About
 from afterlaunch.gateway.request import Asked, assign, credential_headers, tenant_of
 from afterlaunch.gateway.upstream import request_head
 
@@ -13,10 +14,12 @@ _IDENTITY = (b"accept-encoding", b"identity")
 
 
 class Admission:
-    """`facts`: in the order of `contracts.budgets.DIMENSIONS`. Raises Refusal."""
+    """`facts`: in the order of `contracts.budgets.DIMENSIONS`; `told`: the header that tells the caller its arm.
+    Raises Refusal."""
 
     __slots__ = (
         "_heads",
+        "about",
         "asked",
         "assignment",
         "configuration",
@@ -28,6 +31,7 @@ class Admission:
         "places",
         "route",
         "tenant",
+        "told",
     )
 
     def __init__(self, configuration: Configuration, asked: Asked, key: Key, route: Route) -> None:
@@ -42,6 +46,8 @@ class Admission:
         self.limited = scopes_of(key, route, self.tenant)
         self.counted = configuration.counted(self.facts)
         self.places = configuration.places(route, self.assignment.arm)
+        self.told = (b"afterlaunch-arm", self.assignment.arm.name.encode())
+        self.about = About(asked, key, route, self.assignment, self.tenant, configuration.epoch)
         self._heads: dict[str, bytes] = {}
 
     def head(self, target: Target) -> bytes:

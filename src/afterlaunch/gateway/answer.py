@@ -37,7 +37,7 @@ def _first_line(status: int) -> bytes:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+    return f"HTTP/1.1 {status} {phrase}".encode()
 
 
 class Answer:
@@ -58,25 +58,20 @@ class Answer:
 
     def start(self, status: int, headers: Headers) -> None:
         self.started = True
-        lines = [_first_line(status)]
-        measured = False
-        for name, value in headers:
-            if name == b"content-length":
-                measured = True
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines = [_first_line(status), *[b": ".join(pair) for pair in headers]]
         self._bodiless = self._bodiless or status in (204, 304)
-        if not measured and not self._bodiless:
+        if not self._bodiless and b"content-length" not in dict(headers):
             if self._old:
                 self.keep_alive = False
             else:
                 self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                lines.append(b"transfer-encoding: chunked")
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         elif self._old:
-            lines.append(b"connection: keep-alive\r\n")
+            lines.append(b"connection: keep-alive")
         lines.append(b"\r\n")
-        self._held = b"".join(lines)
+        self._held = b"\r\n".join(lines)
 
     def flush(self) -> None:
         if self._held:

@@ -12,14 +12,13 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 
 from afterlaunch.gateway import failures
 from afterlaunch.gateway.admission import Admission
-from afterlaunch.gateway.configuration import Place, Target
+from afterlaunch.gateway.configuration import Place
 from afterlaunch.gateway.decisions import Do, Standing, Step, decide
 from afterlaunch.gateway.failures import Failure, of_answer, of_broken
 from afterlaunch.gateway.health import Health
@@ -48,37 +47,37 @@ BROKEN = {
 }
 
 
-@dataclass
-class Prepared:
+class Prepared(NamedTuple):
     """The request as it goes out. `injected`: the usage event was our wish and is withheld from the caller."""
 
     body: bytes
-    plain_body: bytes
-    model: str | None
-    streaming: bool
-    injected: bool
+    model: str | None = None
+    streaming: bool = False
+    injected: bool = False
     most_output: int | None = None  # tokens that the caller asks for at most, of all choices
 
 
 def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepared:
     """A body that is no JSON object passes as it is: the provider says what is wrong with it."""
     if not body or asked.protocol.operation is None:
-        return Prepared(body, body, None, False, False)
+        return Prepared(body)
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        return Prepared(body, body, None, False, False)
-    if model is not None and document.get("model") != model:
-        body = set_model(body, model)
-    named = model or document.get("model")
-    streaming = document.get("stream") is True
-    options = document.get("stream_options")
-    asks = isinstance(options, dict) and options.get("include_usage") is True
-    injected = inject and streaming and not asks and asked.protocol is CHAT
-    edited = ask_for_usage(body) if injected else body
-    return Prepared(edited, body, named if isinstance(named, str) else None, streaming, injected, most_output(document))
+        return Prepared(body)
+    named = document.get("model")
+    if model is not None and named != model:
+        body, named = set_model(body, model), model
+    streaming = injected = document.get("stream") is True
+    if injected:
+        options = document.get("stream_options")
+        asks = isinstance(options, dict) and options.get("include_usage") is True
+        injected = inject and not asks and asked.protocol is CHAT
+        if injected:
+            body = ask_for_usage(body)
+    return Prepared(body, named if isinstance(named, str) else None, streaming, injected, most_output(document))
 
 
 def most_output(document: dict[str, Any]) -> int | None:
@@ -92,11 +91,10 @@ def most_output(document: dict[str, Any]) -> int | None:
 
 
 class Opened(NamedTuple):
-    """An answer to pass on: what has been read of it already is `spent`."""
+    """An answer to pass on."""
 
     attempt: Attempt
     head: Head
-    spent: bytes
     injected: bool
     streaming: bool
 
@@ -119,32 +117,39 @@ class Attempts:
         self._care = admission.route.handling.resilience
         self.made: list[Attempt] = []
         self.head: Head | None = None  # the answer under way
-        self._downgraded: str | None = None  # by which budget
         self._again = 0  # how often the present upstream was asked again
 
-    @property
-    def first(self) -> Target:
-        return self._places[0].target
-
     async def open(self, body: bytes, since: Callable[[], float]) -> Opened:
-        """Raises Refusal when no upstream gave an answer."""
+        """Raises Refusal when no upstream gave an answer. An upstream that does not know `stream_options` is asked once
+        more without, and not again."""
         waiting = self._ready()
         place = waiting.pop(0)
         while True:
-            upstream = place.target.upstream.name
+            upstream, said = place.target.upstream.name, b""
+            inject = self._route.inject_usage and upstream not in self._without_usage
+            cheaper = self._purse.cheaper()
+            prepared = prepare(self._asked, body, cheaper[0] if cheaper else place.model, inject)
+            attempt = self._attempt(place, prepared, since(), cheaper[1] if cheaper else None)
             try:
-                attempt, answer = await self._ask(place, body, since)
+                answer = await self._ask(attempt, prepared, since)
+                if isinstance(answer, Head):
+                    if answer.status in _WORDED:
+                        said = await self._complaint(answer)
+                    if answer.status < 400:
+                        self._health.well(upstream)
+                        return Opened(attempt, answer, prepared.injected, prepared.streaming)
             except BaseException:  # the caller left, or a budget refused: nothing was learned of the upstream
                 self._health.left(upstream)
                 raise
-            failure = _failure(answer)
-            if failure is None:
-                self._health.well(upstream)
-                return _opened(attempt, answer)
+            if prepared.injected and b"stream_options" in said and attempt.status == 400:
+                self._without_usage.add(upstream)
+                self._end(attempt, answer, since())
+                continue
+            failure = _failure(answer, said)
             self._health.failed(upstream, self._route.name, failure, asyncio.get_running_loop().time())
             step = self._step(failure, waiting, upstream, since())
             if step.do is Do.GIVE:
-                return _opened(attempt, answer)
+                return Opened(attempt, _given(attempt, answer), False, prepared.streaming)
             self._end(attempt, answer, since())
             await asyncio.sleep(step.wait)
             self._again = self._again + 1 if step.do is Do.AGAIN else 0
@@ -178,52 +183,36 @@ class Attempts:
         larger = failure.kind == failures.CONTEXT
         return waiting.pop(next(at for at, one in enumerate(waiting) if one.larger_context == larger))
 
-    async def _ask(self, place: Place, body: bytes, since: Callable[[], float]) -> tuple[Attempt, _Answer | Broken]:
-        """An upstream that does not know `stream_options` is asked once more without, and not again."""
-        upstream = place.target.upstream.name
-        inject = self._route.inject_usage and upstream not in self._without_usage
-        cheaper = self._purse.cheaper()
-        prepared = prepare(self._asked, body, cheaper[0] if cheaper else place.model, inject)
-        self._downgraded = cheaper[1] if cheaper else None
-        attempt, answer = await self._once(place, prepared.body, prepared, since)
-        refused = prepared.injected and isinstance(answer, _Answer) and answer.head.status == 400
-        if refused and b"stream_options" in answer.spent:  # type: ignore[union-attr]
-            self._without_usage.add(upstream)
-            self._end(attempt, answer, since())
-            prepared.injected = False
-            attempt, answer = await self._once(place, prepared.plain_body, prepared, since)
-        if isinstance(answer, _Answer):
-            answer.injected = prepared.injected and answer.head.status < 400
-            answer.streaming = prepared.streaming
-        return attempt, answer
-
-    async def _once(
-        self, place: Place, body: bytes, prepared: Prepared, since: Callable[[], float]
-    ) -> tuple[Attempt, _Answer | Broken]:
-        target = place.target
-        attempt = Attempt(len(self.made) + 1, target, since(), prepared.model, sent_bytes=len(body))
-        attempt.downgraded = self._downgraded
+    def _attempt(self, place: Place, prepared: Prepared, began: float, downgraded: str | None) -> Attempt:
+        """`downgraded`: the budget that chose its model."""
+        attempt = Attempt(len(self.made) + 1, place.target, began, prepared.model, sent_bytes=len(prepared.body))
+        attempt.downgraded = downgraded
         attempt.fallback = place is not self._places[0]
-        if self._purse.counted:
+        return attempt
+
+    async def _ask(self, attempt: Attempt, prepared: Prepared, since: Callable[[], float]) -> Head | Broken:
+        if self._purse.counted is not None:
             hold = self._purse.reserve_now(attempt, prepared.most_output)
             attempt.hold = hold or await self._purse.reserve(attempt, prepared.most_output)
         self.made.append(attempt)
-        client, upstream = self._client, target.upstream
+        client, target = self._client, attempt.target
+        upstream = target.upstream
         self._health.asks(upstream.name, client.now(), self._again > 0)
         patience = upstream.timeout_seconds
         seconds = self._seconds(patience, since)
         try:
-            head = await client.ask(target.origin, self._asked.method, self._admission.head(target), body, seconds)
+            head = await client.ask(
+                target.origin, self._asked.method, self._admission.head(target), prepared.body, seconds
+            )
         except Broken as problem:
             log.warning("upstream %s: %s: %s", upstream.name, problem.kind, problem)
             _, _, attempt.error = BROKEN[problem.kind]
             attempt.state, attempt.ended = "upstream-error", since()
-            return attempt, problem
+            return problem
         if seconds < patience:
             client.patience(head, patience)
         self.head, attempt.status = head, head.status
-        spent = await self._complaint(head) if head.status in _WORDED else b""
-        return attempt, _Answer(head, spent)
+        return head
 
     def _seconds(self, patience: float, since: Callable[[], float]) -> float:
         """Until the head must have come."""
@@ -235,7 +224,7 @@ class Attempts:
         return seconds
 
     async def _complaint(self, head: Head) -> bytes:
-        """The beginning of an error's body; whoever passes it on to the caller begins with it."""
+        """The beginning of an error's body; it stays to be read by whoever passes it on to the caller."""
         parts, size = [], 0
         try:
             while size < COMPLAINT and (read := await self._client.read(head)):
@@ -243,36 +232,33 @@ class Attempts:
                 size += len(read)
         except Broken:
             pass  # whoever reads on meets the same end again and reports it
-        return b"".join(parts)
+        said = b"".join(parts)
+        if said:
+            self._client.unread(head, said)
+        return said
 
-    def _end(self, attempt: Attempt, answer: _Answer | Broken, now: float) -> None:
+    def _end(self, attempt: Attempt, answer: Head | Broken, now: float) -> None:
         """Another one follows it."""
-        if isinstance(answer, _Answer):
-            attempt.ended, attempt.state, attempt.error = now, "upstream-error", str(answer.head.status)
-            if not self._client.ended(answer.head):
-                self._client.abort(answer.head)
+        if isinstance(answer, Head):
+            attempt.ended, attempt.state, attempt.error = now, "upstream-error", str(answer.status)
+            if not answer.ended:
+                self._client.abort(answer)
         self.head = None
         self._purse.settle(attempt)
 
 
-@dataclass
-class _Answer:
-    head: Head
-    spent: bytes
-    injected: bool = False
-    streaming: bool = False
-
-
-def _failure(answer: _Answer | Broken) -> Failure | None:
+def _failure(answer: Head | Broken, said: bytes) -> Failure:
     if isinstance(answer, Broken):
         return of_broken(answer.kind)
-    return of_answer(answer.head.status, answer.head.headers, answer.spent)
+    failure = of_answer(answer.status, answer.headers, said)
+    assert failure is not None  # below 400 it is an answer
+    return failure
 
 
-def _opened(attempt: Attempt, answer: _Answer | Broken) -> Opened:
-    if isinstance(answer, Broken):
-        status, reason, _ = BROKEN[answer.kind]
-        name = attempt.target.upstream.name
-        said = f"The upstream {name} did not answer: {answer.kind.replace('-', ' ')}."
-        raise Refusal(status, reason, said, retry_after=1 if status == 503 else None) from answer
-    return Opened(attempt, answer.head, answer.spent, answer.injected, answer.streaming)
+def _given(attempt: Attempt, answer: Head | Broken) -> Head:
+    """What failed goes to the caller. Raises Refusal where nothing came."""
+    if isinstance(answer, Head):
+        return answer
+    status, reason, _ = BROKEN[answer.kind]
+    said = f"The upstream {attempt.target.upstream.name} did not answer: {answer.kind.replace('-', ' ')}."
+    raise Refusal(status, reason, said, retry_after=1 if status == 503 else None) from answer

@@ -53,26 +53,24 @@ class Call:
     def __init__(self, stack: Stack, admission: Admission) -> None:
         """Raises Refusal."""
         self._stack, self.admission = stack, admission
-        asked, key, route, limited = admission.asked, admission.key, admission.route, admission.limited
-        self._asked, self._key, self._route, self._tenant = asked, key, route, admission.tenant
-        self._assignment, self._epoch = admission.assignment, admission.configuration.epoch
+        self._route, limited, key = admission.route, admission.limited, admission.key.id
         self._id = new_id(16).hex()
-        guard = admission.guard
         self._judge: Judge | None = None
-        if guard is not None:
-            self._judge = Judge(guard, stack.guarding, facts_of(admission.facts, asked, self._id))
-        self._purse = Purse(stack.budgets, stack.buckets, admission.counted, limited, self._id, route, self._tenant)
+        if admission.guard is not None:
+            facts = facts_of(admission.facts, admission.asked, self._id)
+            self._judge = Judge(admission.guard, stack.guarding, facts)
+        self._purse = Purse(stack.budgets, stack.buckets, admission, self._id)
         self._attempts = Attempts(stack.client, stack.health, stack.without_usage, admission, self._purse)
         self._passage: Passage | None = None
         self._kept: Keeping | None = None  # the answer, where it may be remembered
         self._hit: Remembered | None = None
         self._later: Gate | None = None
         self._gone = self._drained = self._streaming = False
-        if stack.busy[key.id] >= CALLS_PER_KEY:
+        if stack.busy[key] >= CALLS_PER_KEY:
             raise Refusal(429, "key-concurrency", "Too many calls of this key are under way.", retry_after=1)
         if limited and (exceeded := stack.buckets.enter(limited)):
             raise exceeded.refusal()
-        stack.busy[key.id] += 1
+        stack.busy[key] += 1
         stack.metrics.in_flight += 1
 
     @property
@@ -83,7 +81,7 @@ class Call:
     async def run(self, body: bytes, answer: Answer) -> None:
         """Raises Refusal while nothing has been sent to the caller."""
         self._start_ns, self._since = clock.now_ns(), _stopwatch()
-        if self._assignment.reason == "unassigned":
+        if self.admission.assignment.reason == "unassigned":
             self._stack.metrics.add("unassigned_total", route=self._route.name)
         try:
             if self._judge is not None:
@@ -113,7 +111,7 @@ class Call:
 
     def _done(self) -> None:
         self._stack.metrics.in_flight -= 1
-        self._stack.busy[self._key.id] -= 1
+        self._stack.busy[self.admission.key.id] -= 1
 
     @staticmethod
     def _beside(work: Coroutine[Any, Any, None], others: set[asyncio.Task[None]]) -> None:
@@ -130,7 +128,7 @@ class Call:
         if (deadline := handling.resilience.deadline) is not None:
             left = max(deadline - self._since(), 0.0)
             timer = asyncio.get_running_loop().call_later(left, client.expire, opened.head)
-        passage = Passage(self._stack, self._asked, self._tenant, self._since, opened, self._judge)
+        passage = Passage(self._stack, self.admission, self._since, opened, self._judge)
         self._passage = passage
         try:
             await passage.run(answer, self._own_headers(), handling.largest_answer, self._kept)
@@ -148,7 +146,7 @@ class Call:
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         if not self._route.handling.own_headers:
             return []
-        told = [(b"afterlaunch-call-id", self._id.encode()), (b"afterlaunch-arm", self._assignment.arm.name.encode())]
+        told = [(b"afterlaunch-call-id", self._id.encode()), self.admission.told]
         hold = self._attempts.made[-1].hold if self._attempts.made else None
         if hold is not None and hold.left is not None:
             told.append((b"afterlaunch-budget-remaining", b"%d" % hold.left))
@@ -168,13 +166,14 @@ class Call:
         """Of a call that its own arm answered whole, when its caller has had everything."""
         last = self._attempts.made[-1]
         if last.state == "complete" and not last.fallback:
+            about = self.admission.about
             copy = Copy(
-                self._asked,
-                self._key,
-                self._route,
-                self._assignment,
-                self._tenant,
-                self._epoch,
+                about.asked,
+                about.key,
+                about.route,
+                about.assignment,
+                about.tenant,
+                about.epoch,
                 self._id,
                 body,
             )
@@ -184,10 +183,11 @@ class Call:
 
     def _remembered(self, body: bytes, answer: Answer) -> bool:
         seconds = self._route.handling.cache_seconds
-        if not seconds or self._asked.protocol.operation is None:
+        about = self.admission.about
+        if not seconds or about.asked.protocol.operation is None:
             return False
         guard = self._judge.guard.mark if self._judge is not None else b""
-        key = key_of(self._asked, self._assignment, self._route.name, self._tenant, body, guard)
+        key = key_of(about.asked, about.assignment, about.route.name, about.tenant, body, guard)
         if key is None:
             return False
         now = self._stack.client.now()
@@ -229,7 +229,7 @@ class Call:
         reading = passage.meter.reading
         if reading.ended and reading.events:
             passage.abort()
-            passage.settle(reading.tokens(self._asked.protocol))
+            passage.settle(reading.tokens(self.admission.asked.protocol))
         elif self._may_drain():
             self._drained = True
             self._beside(self._drain(passage), self._stack.drains)
@@ -277,12 +277,7 @@ class Call:
                 attempt.ended, attempt.state, attempt.error = now, "upstream-cut", "gateway_stopped"
             self._purse.settle(attempt)
         report = CallReport(
-            self._asked,
-            self._key,
-            self._route,
-            self._assignment,
-            self._tenant,
-            self._epoch,
+            self.admission.about,
             self._id,
             self._start_ns,
             now,

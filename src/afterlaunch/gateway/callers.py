@@ -125,7 +125,6 @@ class Caller(asyncio.Protocol):
             return
         between = self._incoming is None and self._task is None and not self._waiting
         if between and self._known is not None and self._repeated(data, self._known):
-            self._advance()
             return
         self._head_bytes += len(data)
         self._feed(data)
@@ -234,20 +233,17 @@ class Caller(asyncio.Protocol):
     def _repeated(self, data: bytes, known: Known) -> bool:
         """A client says the same of every request but its length. What is byte for byte what llhttp and `framing_of`
         have accepted needs no other reading; whatever differs in a byte, or does not end with the read, gets one."""
-        at = len(known.before)
+        before, after, head, admission, most = known
+        at = len(before)
         end = data.find(b"\r", at, at + 12)
-        digits = data[at:end]
-        if end < 0 or not data.startswith(known.before) or not data.startswith(known.after, end):
+        if end < 0 or not data.startswith(before) or not data.startswith(after, end):
             return False
-        begin = end + len(known.after)
-        if not digits.isdigit() or len(data) - begin != int(digits) or len(data) - begin > known.most:
+        digits, begin = data[at:end], end + len(after)
+        size = len(data) - begin
+        if not digits.isdigit() or size != int(digits) or size > most:
             return False
-        incoming = Incoming()
-        incoming.head, incoming.keep_alive = known.head, True
-        incoming.visit = self._door.again(known.admission, known.head)
-        incoming.body.append(data[begin:])
-        self._waiting.append(incoming)
         self._misses = 0
+        self._begin(self._door.again(admission, head), head, data[begin:], keep_alive=True)
         return True
 
     def _learn(self, data: bytes, incoming: Incoming) -> None:
@@ -316,19 +312,22 @@ class Caller(asyncio.Protocol):
         """Answer what is complete, one after the other."""
         while self._waiting and self._task is None and not self._transport.is_closing():
             incoming = self._waiting.popleft()
-            keep_alive = incoming.keep_alive and not self._closing
-            answer = Answer(self._transport, self, incoming.head, keep_alive)
-            if isinstance(incoming.visit, Reply):
-                answer.whole(incoming.visit)
-                self._finished(answer)
-            elif incoming.visit is not None:
+            if incoming.visit is not None:
                 body = incoming.body[0] if len(incoming.body) == 1 else b"".join(incoming.body)
-                self._visit = incoming.visit
-                self._task = self._loop.create_task(self._serve(incoming.visit, incoming.head, body, answer))
+                self._begin(incoming.visit, incoming.head, body, incoming.keep_alive)
         behind = self._task is not None and (bool(self._waiting) or self._incoming is not None)
         if behind != self._paused and not self._transport.is_closing():
             self._paused = behind
             (self._transport.pause_reading if behind else self._transport.resume_reading)()
+
+    def _begin(self, visit: Visit | Reply, head: RequestHead, body: bytes, keep_alive: bool) -> None:
+        answer = Answer(self._transport, self, head, keep_alive and not self._closing)
+        if isinstance(visit, Reply):
+            answer.whole(visit)
+            self._finished(answer)
+        else:
+            self._visit = visit
+            self._task = self._loop.create_task(self._serve(visit, head, body, answer))
 
     async def _serve(self, visit: Visit, head: RequestHead, body: bytes, answer: Answer) -> None:
         try:
@@ -344,7 +343,8 @@ class Caller(asyncio.Protocol):
             self._task = self._visit = None
             self._heard = self._loop.time()
             self._finished(answer)
-            self._advance()
+            if self._waiting or self._paused:
+                self._advance()
 
     def _finished(self, answer: Answer) -> None:
         if not answer.ended:

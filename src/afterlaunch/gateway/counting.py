@@ -7,11 +7,12 @@ from afterlaunch.gateway.report import CallReport
 
 
 def count(metrics: Metrics, report: CallReport) -> None:
-    route, arm, seconds, attempts = report.route.name, report.assignment.arm.name, report.ended, report.attempts
+    about, seconds, attempts = report.about, report.ended, report.attempts
+    route, arm = about.route.name, about.assignment.arm.name
     if report.hit is not None or not attempts:  # without attempts the guard refused it
         metrics.call(route, arm, "remembered" if report.hit is not None else "refused", "none", seconds)
         return
-    last, metered = attempts[-1], report.asked.protocol.operation is not None
+    last, metered = attempts[-1], about.asked.protocol.operation is not None
     usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
     metrics.call(route, arm, last.state, usage, seconds)
     for before in attempts[:-1]:

@@ -16,13 +16,9 @@ _MAY_BE_BILLED = frozenset(("timeout", "connection_lost", "invalid_response"))  
 
 def content_of(head: Head) -> tuple[str, str]:
     """Content type and encoding, lower case."""
-    kind = encoding = b""
-    for name, value in head.headers:
-        if name == b"content-type":
-            kind = value
-        elif name == b"content-encoding":
-            encoding = value
-    return _text(kind), _coding(encoding) if encoding else ""
+    told = dict(head.headers)
+    encoding = told.get(b"content-encoding")
+    return _text(told.get(b"content-type", b"")), _coding(encoding) if encoding else ""
 
 
 @lru_cache(maxsize=256)

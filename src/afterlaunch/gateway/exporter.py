@@ -16,8 +16,8 @@ from pathlib import Path
 import aiohttp
 
 from afterlaunch.gateway.metrics import Metrics
-from afterlaunch.gateway.otlp import export
-from afterlaunch.gateway.report import CallReport, Told, told_of
+from afterlaunch.gateway.otlp import Told, export
+from afterlaunch.gateway.report import CallReport, told_of
 from afterlaunch.gateway.server_link import Link
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Exporter:
 
     async def _one_batch(self) -> None:
         batch = [self._ring.popleft() for _ in range(min(BATCH, len(self._ring)))]
-        body, spans = export((one.resource, one.encoded) for one in batch), sum(one.spans for one in batch)
+        body, spans = export(batch), sum([one.spans for one in batch])
         if self._spooled or not await self._send(body, spans):
             self._spool(body, spans)
 

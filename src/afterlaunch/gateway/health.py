@@ -34,7 +34,7 @@ class _One:
     failed: float = 0.0  # when it failed last
     in_a_row: int = 0
     probing: bool = False
-    asked: deque[tuple[float, int, int]] = field(default_factory=deque)  # second, calls, repeats
+    asked: deque[list[int]] = field(default_factory=deque)  # second, calls, repeats
 
 
 class Health:
@@ -64,14 +64,14 @@ class Health:
         one = self._of(name)
         if one.why and one.until <= now:
             one.probing = True
-        second = float(int(now))
-        if one.asked and one.asked[-1][0] == second:
-            _, calls, repeats = one.asked.pop()
-            one.asked.append((second, calls + 1, repeats + again))
+        second, asked = int(now), one.asked
+        if asked and asked[-1][0] == second:
+            asked[-1][1] += 1
+            asked[-1][2] += again
         else:
-            one.asked.append((second, 1, int(again)))
-            while one.asked[0][0] < now - WINDOW:
-                one.asked.popleft()
+            asked.append([second, 1, int(again)])
+            while asked[0][0] < now - WINDOW:
+                asked.popleft()
 
     def spare(self, name: str) -> bool:
         """Whether another repeat is within the budget."""

@@ -40,7 +40,7 @@ def _tells(block: bytes) -> bool:
     return reasons > 0 and reasons != block.count(b'"finish_reason":null') and _TELLING.search(block) is not None
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
     """What was read. `ended`: the protocol's own end was seen (JSON: the document was whole)."""
 
@@ -102,11 +102,12 @@ def note_document(reading: Reading, wire: Wire, document: Any) -> None:
     if not isinstance(document, dict):
         return
     _note_head(reading, document)
-    if isinstance(document.get("usage"), dict):
-        reading.usage, reading.usage_ended = document["usage"], True
-        _note_tier(reading, document["usage"])
-    if isinstance(document.get("error"), dict):
-        _note_error(reading, document["error"])
+    usage, error = document.get("usage"), document.get("error")
+    if isinstance(usage, dict):
+        reading.usage, reading.usage_ended = usage, True
+        _note_tier(reading, usage)
+    if isinstance(error, dict):
+        _note_error(reading, error)
     if wire is MESSAGES and isinstance(document.get("stop_reason"), str):
         reading.finish_reasons = [document["stop_reason"]]
     if wire is RESPONSES and isinstance(document.get("status"), str):
@@ -147,14 +148,19 @@ class JsonMeter:
     def __init__(self, wire: Wire) -> None:
         self.reading = Reading()
         self._wire = wire
-        self._copy = bytearray()
+        self._copy: bytes | bytearray = b""  # of a body that comes in one read the read itself
         self._whole = True
 
     def feed(self, read: bytes) -> None:
-        self._copy += read
+        if not self._copy:
+            self._copy = read
+        elif isinstance(self._copy, bytearray):
+            self._copy += read
+        else:
+            self._copy = bytearray(self._copy + read)
         if len(self._copy) > KEEP_JSON:
             self._whole = False
-            del self._copy[:-KEEP_TAIL]
+            self._copy = bytearray(self._copy[-KEEP_TAIL:])
 
     def finish(self) -> Reading:
         if self._whole:

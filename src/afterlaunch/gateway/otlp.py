@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 Value = str | int | float | bool | tuple[str, ...]
 SERVER, CLIENT = 2, 3
@@ -54,14 +55,15 @@ def _key(key: str) -> bytes:
 def attribute(key: str, value: Value) -> bytes:
     """One KeyValue as field 9 of a span."""
     told = _any(value)
-    pair = _key(key) + b"\x12" + varint(len(told)) + told
+    pair = b"".join((_key(key), b"\x12", varint(len(told)), told))
     return b"\x4a" + varint(len(pair)) + pair
 
 
 @lru_cache(maxsize=8192)
-def constant(key: str, value: Value) -> bytes:
-    """For values that repeat from call to call: routes, arms, models, hosts, statuses, short counts."""
-    return attribute(key, value)
+def constant(key: str, value: Value | None) -> bytes:
+    """For values that repeat from call to call: routes, arms, models, hosts, statuses, short counts. What is None is
+    not told."""
+    return b"" if value is None else attribute(key, value)
 
 
 @lru_cache(maxsize=1024)
@@ -81,7 +83,8 @@ _TIMES = struct.Struct("<BQBQ").pack  # both fields are fixed64
 
 
 def span(
-    ids: bytes,
+    trace_id: bytes,
+    span_id: bytes,
     trace_state: str,
     parent_id: bytes,
     name: bytes,
@@ -90,18 +93,16 @@ def span(
     attributes: bytes,
     error: str | None = None,
 ) -> bytes:
-    """As field 2 of ScopeSpans. `ids` and `name` as `ids` and `named` give them, `parent_id` raw or empty, times in
-    nanoseconds since 1970, `attributes` encoded. `error` None: status unset."""
+    """As field 2 of ScopeSpans. Ids raw, `parent_id` may be empty, `name` as `named` gives it, times in nanoseconds
+    since 1970, `attributes` encoded. `error` None: status unset."""
     state = _field(3, trace_state.encode()) if trace_state else b""
     parent = b"\x22\x08" + parent_id if parent_id else b""
     status = b"" if error is None else _status(error)
     times = _TIMES(0x39, start_ns, 0x41, end_ns)
-    return _field(2, b"".join((ids, state, parent, name, times, attributes, status)))
-
-
-def ids(trace_id: bytes, span_id: bytes) -> bytes:
-    """Both raw."""
-    return b"\x0a\x10%b\x12\x08%b" % (trace_id, span_id)
+    size = 28 + len(state) + len(parent) + len(name) + len(times) + len(attributes) + len(status)
+    length = _COMMON[size] if size < 4096 else _varint(size)
+    both = (b"\x0a\x10", trace_id, b"\x12\x08", span_id)
+    return b"".join((b"\x12", length, *both, state, parent, name, times, attributes, status))
 
 
 @lru_cache(maxsize=1024)
@@ -112,9 +113,17 @@ def _status(error: str) -> bytes:
 _SCOPE = _field(1, _field(1, _SCOPE_NAME))
 
 
-def export(told: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """An ExportTraceServiceRequest of pairs of a resource and its spans, encoded; grouped by resource."""
+class Told(NamedTuple):
+    """Spans of one call, encoded, and how many they are."""
+
+    resource: bytes
+    encoded: bytes
+    spans: int
+
+
+def export(told: Iterable[Told]) -> bytes:
+    """An ExportTraceServiceRequest of them, grouped by resource."""
     groups: dict[bytes, list[bytes]] = {}
-    for group, spans in told:
+    for group, spans, _ in told:
         groups.setdefault(group, []).append(spans)
     return b"".join(_field(1, group + _field(2, _SCOPE + b"".join(spans))) for group, spans in groups.items())

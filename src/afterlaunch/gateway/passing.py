@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Answer, Headers
 from afterlaunch.gateway.attempts import Opened
 from afterlaunch.gateway.ending import conclude, content_of
@@ -19,7 +20,7 @@ from afterlaunch.gateway.guarding.judging import Judge
 from afterlaunch.gateway.metering import meter_for
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import Keeping
-from afterlaunch.gateway.request import Asked, response_headers
+from afterlaunch.gateway.request import response_headers
 from afterlaunch.gateway.sse import Withhold
 from afterlaunch.gateway.stack import Stack
 from afterlaunch.gateway.upstream import Broken
@@ -33,19 +34,19 @@ Since = Callable[[], float]
 class Passage:
     """Of one attempt. `gate` None: nothing is checked."""
 
-    def __init__(
-        self, stack: Stack, asked: Asked, tenant: str | None, since: Since, opened: Opened, judge: Judge | None
-    ) -> None:
-        self._client, self._estimator, self._wire = stack.client, stack.estimator, asked.protocol
-        self._tenant, self._since = tenant or "", since
-        self.attempt, self.head, self._spent = opened.attempt, opened.head, opened.spent
-        kind, encoding = content_of(opened.head)
-        self._sse = self.attempt.sse = kind.startswith("text/event-stream")
-        held_back = opened.injected and self._sse and not encoding
-        self._withhold = Withhold(asked.protocol.longest_event) if held_back else None
-        self.meter = meter_for(asked.protocol, kind, encoding)
-        self.attempt.reading = self.meter.reading
-        self.gate = gate_of(judge, asked, opened.head.status, kind, encoding) if judge is not None else None
+    def __init__(self, stack: Stack, admission: Admission, since: Since, opened: Opened, judge: Judge | None) -> None:
+        asked, self._since = admission.asked, since
+        wire = self._wire = asked.protocol
+        self._client, self._estimator, self._tenant = stack.client, stack.estimator, admission.tenant or ""
+        attempt, head, injected, _ = opened
+        self.attempt, self.head = attempt, head
+        kind, encoding = content_of(head)
+        self._sse = attempt.sse = kind.startswith("text/event-stream")
+        held_back = injected and self._sse and not encoding
+        self._withhold = Withhold(wire.longest_event) if held_back else None
+        self.meter = meter_for(wire, kind, encoding)
+        attempt.reading = self.meter.reading
+        self.gate = gate_of(judge, asked, head.status, kind, encoding) if judge is not None else None
 
     async def run(self, answer: Answer, own: Headers, largest: int | None, kept: Keeping | None) -> None:
         """`own`: headers of the gateway's; `largest`: bytes. Raises Refusal while nothing has been sent."""
@@ -74,20 +75,19 @@ class Passage:
 
     async def _pass(self, answer: Answer, headers: Headers, left: int, kept: Keeping | None) -> None:
         client, head, attempt, meter = self._client, self.head, self.attempt, self.meter
-        read, ended, plain = self._spent, False, self._withhold is None and self.gate is None
+        ended, plain = False, self._withhold is None and self.gate is None
         straight = plain and kept is None and left == _UNBOUNDED
         while not ended:
-            if not read:
-                if client.waits(head):
-                    answer.flush()
-                    if straight and attempt.first_byte is not None:
-                        await client.pump(head, partial(self._forward, answer))
-                        if answer.full:
-                            await answer.drain()
-                        continue
-                    read = await client.read(head)
-                else:
-                    read = client.take(head)
+            if client.waits(head):
+                answer.flush()
+                if straight and attempt.first_byte is not None:
+                    await client.pump(head, partial(self._forward, answer))
+                    if answer.full:
+                        await answer.drain()
+                    continue
+                read = await client.read(head)
+            else:
+                read = client.take(head)
             ended = not read or client.ended(head)
             if attempt.first_byte is None:
                 attempt.first_byte = self._since()
@@ -103,7 +103,6 @@ class Passage:
                 answer.write(out)
             if self.gate is None:
                 meter.feed(read)
-            read = b""
             if answer.full:
                 await answer.drain()
 

@@ -6,14 +6,12 @@ import os
 import random
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
 from afterlaunch.gateway.guarding.judging import Trail
 from afterlaunch.gateway.metering import Reading
-from afterlaunch.gateway.otlp import CLIENT, SERVER, Value, attribute, constant, ids, named, resource, span
-from afterlaunch.gateway.protocols import Protocol
+from afterlaunch.gateway.otlp import CLIENT, SERVER, Told, Value, attribute, constant, named, resource, span
 from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
 from afterlaunch.gateway.spending.budgets import Hold
@@ -47,7 +45,7 @@ _TOKENS = (
 )
 
 
-@dataclass
+@dataclass(slots=True)
 class Attempt:
     """One request to one upstream. `state`: complete, caller-gone, upstream-cut, upstream-error; refused: a policy of
     the guard ended its answer. `fallback`: the upstream is not the arm's own. `estimate`: tokens and how they were
@@ -72,16 +70,63 @@ class Attempt:
     downgraded: str | None = None  # the budget that chose its model
 
 
-@dataclass
+class About:
+    """What the head of a request and the configuration say of a call: the same for every call that repeats the head,
+    so that it is encoded once for all of them."""
+
+    __slots__ = ("_common", "_served", "asked", "assignment", "epoch", "key", "name", "resource", "route", "tenant")
+
+    def __init__(
+        self, asked: Asked, key: Key, route: Route, assignment: Assignment, tenant: str | None, epoch: int
+    ) -> None:
+        self.asked, self.key, self.route, self.assignment = asked, key, route, assignment
+        self.tenant, self.epoch = tenant, epoch
+        self.resource = _resource(route.client, route.system, route.environment)
+        self.name = named(f"{asked.method} {asked.path}", SERVER)
+        self._common: dict[bool, bytes] = {}
+        self._served: dict[tuple[int | None, str], bytes] = {}
+
+    def common(self, fallback: bool) -> bytes:
+        """Attributes of both kinds of spans, up to the call's id. An attempt that a fallback served says nothing of the
+        arm: its judges leave it out."""
+        found = self._common.get(fallback)
+        if found is None:
+            arm, said = self.assignment.arm, self.asked.said
+            decided = _encoded(
+                ("afterlaunch.gateway", True),
+                ("afterlaunch.route", self.route.name),
+                ("afterlaunch.arm_assigned" if fallback else "afterlaunch.arm", arm.name),
+                ("afterlaunch.fallback", fallback or None),
+                ("afterlaunch.epoch", self.epoch),
+                ("afterlaunch.assignment", self.assignment.reason),
+                ("afterlaunch.key", self.key.id),
+                ("afterlaunch.change", None if arm.change is None else str(arm.change)),
+                ("gen_ai.prompt.version", arm.prompt_version or None),
+                ("tenant.id", self.tenant or None),
+                ("gen_ai.agent.name", self.key.agent or said.get("agent") or self.route.agent or None),
+            )
+            who = _encoded(*((name, said.get(header) or None) for name, header in _SAID))
+            found = self._common[fallback] = decided + who + _CALL_ID
+        return found
+
+    def served(self, status: int | None, state: str) -> bytes:
+        """Attributes of the server span alone."""
+        found = self._served.get((status, state))
+        if found is None:
+            found = self._served[status, state] = _encoded(
+                ("http.request.method", self.asked.method),
+                ("http.route", self.asked.path),
+                ("http.response.status_code", status),
+                ("afterlaunch.call_state", state),
+            )
+        return found
+
+
+@dataclass(slots=True)
 class CallReport:
     """All that the spans are made of."""
 
-    asked: Asked
-    key: Key
-    route: Route
-    assignment: Assignment
-    tenant: str | None
-    epoch: int
+    about: About
     call_id: str
     start_ns: int
     ended: float
@@ -101,52 +146,38 @@ def new_id(size: int) -> bytes:
     return _RANDOM.getrandbits(8 * size).to_bytes(size, "big")
 
 
-class Told(NamedTuple):
-    """Spans of one call, encoded, and how many they are."""
-
-    resource: bytes
-    encoded: bytes
-    spans: int
-
-
 def told_of(report: CallReport) -> Told:
-    route, asked = report.route, report.asked
-    where = _resource(route.client, route.system, route.environment)
-    fresh = new_id(24 + 8 * len(report.attempts))  # ids of the trace, of the call and of its attempts, in one draw
-    trace_id, parent, state = trace_of(asked) or (fresh[:16], b"", "")
+    about, start_ns, attempts = report.about, report.start_ns, report.attempts
+    fresh = new_id(24 + 8 * len(attempts))  # ids of the trace, of the call and of its attempts, in one draw
+    trace_id, parent, state = trace_of(about.asked) or (fresh[:16], b"", "")
     root = fresh[16:24]
     if report.shadow:
         trace_id, root, state = fresh[:16], b"", ""
-    common, start_ns = _common(report), report.start_ns
+    own = report.call_id.encode()
     if report.trail:
-        common += _trail(report.trail)
+        own += _trail(report.trail)
     parts = []
     if not report.shadow:
-        parts.append(_call(report, common, ids(trace_id, root), parent, state))
-    for at, attempt in enumerate(report.attempts):
-        name = named(f"{asked.protocol.operation or asked.method} {attempt.model or asked.path}", CLIENT)
+        server, failed = _served(report, about)
+        end_ns = start_ns + int(report.ended * 1e9)
+        attributes = about.common(False) + own + server
+        parts.append(span(trace_id, root, state, parent, about.name, start_ns, end_ns, attributes, failed))
+    for at, attempt in enumerate(attempts):
+        name, done = _attempted(report, about, attempt)
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
-        mine = (_common(report, True) if attempt.fallback else common) + _attempt(report, attempt)
-        parts.append(
-            span(ids(trace_id, fresh[24 + 8 * at : 32 + 8 * at]), state, root, name, began, ended, mine, attempt.error)
-        )
-    return Told(where, b"".join(parts), report.spans)
+        attributes, mine = about.common(attempt.fallback) + own + done, fresh[24 + 8 * at : 32 + 8 * at]
+        parts.append(span(trace_id, mine, state, root, name, began, ended, attributes, attempt.error))
+    return Told(about.resource, b"".join(parts), report.spans)
 
 
-def _call(report: CallReport, common: bytes, both: bytes, parent: bytes, state: str) -> bytes:
-    """The server span."""
-    asked, last = report.asked, report.attempts[-1] if report.attempts else None
-    method, path, failed = asked.method, asked.path, None
+def _served(report: CallReport, about: About) -> tuple[bytes, str | None]:
+    """Of the server span: how it ended."""
+    last = report.attempts[-1] if report.attempts else None
     if report.trail and report.trail.outcome != "passed":
-        server, failed = _server(method, path, None, "refused") + _BLOCKED, "guardrail_block"
-    elif last is None:
-        server = _server(method, path, 200, "complete") + _HIT
-    else:
-        server = _server(method, path, last.status, last.state)
-        failed = last.error if last.state in ("upstream-error", "upstream-cut") else None
-    end_ns = report.start_ns + int(report.ended * 1e9)
-    name = named(f"{method} {path}", SERVER)
-    return span(both, state, parent, name, report.start_ns, end_ns, common + server, failed)
+        return about.served(None, "refused") + _BLOCKED, "guardrail_block"
+    if last is None:
+        return about.served(200, "complete") + _HIT, None
+    return about.served(last.status, last.state), last.error if last.state in _FAILED else None
 
 
 @lru_cache(maxsize=1024)
@@ -162,16 +193,6 @@ def _resource(client: str, system: str, environment: str) -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
-def _server(method: str, path: str, status: int | None, state: str) -> bytes:
-    return _encoded(
-        ("http.request.method", method),
-        ("http.route", path),
-        ("http.response.status_code", status),
-        ("afterlaunch.call_state", state),
-    )
-
-
 def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
     """What is None is not told."""
     return b"".join(attribute(key, value) for key, value in pairs if value is not None)
@@ -180,6 +201,7 @@ def _encoded(*pairs: tuple[str, Value | None]) -> bytes:
 _CALL_ID = attribute("afterlaunch.call_id", "0" * 32)[:-32]  # before the id
 _HIT = _encoded(("afterlaunch.response_cache", "hit"))
 _BLOCKED = _encoded(("error.type", "guardrail_block"))
+_FAILED = ("upstream-error", "upstream-cut")
 
 
 def _trail(trail: Trail) -> bytes:
@@ -195,91 +217,34 @@ def _trail(trail: Trail) -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
-def _decided(
-    route: str,
-    arm: str,
-    epoch: int,
-    reason: str,
-    key: str,
-    change: int | None,
-    prompt: str | None,
-    tenant: str | None,
-    agent: str | None,
-    fallback: bool,
-) -> bytes:
-    """What the configuration and the key decided: the same for many calls."""
-    return _encoded(
-        ("afterlaunch.gateway", True),
-        ("afterlaunch.route", route),
-        ("afterlaunch.arm_assigned" if fallback else "afterlaunch.arm", arm),
-        ("afterlaunch.fallback", fallback or None),
-        ("afterlaunch.epoch", epoch),
-        ("afterlaunch.assignment", reason),
-        ("afterlaunch.key", key),
-        ("afterlaunch.change", None if change is None else str(change)),
-        ("gen_ai.prompt.version", prompt or None),
-        ("tenant.id", tenant or None),
-        ("gen_ai.agent.name", agent or None),
-    )
-
-
-def _common(report: CallReport, fallback: bool = False) -> bytes:
-    """An attempt that a fallback served says nothing of the arm: its judges leave it out."""
-    arm, key, said = report.assignment.arm, report.key, report.asked.said
-    agent = key.agent or said.get("agent") or report.route.agent
-    decided = _decided(
-        report.route.name,
-        arm.name,
-        report.epoch,
-        report.assignment.reason,
-        key.id,
-        arm.change,
-        arm.prompt_version,
-        report.tenant,
-        agent,
-        fallback,
-    )
-    parts = [decided, _CALL_ID, report.call_id.encode()]
-    if said:
-        parts += [constant(name, said[header]) for name, header in _SAID if said.get(header)]
-    return b"".join(parts)
-
-
-def _attempt(report: CallReport, attempt: Attempt) -> bytes:
-    wire, upstream, origin = report.asked.protocol, attempt.target.upstream, attempt.target.origin
-    done = _done(origin.host, origin.port, upstream.name, attempt.number, attempt.state, attempt.status, attempt.error)
-    return done if wire.operation is None else done + _gen_ai(report, attempt, wire, wire.operation)
-
-
-@lru_cache(maxsize=4096)
-def _done(host: str, port: int, upstream: str, number: int, state: str, status: int | None, error: str | None) -> bytes:
-    return _encoded(
-        ("server.address", host),
-        ("server.port", port),
-        ("afterlaunch.upstream", upstream),
-        ("afterlaunch.attempt", number),
-        ("afterlaunch.call_state", state),
-        ("http.response.status_code", status),
-        ("error.type", error),
-    )
-
-
-def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str) -> bytes:
-    tokens, reading = attempt.tokens, attempt.reading
-    moved = (attribute("afterlaunch.downgraded_by", attempt.downgraded),) if attempt.downgraded else ()
-    told = _asked_for(
+def _attempted(report: CallReport, about: About, attempt: Attempt) -> tuple[bytes, bytes]:
+    """Name and attributes of a client span of its own."""
+    wire, upstream, origin = about.asked.protocol, attempt.target.upstream, attempt.target.origin
+    tokens, reading, model, operation = attempt.tokens, attempt.reading, attempt.model or None, wire.operation
+    usage = "exact" if tokens is not None else "estimated" if attempt.estimate else "unknown"
+    name, *parts = _sent(
         operation,
-        attempt.target.upstream.provider,
+        operation or about.asked.method,
+        model or about.asked.path,
+        model,
+        origin.host,
+        origin.port,
+        upstream.name,
+        upstream.provider,
+        attempt.number,
+        attempt.state,
+        attempt.status,
+        attempt.error,
         report.streaming,
-        "exact" if tokens is not None else "estimated" if attempt.estimate else "unknown",
-        attempt.model or None,
+        usage,
+        attempt.downgraded,
     )
-    parts = [told, *moved]
+    if operation is None:
+        return name, parts[0]
     if attempt.first_byte is not None and report.streaming:
         parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
     if tokens:
-        parts += [constant(key, count) for key, count in zip(_TOKENS, tokens, strict=True) if count is not None]
+        parts += map(constant, _TOKENS, tokens)
     elif attempt.estimate:
         estimated, method = attempt.estimate
         parts.append(
@@ -292,31 +257,58 @@ def _gen_ai(report: CallReport, attempt: Attempt, wire: Protocol, operation: str
     if reading:
         if reading.response_id:
             parts.append(attribute("gen_ai.response.id", reading.response_id))
-        parts += [constant(key, value) for key, value in _reading(reading, wire)]
-    return b"".join(parts)
+        tier = reading.service_tier
+        unknown = reading.unknown if reading.usage is None else None
+        parts.append(_read(wire.family, reading.model, tuple(reading.finish_reasons[:8]), tier, unknown))
+    return name, b"".join(parts)
 
 
 @lru_cache(maxsize=4096)
-def _asked_for(operation: str, provider: str, streaming: bool, usage: str, model: str | None) -> bytes:
-    return _encoded(
-        ("gen_ai.operation.name", operation),
-        ("gen_ai.provider.name", provider),
-        ("gen_ai.request.stream", streaming),
-        ("afterlaunch.usage_state", usage),
-        ("gen_ai.request.model", model),
+def _sent(
+    operation: str | None,
+    kind: str,
+    about: str,
+    model: str | None,
+    host: str,
+    port: int,
+    upstream: str,
+    provider: str,
+    number: int,
+    state: str,
+    status: int | None,
+    error: str | None,
+    streaming: bool,
+    usage: str,
+    downgraded: str | None,
+) -> tuple[bytes, bytes]:
+    """Name, and what an attempt says in the same words as many others."""
+    done = _encoded(
+        ("server.address", host),
+        ("server.port", port),
+        ("afterlaunch.upstream", upstream),
+        ("afterlaunch.attempt", number),
+        ("afterlaunch.call_state", state),
+        ("http.response.status_code", status),
+        ("error.type", error),
     )
+    if operation is not None:
+        done += _encoded(
+            ("gen_ai.operation.name", operation),
+            ("gen_ai.provider.name", provider),
+            ("gen_ai.request.stream", streaming),
+            ("afterlaunch.usage_state", usage),
+            ("gen_ai.request.model", model),
+            ("afterlaunch.downgraded_by", downgraded or None),
+        )
+    return named(f"{kind} {about}", CLIENT), done
 
 
-def _reading(reading: Reading, wire: Protocol) -> list[tuple[str, Value]]:
-    """What repeats from call to call."""
-    found: list[tuple[str, Value]] = []
-    if reading.model:
-        found.append(("gen_ai.response.model", reading.model))
-    if reading.finish_reasons:
-        found.append(("gen_ai.response.finish_reasons", tuple(reading.finish_reasons[:8])))
-    if reading.service_tier:
-        key = "openai.response.service_tier" if wire.family == "openai" else "gen_ai.response.service_tier"
-        found.append((key, reading.service_tier))
-    if reading.unknown and reading.usage is None:
-        found.append(("afterlaunch.usage_unknown", reading.unknown))
-    return found
+@lru_cache(maxsize=4096)
+def _read(family: str, model: str | None, reasons: tuple[str, ...], tier: str | None, unknown: str | None) -> bytes:
+    """Of its answer, what repeats from call to call."""
+    return _encoded(
+        ("gen_ai.response.model", model or None),
+        ("gen_ai.response.finish_reasons", reasons or None),
+        ("openai.response.service_tier" if family == "openai" else "gen_ai.response.service_tier", tier or None),
+        ("afterlaunch.usage_unknown", unknown or None),
+    )

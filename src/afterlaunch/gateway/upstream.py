@@ -105,6 +105,11 @@ class Client:
         return head.take()
 
     @staticmethod
+    def unread(head: Head, read: bytes) -> None:
+        """The next read begins with it again."""
+        head.unread(read)
+
+    @staticmethod
     def waits(head: Head) -> bool:
         """Whether a read would wait."""
         return head.connection is not None and not head.size

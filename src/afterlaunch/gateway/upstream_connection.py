@@ -42,6 +42,10 @@ class Head:
         self._parts.append(part)
         self.size += len(part)
 
+    def unread(self, read: bytes) -> None:
+        self._parts.insert(0, read)
+        self.size += len(read)
+
     def wake(self) -> None:
         """What has come goes on at once where somebody pumps; else, and with its end, it waits for who reads."""
         if self._forward is not None and self._parts and self.connection is not None:
@@ -213,14 +217,14 @@ class Connection(asyncio.Protocol):
         if self._whole or self._waiter is None or (status < 200 and status != 101):
             self._interim += 1
             return
-        for name, value in self._headers:
-            if name == b"content-length":
-                self._measured = True
-            elif name == b"transfer-encoding":
-                self._chunked = value.strip().lower() == b"chunked"
-                if not self._chunked or status == 101:
-                    self._fail(Broken("garbled", "a transfer coding that nobody asked for"))
-                    return
+        told = dict(self._headers)
+        self._measured = b"content-length" in told
+        if b"transfer-encoding" in told:
+            self._chunked = True
+            codings = [value.strip().lower() for name, value in self._headers if name == b"transfer-encoding"]
+            if status == 101 or any(coding != b"chunked" for coding in codings):
+                self._fail(Broken("garbled", "a transfer coding that nobody asked for"))
+                return
         if status == 101:
             self._fail(Broken("garbled", "a change of protocol that nobody asked for"))
             return

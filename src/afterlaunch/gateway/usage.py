@@ -47,6 +47,9 @@ def lay_over(first: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+_COUNTS = frozenset((int, type(None)))  # types; a bool is no count
+
+
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
@@ -68,19 +71,29 @@ def _first(usage: dict[str, Any], *names: str) -> int | None:
 
 
 def _openai(usage: dict[str, Any]) -> Tokens:
-    asked = _part(usage, "prompt_tokens_details", "input_tokens_details")
-    answered = _part(usage, "completion_tokens_details", "output_tokens_details")
-    return Tokens(
-        _first(usage, "prompt_tokens", "input_tokens"),
-        _first(usage, "completion_tokens", "output_tokens"),
-        _first(asked, "cached_tokens") if asked else None,
-        _first(asked, "cache_write_tokens", "cache_creation_tokens") if asked else None,
+    """By the names of chat completions and embeddings, else by those of responses."""
+    get = usage.get
+    given, made = get("prompt_tokens"), get("completion_tokens")
+    asked, answered = get("prompt_tokens_details"), get("completion_tokens_details")
+    if type(asked) is not dict:
+        asked = _part(usage, "input_tokens_details")
+    if type(answered) is not dict:
+        answered = _part(usage, "output_tokens_details")
+    told, of = asked.get, answered.get
+    counts = (
+        get("input_tokens") if given is None else given,
+        get("output_tokens") if made is None else made,
+        told("cached_tokens"),
+        told("cache_write_tokens", told("cache_creation_tokens")),
         None,
         None,
-        _first(answered, "reasoning_tokens") if answered else None,
-        _first(asked, "audio_tokens") if "audio_tokens" in asked else None,
-        _first(answered, "audio_tokens") if "audio_tokens" in answered else None,
+        of("reasoning_tokens"),
+        told("audio_tokens"),
+        of("audio_tokens"),
     )
+    if not _COUNTS.issuperset(map(type, counts)) or min(filter(None, counts), default=0) < 0:
+        return Tokens(*map(_count, counts))
+    return Tokens(*counts)
 
 
 def _anthropic(usage: dict[str, Any]) -> Tokens:

@@ -18,10 +18,10 @@ from afterlaunch.gateway.health import Health
 from afterlaunch.gateway.metering import Meter, meter_for
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
-from afterlaunch.gateway.report import Attempt, CallReport
+from afterlaunch.gateway.report import About, Attempt, CallReport
 from afterlaunch.gateway.request import Assignment, credential_headers
 from afterlaunch.gateway.shadowing.copies import Copy, Sent, Unfit, headers_of, query_of
-from afterlaunch.gateway.spending.budgets import Asking, Budgets
+from afterlaunch.gateway.spending.budgets import Asking, Budgets, kind_of
 from afterlaunch.gateway.spending.scopes import Counted
 from afterlaunch.gateway.upstream import Broken, Client, Head
 from afterlaunch.ground import clock
@@ -86,16 +86,9 @@ class Sending:
     async def _reserve(self) -> None:
         copy, attempt, budget = self._copy, self._attempt, self._shadow.budget
         assert budget is not None  # Shadow.wrong
-        asking = Asking(
-            f"shadow/{copy.call_id}",
-            f"shadow/{copy.route.name}",
-            copy.route.client,
-            copy.tenant or "",
-            attempt.target.upstream.provider,
-            attempt.model or "",
-            attempt.sent_bytes,
-            self._sent.most_output,
-        )
+        route, provider = copy.route, attempt.target.upstream.provider
+        kind = kind_of(f"shadow/{route.name}", route.client, copy.tenant or "", provider, attempt.model or "")
+        asking = Asking(f"shadow/{copy.call_id}", kind, attempt.sent_bytes, self._sent.most_output)
         try:
             attempt.hold = await self._means.budgets.reserve(asking, 1, Counted([(budget.of(copy.route.name), "")]))
         except Refusal as refusal:
@@ -149,14 +142,10 @@ class Sending:
         settle(means.budgets, attempt)
         usage = "exact" if attempt.tokens else "estimated" if attempt.estimate else "unknown"
         means.metrics.add("shadow_mirrored_total", route=copy.route.name, state=attempt.state, usage=usage)
+        assignment = Assignment(self._arm, "shadow", copy.assignment.unit)
         means.exporter.put(
             CallReport(
-                copy.asked,
-                copy.key,
-                copy.route,
-                Assignment(self._arm, "shadow", copy.assignment.unit),
-                copy.tenant,
-                copy.epoch,
+                About(copy.asked, copy.key, copy.route, assignment, copy.tenant, copy.epoch),
                 copy.call_id,
                 self._start_ns,
                 attempt.ended,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,8 +18,8 @@ from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.spending.prices import Prices, kinds_of
-from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted
-from afterlaunch.gateway.spending.scopes import Counted, Standing
+from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short
+from afterlaunch.gateway.spending.scopes import Counted, Standing, Standings
 from afterlaunch.gateway.spending.store import FLUSH_SECONDS, IDLE_SECONDS, Store
 from afterlaunch.gateway.usage import Tokens
 from afterlaunch.ground import clock
@@ -34,15 +35,35 @@ LENT_SECONDS = 2 * IDLE_SECONDS  # that a call waits for what other workers hold
 GATHERED = 3  # turns of the loop that bring further calls to a transaction, at most
 
 
+class Kind:
+    """What attempts have in common that ask for the same model in the same name. `facts`: what the ledger says of it,
+    by version of the price."""
+
+    __slots__ = ("_facts", "_said", "model", "route", "tenant", "who")
+
+    def __init__(self, route: str, client: str, tenant: str, provider: str, model: str) -> None:
+        self.route, self.tenant, self.model = route, tenant, model
+        self.who = (client, provider, model)
+        self._said = {"route": route, "client": client, "tenant": tenant, "provider": provider, "model": model}
+        self._facts: dict[str | None, bytes] = {}
+
+    def facts(self, price: str | None) -> bytes:
+        """JSON without its end."""
+        found = self._facts.get(price)
+        if found is None:
+            self._facts = {price: orjson.dumps({**self._said, "price": price})[:-1]}
+            found = self._facts[price]
+        return found
+
+
+kind_of = lru_cache(maxsize=4096)(Kind)
+
+
 class Asking(NamedTuple):
-    """What is known of a call before it is sent. `most_output`: its own bound, times its choices; None: none."""
+    """What is known of an attempt before it is sent. `most_output`: its own bound, times its choices; None: none."""
 
     call: str
-    route: str
-    client: str
-    tenant: str
-    provider: str
-    model: str
+    kind: Kind
     sent_bytes: int
     most_output: int | None
 
@@ -51,18 +72,12 @@ class Hold:
     """A reservation of one attempt. `facts`: what the ledger keeps of it; `left`: of the nearest hard budget, in its
     unit."""
 
-    __slots__ = ("asking", "attempt", "card", "counted", "facts", "left", "reset")
+    __slots__ = ("asking", "attempt", "card", "facts", "left", "reset", "standings")
 
     def __init__(
-        self,
-        asking: Asking,
-        attempt: int,
-        counted: list[Standing],
-        card: PriceCard | None,
-        facts: bytes,
+        self, asking: Asking, attempt: int, standings: Standings, card: PriceCard | None, facts: bytes
     ) -> None:
-        self.asking, self.attempt, self.counted = asking, attempt, counted
-        self.card, self.facts = card, facts
+        self.asking, self.attempt, self.standings, self.card, self.facts = asking, attempt, standings, card, facts
         self.left: int | None = None
         self.reset: datetime | None = None
 
@@ -100,43 +115,41 @@ class Budgets:
         Refusal where a price is missing."""
         card = None
         if counted.money:
-            known, card = self._prices.known((asking.client, asking.provider, asking.model))
+            known, card = self._prices.known(asking.kind.who)
             if not known:
                 return None
         now, real = clock.now(), clock.real()
-        standing = counted.at(now)
-        wanted, facts = self._needs(asking, standing, card, now)
+        standings = counted.at(now)
+        standings, asked = self._asked(asking, attempt, standings, card, now, real)
         try:
-            found = self._store.take(Asked(asking.call, attempt, wanted, real + LEASE, facts), real)
+            found = self._store.take(asked, real)
         except sqlite3.Error:
             return None  # `reserve` meets it again
         if found is None:
             return None
         if self._flushing is None:
             self._flush_soon()
-        return self._held(Hold(asking, attempt, standing, card, facts), found, counted)
+        return self._held(Hold(asking, attempt, standings, card, asked.facts), found, counted)
 
     async def reserve(self, asking: Asking, attempt: int, counted: Counted) -> Hold:
         """Raises Refusal when a hard budget has too little left, or cannot tell."""
         card = None
         if counted.money:
-            who = (asking.client, asking.provider, asking.model)
-            known, card = self._prices.known(who)
-            card = card if known else await self._prices.card(who)
+            known, card = self._prices.known(asking.kind.who)
+            card = card if known else await self._prices.card(asking.kind.who)
         now, real = clock.now(), clock.real()
-        standing = counted.at(now)
-        wanted, facts = self._needs(asking, standing, card, now)
-        asked = Asked(asking.call, attempt, wanted, real + LEASE, facts, patient=True)
+        standings = counted.at(now)
+        standings, asked = self._asked(asking, attempt, standings, card, now, real, patient=True)
         try:
             found = await self._answer(asked)
             if isinstance(found, Short) and found.may_come:
                 found = await self._insist(asked)
         except sqlite3.Error as problem:
-            return self._without_store(problem, Hold(asking, attempt, [], card, facts), counted)
+            return self._without_store(problem, Hold(asking, attempt, Standings(()), card, asked.facts), counted)
         if isinstance(found, Short):
             self._metrics.add("budget_refusals_total", budget=found.wanted.budget)
-            raise self._refusal(next(one for one in standing if one.budget.id == found.wanted.budget), found, now)
-        return self._held(Hold(asking, attempt, standing, card, facts), found, counted)
+            raise self._refusal(next(one for one in standings.all if one.budget.id == found.wanted.budget), found, now)
+        return self._held(Hold(asking, attempt, standings, card, asked.facts), found, counted)
 
     async def _insist(self, asked: Asked) -> Held | Short:
         """It is short only of what other workers hold: that comes back when they do not use it, at once from the
@@ -165,11 +178,11 @@ class Budgets:
             self._metrics.add("budget_would_refuse_total", budget=budget)
         left = found.left
         if left and counted.pressed:
-            for one in hold.counted:
+            for one in hold.standings.limited:
                 if one.budget.mode in PRESSED and one.budget.id in left:
                     left[one.budget.id] = max(counted.see(one, left[one.budget.id]), 0)
         if left:
-            limited = [one for one in hold.counted if one.budget.id in left]
+            limited = hold.standings.limited
             nearest = limited[0] if len(limited) == 1 else min(limited, key=lambda one: _share(one, found))
             hold.left, hold.reset = left[nearest.budget.id], nearest.window.end
         return hold
@@ -223,15 +236,17 @@ class Budgets:
         else:
             state = "exact" if tokens is not None else "estimated"
             counts, nano = (told.input or 0) + (told.output or 0), _nano(told, hold.card)
-            amounts = {one.budget.id: _amount(one.budget, counts, nano) for one in hold.counted}
+            standings = hold.standings
+            used = standings.amounts(counts, nano)
+            amounts = {budget: amount or 0 for budget, amount in zip(standings.ids, used, strict=True)}
         asking = hold.asking
         if tokens is not None and tokens.output is not None:
-            seen = self._outputs.get(asking.route)
+            route = asking.kind.route
+            seen = self._outputs.get(route)
             if seen is None:
-                seen = self._outputs[asking.route] = Outputs()
+                seen = self._outputs[route] = Outputs()
             seen.add(tokens.output)
-        used = dict(zip(Tokens._fields, told, strict=True)) if told and charged else None
-        came = orjson.dumps({"nano": nano, "tokens": used})
+        came = orjson.dumps({"nano": nano, "tokens": told._asdict() if told and charged else None})
         self._settle_soon(asking.call, hold.attempt, Settled(amounts, state, hold.facts[:-1] + b"," + came[1:]))
 
     def _settle_soon(self, call: str, attempt: int, settled: Settled) -> None:
@@ -270,50 +285,44 @@ class Budgets:
             log.warning("%s reservations were charged: nobody settled them in time", late)
             self._metrics.add("budget_unconfirmed_total", late)
 
-    def _expected(self, asking: Asking) -> tuple[int, int]:
-        """Tokens of the request and of the answer."""
-        given = self._estimator.asked(asking.model, asking.tenant, asking.sent_bytes)
-        seen = self._outputs.get(asking.route)
-        usual = seen.usual if seen is not None else USUAL_OUTPUT
-        output = usual if asking.most_output is None else min(usual, asking.most_output)
-        return round(given * MARGIN), output
+    def _asked(
+        self,
+        asking: Asking,
+        attempt: int,
+        standings: Standings,
+        card: PriceCard | None,
+        now: datetime,
+        real: float,
+        patient: bool = False,
+    ) -> tuple[Standings, Asked]:
+        """What it is expected to need of each counter that can count it: tokens of the request as was learned, of the
+        answer what is usual on the route. Raises Refusal 402 where a hard budget needs a missing price."""
+        call, kind, sent, most = asking
+        given = round(self._estimator.asked(kind.model, kind.tenant, sent) * MARGIN)
+        seen = self._outputs.get(kind.route)
+        output = seen.usual if seen is not None else USUAL_OUTPUT
+        if most is not None and most < output:
+            output = most
+        nano, price, text = None, None, b"null"
+        if card is not None:
+            nano, price = _nano(Tokens(given, output), card), card.version
+            text = b"null" if nano is None else b"%d" % nano
+        counts = given + output
+        facts = b'%b,"reserved":[%d,%d,%b]}' % (kind.facts(price), now.timestamp(), counts, text)
+        amounts = standings.amounts(counts, nano)
+        if None in amounts:
+            self._unpriced(standings, amounts)
+            standings = standings.known(amounts)
+        told = [amount for amount in amounts if amount is not None]
+        return standings, Asked(call, attempt, standings.scopes, told, real + LEASE, facts, patient)
 
-    def _needs(
-        self, asking: Asking, standing: list[Standing], card: PriceCard | None, now: datetime
-    ) -> tuple[list[Wanted], bytes]:
-        """What it needs of each counter, and its facts. Raises Refusal 402 where a hard budget needs a missing
-        price."""
-        given, output = self._expected(asking)
-        counts, nano = given + output, _nano(Tokens(given, output), card) if card is not None else None
-        price = card.version if card is not None else None
-        told = _facts(asking.route, asking.client, asking.tenant, asking.provider, asking.model, price)
-        reserved = b',"reserved":[%d,%d,%b]}' % (now.timestamp(), counts, b"null" if nano is None else b"%d" % nano)
-        return self._wanted(standing, counts, nano), told[:-1] + reserved
-
-    def _wanted(self, standing: list[Standing], counts: int, nano: int | None) -> list[Wanted]:
-        """`counts`: tokens; `nano`: their cost. Raises Refusal 402 where a hard budget needs a missing price."""
-        found = []
-        for budget, (name, counter, start), limit, observed, _ in standing:
-            unit = budget.unit
-            if unit == "tokens":
-                amount = counts
-            elif unit == "requests":
-                amount = 1
-            elif nano is None and budget.no_price != "default-price":
-                self._unpriced(budget)
-                continue
-            else:
-                amount = _amount(budget, counts, nano)
-            found.append(Wanted(name, counter, start, amount, limit, observed))
-        return found
-
-    def _unpriced(self, budget: Budget) -> None:
-        """Raises Refusal, unless the budget lets pass what it cannot count."""
-        if budget.no_price == "tokens-only" or budget.mode != "hard":
+    def _unpriced(self, standings: Standings, amounts: Sequence[int | None]) -> None:
+        """Raises Refusal, unless the budgets let pass what they cannot count."""
+        for budget in (one.budget for one, amount in zip(standings.all, amounts, strict=True) if amount is None):
+            if budget.no_price != "tokens-only" and budget.mode == "hard":
+                said = f"Budget {budget.name} is in money, and nobody has priced this model."
+                raise Refusal(402, "price-unknown", f"{said} Price it, or choose another rule.")
             self._metrics.add("budget_unpriced_total", budget=budget.id)
-            return
-        said = f"Budget {budget.name} is in money, and nobody has priced this model. Price it, or choose another rule."
-        raise Refusal(402, "price-unknown", said)
 
     @staticmethod
     def _refusal(at: Standing, short: Short, now: datetime) -> Refusal:
@@ -328,25 +337,9 @@ class Budgets:
         return Refusal(429, "budget-exhausted", said, retry_after=max(1, int((end - now).total_seconds()) + 1))
 
 
-@lru_cache(maxsize=4096)
-def _facts(route: str, client: str, tenant: str, provider: str, model: str, price: str | None) -> bytes:
-    return orjson.dumps(
-        {"route": route, "client": client, "tenant": tenant, "provider": provider, "model": model, "price": price}
-    )
-
-
 def _nano(tokens: Tokens, card: PriceCard | None) -> int | None:
     """What they cost, None where nobody has priced them."""
     return card.nano(kinds_of(tokens)) if card is not None else None
-
-
-def _amount(budget: Budget, counts: int, nano: int | None) -> int:
-    """In the budget's unit. `counts`: tokens of both sides."""
-    if budget.unit == "tokens":
-        return counts
-    if budget.unit == "requests":
-        return 1
-    return nano if nano is not None else -(-counts * budget.default_pico // 1000)
 
 
 def _share(one: Standing, held: Held) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
-from afterlaunch.gateway.spending.records import UNCONFIRMED, Attempted, Holding, Key, Row, Settled
+from afterlaunch.gateway.spending.records import UNCONFIRMED, Attempted, Key, Row, Scopes, Settled, read_held
 
 _READ = (
     "select coalesce((select used + reserved from counter where budget = ?1 and counter = ?2 and start = ?3), 0),"
@@ -23,12 +23,14 @@ _END = "delete from reservation where call = ? and attempt = ?"
 _LEDGER = "insert into ledger values(null, ?, ?, ?, ?, ?, ?)"
 _BOOKED = "insert into holder values(?1, ?2) on conflict do update set booked = ?2"
 USED, RESERVED, REFUSED, DOUBTED = range(4)
+_DOUBTFUL = (UNCONFIRMED, "unknown")
 
 
 class Live(NamedTuple):
     """A reservation. `at`: since when; `said`: the record of the journal, where only that knows of it."""
 
-    holds: Sequence[Holding]
+    scopes: Scopes
+    amounts: Sequence[int]
     expires: float
     facts: bytes
     at: float = 0.0
@@ -36,25 +38,22 @@ class Live(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A reservation that was settled. `charged`: in the order of `holds`."""
+    """A reservation that was settled. `amounts`, as reserved, and `charged`: in the order of `scopes`."""
 
-    holds: Sequence[Holding]
+    scopes: Scopes
+    amounts: Sequence[int]
     charged: Sequence[int]
     row: Row
 
 
-def charges_of(holds: Sequence[Sequence[Any]], settled: Settled) -> list[int]:
+def ended_of(attempted: Attempted, scopes: Scopes, amounts: Sequence[int], settled: Settled, now: float) -> Ended:
     """What nobody knows is charged as reserved."""
-    if settled.state in (UNCONFIRMED, "unknown"):
-        return [one[3] for one in holds]
-    amounts = settled.amounts
-    return [amounts.get(one[0], 0) for one in holds]
-
-
-def ended_of(attempted: Attempted, holds: Sequence[Holding], settled: Settled, now: float) -> Ended:
-    charged, (call, attempt) = charges_of(holds, settled), attempted
-    told = orjson.dumps([(*one, charge) for one, charge in zip(holds, charged, strict=True)])
-    return Ended(holds, charged, Row(call, attempt, now, settled.state, told, settled.facts))
+    charged = amounts
+    if settled.state not in _DOUBTFUL:
+        known = settled.amounts
+        charged = [known.get(key[0], 0) for key in scopes.keys]
+    told = scopes.charged(amounts, charged)
+    return Ended(scopes, amounts, charged, Row(*attempted, now, settled.state, told, settled.facts))
 
 
 class Changes:
@@ -110,24 +109,29 @@ class Changes:
 
     def begin(self, attempted: Attempted, live: Live) -> bool:
         """False when the attempt holds one already: the first one stands."""
-        row = (*attempted, orjson.dumps(live.holds), live.expires, live.facts)
+        row = (*attempted, live.scopes.held(live.amounts), live.expires, live.facts)
         if not self._db.execute(_KEEP, row).rowcount:
             return False
-        for budget, counter, start, amount in live.holds:
-            self.of((budget, counter, start))[RESERVED] += amount
+        for key, amount in zip(live.scopes.keys, live.amounts, strict=True):
+            self.of(key)[RESERVED] += amount
         return True
 
-    def end(self, ended: Ended, reserved: bool) -> None:
-        """`reserved`: it stands in the counters."""
-        unknown = ended.row.state in (UNCONFIRMED, "unknown")
-        for (budget, counter, start, amount), charged in zip(ended.holds, ended.charged, strict=True):
-            change = self.of((budget, counter, start))
-            change[USED] += charged
-            if reserved:
-                change[RESERVED] -= amount
-            if unknown:
-                change[DOUBTED] += charged
-        self._ledger.append(ended.row)
+    def end(self, ended: Iterable[Ended], reserved: bool) -> None:
+        """`reserved`: they stand in the counters. Those of the same scopes are added up first."""
+        alike: dict[tuple[Scopes, bool], list[Ended]] = {}
+        for one in ended:
+            alike.setdefault((one.scopes, one.row.state in _DOUBTFUL), []).append(one)
+            self._ledger.append(one.row)
+        for (scopes, doubtful), some in alike.items():
+            charges = map(sum, zip(*[one.charged for one in some], strict=True))
+            amounts = map(sum, zip(*[one.amounts for one in some], strict=True))
+            for key, charged, amount in zip(scopes.keys, charges, amounts, strict=True):
+                change = self.of(key)
+                change[USED] += charged
+                if reserved:
+                    change[RESERVED] -= amount
+                if doubtful:
+                    change[DOUBTED] += charged
 
     def forgotten(self, attempted: Iterable[Attempted]) -> int:
         """How many of these reservations were there; they are no more."""
@@ -138,15 +142,14 @@ class Changes:
         gone = self._db.execute(_END + " returning holds", attempted).fetchone()
         if gone is None:
             return self._correct(attempted, settled)
-        holds = [(budget, counter, start, amount) for budget, counter, start, amount in orjson.loads(gone[0])]
-        self.end(ended_of(attempted, holds, settled, now), reserved=True)
+        self.end([ended_of(attempted, *read_held(gone[0]), settled, now)], reserved=True)
         return True
 
     def _correct(self, attempted: Attempted, settled: Settled) -> bool:
         """News of what was charged for want of it."""
         where = "select id, holds from ledger where call = ? and attempt = ? and state = 'unconfirmed' limit 1"
         row = self._db.execute(where, attempted).fetchone()
-        if row is None or settled.state in (UNCONFIRMED, "unknown"):
+        if row is None or settled.state in _DOUBTFUL:
             return False
         charges = []
         for budget, counter, start, reserved, charged in orjson.loads(row[1]):

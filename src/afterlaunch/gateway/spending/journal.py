@@ -24,6 +24,7 @@ SIZE = 2 << 20
 FIRST = 16  # where the first half begins
 _HEAD = struct.Struct("<Q")
 _RECORD = struct.Struct("<II")
+_pack = _RECORD.pack
 
 
 class Journal:
@@ -43,17 +44,17 @@ class Journal:
 
     def add(self, record: bytes) -> bool:
         """False when it has no room: then it is time for a transaction."""
-        at = self._at
-        end = at + 8 + len(record)
+        at, size = self._at, len(record)
+        end = at + 8 + size
         if end > self._end:
             return False
-        self._map[at:end] = _RECORD.pack(len(record), crc32(record, self.generation & 0xFFFFFFFF)) + record
+        self._map[at:end] = _pack(size, crc32(record, self._seed)) + record
         self._at = end
         return True
 
     def restart(self, generation: int, records: Iterable[bytes]) -> None:
         """What it said is booked, but for `records`. Expects that they fit: half of SIZE."""
-        self.generation = generation
+        self.generation, self._seed = generation, generation & 0xFFFFFFFF
         self._at, self._end = _half(generation)
         for record in records:
             self.add(record)

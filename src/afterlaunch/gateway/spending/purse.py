@@ -8,48 +8,36 @@ from __future__ import annotations
 
 import asyncio
 
-from afterlaunch.contracts.snapshot import Route
+from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.ending import settle
-from afterlaunch.gateway.limits import Buckets, Scope
+from afterlaunch.gateway.limits import Buckets
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.report import Attempt
-from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold
+from afterlaunch.gateway.spending.budgets import Asking, Budgets, Hold, kind_of
 from afterlaunch.gateway.spending.scopes import Counted
 from afterlaunch.gateway.spending.shares import TRIES, Shares
 from afterlaunch.ground import clock
 
 
 class Purse:
-    __slots__ = ("_buckets", "_budgets", "_call", "_counted", "_limited", "_route", "_tenant")
+    """`call`: its id; `counted`: the budgets that count it."""
 
-    def __init__(
-        self,
-        budgets: Budgets,
-        buckets: Buckets,
-        counted: Counted | None,
-        limited: list[Scope],
-        call: str,
-        route: Route,
-        tenant: str | None,
-    ) -> None:
-        self._budgets, self._buckets, self._counted, self._limited = budgets, buckets, counted, limited
-        self._call, self._route, self._tenant = call, route, tenant
+    __slots__ = ("_admission", "_buckets", "_budgets", "_call", "counted")
 
-    @property
-    def counted(self) -> bool:
-        """Whether any budget counts the call."""
-        return self._counted is not None
+    def __init__(self, budgets: Budgets, buckets: Buckets, admission: Admission, call: str) -> None:
+        self._budgets, self._buckets, self._admission, self._call = budgets, buckets, admission, call
+        self.counted = admission.counted
 
     def reserve_now(self, attempt: Attempt, most_output: int | None) -> Hold | None:
         """Without waiting, where this worker may decide it. Raises Refusal when a budget does not allow the attempt."""
-        counted = self._counted
+        counted = self.counted
         if counted is None or counted.shares is not None or counted.pressed:
             return None
         return self._budgets.reserve_now(self._asking(attempt, most_output), attempt.number, counted)
 
     async def reserve(self, attempt: Attempt, most_output: int | None) -> Hold | None:
         """Raises Refusal when a budget does not allow the attempt."""
-        counted = self._counted
+        counted = self.counted
         if counted is None:
             return None
         asking = self._asking(attempt, most_output)
@@ -58,16 +46,10 @@ class Purse:
         return await self._of_shares(asking, attempt.number, counted, counted.shares)
 
     def _asking(self, attempt: Attempt, most_output: int | None) -> Asking:
-        return Asking(
-            self._call,
-            self._route.name,
-            self._route.client,
-            self._tenant or "",
-            attempt.target.upstream.provider,
-            attempt.model or "",
-            attempt.sent_bytes,
-            most_output,
-        )
+        admission, provider = self._admission, attempt.target.upstream.provider
+        route = admission.route
+        kind = kind_of(route.name, route.client, admission.tenant or "", provider, attempt.model or "")
+        return Asking(self._call, kind, attempt.sent_bytes, most_output)
 
     async def _of_shares(self, asking: Asking, number: int, counted: Counted, shares: Shares) -> Hold:
         """The server is asked for more before a call is refused for want of it."""
@@ -83,7 +65,7 @@ class Purse:
                     raise
             else:
                 if hold.left is not None:
-                    for key in counted.low(clock.now(), {one.budget.id: hold.left for one in hold.counted}):
+                    for key in counted.low(clock.now(), dict.fromkeys(hold.standings.ids, hold.left)):
                         shares.beforehand(key)
                 return hold
         return await self._reserve(asking, number, counted)
@@ -102,9 +84,9 @@ class Purse:
 
     def cheaper(self) -> tuple[str, str] | None:
         """The model that a spent budget moves the call to, and the budget's id."""
-        if self._counted is None or not self._counted.pressed:
+        if self.counted is None or not self.counted.pressed:
             return None
-        return self._counted.cheaper(clock.now())
+        return self.counted.cheaper(clock.now())
 
     def settle(self, attempt: Attempt) -> None:
         """Once for each attempt, however it ended."""
@@ -114,5 +96,5 @@ class Purse:
     def spend(self, last: Attempt) -> None:
         """The tokens of the limits."""
         spent = last.tokens or (last.estimate[0] if last.estimate else None)
-        if self._limited and spent is not None:
-            self._buckets.spend(self._limited, (spent.input or 0) + (spent.output or 0))
+        if self._admission.limited and spent is not None:
+            self._buckets.spend(self._admission.limited, (spent.input or 0) + (spent.output or 0))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
+
+import orjson
 
 UNCONFIRMED = "unconfirmed"
 Key = tuple[str, str, int]  # budget, counter, start of the window in seconds since 1970
 Attempted = tuple[str, int]  # call, attempt
-Holding = tuple[str, str, int, int]  # a key, and what is reserved there
 
 
 class Wanted(NamedTuple):
@@ -23,16 +25,55 @@ class Wanted(NamedTuple):
     observed: int | None = None
 
 
+class Scopes:
+    """The counters that attempts with the same budgets draw from, in one order: made once for many attempts, so that
+    each of them only brings its amounts. `bounded`: place, key, limit and observed limit of those that have one."""
+
+    __slots__ = ("_charged", "_held", "bounded", "keys", "limits", "observed")
+
+    def __init__(self, keys: Iterable[Key], limits: Iterable[int | None], observed: Iterable[int | None]) -> None:
+        self.keys, self.limits, self.observed = tuple(keys), tuple(limits), tuple(observed)
+        each = enumerate(zip(self.keys, self.limits, self.observed, strict=True))
+        self.bounded = [(at, *one) for at, one in each if one[1] is not None or one[2] is not None]
+        names = [orjson.dumps(key)[:-1].replace(b"%", b"%%") for key in self.keys]
+        self._held = b"[" + b",".join(name + b",%d]" for name in names) + b"]"
+        self._charged = b"[" + b",".join(name + b",%d,%d]" for name in names) + b"]"
+
+    def held(self, amounts: Sequence[int]) -> bytes:
+        """JSON: of every counter budget, name, start of the window, amount."""
+        return self._held % tuple(amounts)
+
+    def charged(self, amounts: Sequence[int], charges: Sequence[int]) -> bytes:
+        """JSON: likewise, and what was charged."""
+        return self._charged % tuple(chain.from_iterable(zip(amounts, charges, strict=True)))
+
+    def wanted(self, at: int, amount: int) -> Wanted:
+        return Wanted(*self.keys[at], amount, self.limits[at], self.observed[at])
+
+
+def read_held(text: bytes) -> tuple[Scopes, list[int]]:
+    """Back from `Scopes.held`, without limits."""
+    rows = orjson.loads(text)
+    nothing = [None] * len(rows)
+    return Scopes([(row[0], row[1], row[2]) for row in rows], nothing, nothing), [row[3] for row in rows]
+
+
 class Asked(NamedTuple):
-    """A reservation that somebody wants. `patient`: what is short only because other workers hold grants is not
-    counted as refused, since it will be asked for again."""
+    """A reservation that somebody wants: `amounts` in the order of `scopes`. `patient`: what is short only because
+    other workers hold grants is not counted as refused, since it will be asked for again."""
 
     call: str
     attempt: int
-    wanted: Sequence[Wanted]
+    scopes: Scopes
+    amounts: Sequence[int]
     expires: float
     facts: bytes
     patient: bool = False
+
+
+def asked_of(call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: bytes) -> Asked:
+    scopes = Scopes([one[:3] for one in wanted], [one.limit for one in wanted], [one.observed for one in wanted])
+    return Asked(call, attempt, scopes, [one.amount for one in wanted], expires, facts)
 
 
 class Held(NamedTuple):

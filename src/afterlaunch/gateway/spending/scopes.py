@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from afterlaunch.contracts.budgets import PRESSED, Budget, Window, delay_at, window_of
+from afterlaunch.gateway.spending.records import Scopes
 from afterlaunch.gateway.spending.shares import Shares
 
 BEYOND = 1 << 60  # above the limit of a budget that never refuses, so that the store tells how full it is
@@ -23,6 +25,43 @@ class Standing(NamedTuple):
     window: Window
 
 
+class Standings:
+    """All of them in one window of each. `limited`: those that can refuse."""
+
+    __slots__ = ("_money", "_tokens", "all", "ids", "limited", "scopes")
+
+    def __init__(self, standings: Sequence[Standing]) -> None:
+        self.all = tuple(standings)
+        self.ids = [one.budget.id for one in self.all]
+        self.limited = [one for one in self.all if one.limit is not None]
+        self._tokens = [one.budget.unit == "tokens" for one in self.all]
+        self._money = any(one.budget.unit == "usd" for one in self.all)
+        self.scopes = Scopes(
+            [one.key for one in self.all], [one.limit for one in self.all], [one.observed for one in self.all]
+        )
+
+    def amounts(self, counts: int, nano: int | None) -> list[int | None]:
+        """What a call uses of each, in its unit; None where nobody can tell. `counts`: tokens, `nano`: their cost."""
+        if self._money:
+            return [_amount(one.budget, counts, nano) for one in self.all]
+        return [counts if tokens else 1 for tokens in self._tokens]
+
+    def known(self, amounts: Sequence[int | None]) -> Standings:
+        """Without those of which nobody can tell the amount."""
+        return Standings([one for one, amount in zip(self.all, amounts, strict=True) if amount is not None])
+
+
+def _amount(budget: Budget, counts: int, nano: int | None) -> int | None:
+    unit = budget.unit
+    if unit == "tokens":
+        return counts
+    if unit == "requests":
+        return 1
+    if nano is None and budget.no_price == "default-price":
+        return -(-counts * budget.default_pico // 1000)
+    return nano
+
+
 class Counted:
     """`pairs`: budgets with the names of their counters. `shares`: what this gateway may spend of shared limits; None:
     there are none, or nobody to draw them from, and every limit is this gateway's own."""
@@ -38,16 +77,17 @@ class Counted:
         self.by_id = {budget.id: budget for budget, _ in pairs}
         self.money = any(budget.unit == "usd" for budget, _ in pairs)
         self.hard = any(budget.mode == "hard" for budget, _ in pairs)
-        self._now: list[Standing] = []
+        self._now = Standings(())
         self._from = self._until = _NEVER
 
-    def at(self, now: datetime) -> list[Standing]:
+    def at(self, now: datetime) -> Standings:
         if not self._from <= now < self._until or (self.shares is not None and self.shares.version != self._seen):
-            self._now = [_standing(budget, counter, now) for budget, counter in self.pairs]
+            found = [_standing(budget, counter, now) for budget, counter in self.pairs]
             if self.shares is not None:
-                self._now, self._seen = [_share(one, self.shares) for one in self._now], self.shares.version
-            self._from = max((one.window.start for one in self._now), default=now)
-            self._until = min((one.window.end or _NEVER for one in self._now), default=_NEVER)
+                found, self._seen = [_share(one, self.shares) for one in found], self.shares.version
+            self._from = max((one.window.start for one in found), default=now)
+            self._until = min((one.window.end or _NEVER for one in found), default=_NEVER)
+            self._now = Standings(found)
         return self._now
 
     def see(self, standing: Standing, left: int) -> int:
@@ -60,7 +100,7 @@ class Counted:
 
     def cheaper(self, now: datetime) -> tuple[str, str] | None:
         """The model to which a budget that is spent moves calls, and the budget's id."""
-        for one in self.at(now) if self.pressed else ():
+        for one in self.at(now).all if self.pressed else ():
             if one.budget.cheaper and self.fill.get(one.key, 0.0) >= 1:
                 return one.budget.cheaper, one.budget.id
         return None
@@ -69,12 +109,12 @@ class Counted:
         """Seconds that a call waits before it is sent."""
         if not self.pressed:
             return 0.0
-        slow = [self.fill.get(one.key, 0.0) for one in self.at(now) if one.budget.mode == "throttle"]
+        slow = [self.fill.get(one.key, 0.0) for one in self.at(now).all if one.budget.mode == "throttle"]
         return delay_at(max(slow, default=0.0))
 
     def short(self, now: datetime) -> list[tuple[str, str, int]]:
         """Counters of which the server may have more for this gateway."""
-        return [one.key for one in self.at(now) if one.budget.shared and (one.limit or 0) < one.budget.limit]
+        return [one.key for one in self.at(now).all if one.budget.shared and (one.limit or 0) < one.budget.limit]
 
     def low(self, now: datetime, left: dict[str, int]) -> list[tuple[str, str, int]]:
         """Those of them whose share runs low. `left`: by budget, of what is held."""

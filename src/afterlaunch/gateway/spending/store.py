@@ -29,7 +29,18 @@ import orjson
 
 from afterlaunch.gateway.spending.changes import REFUSED, Changes, Ended, Live, ended_of
 from afterlaunch.gateway.spending.journal import Journal, Left, left_behind
-from afterlaunch.gateway.spending.records import UNCONFIRMED, Asked, Attempted, Held, Key, Settled, Short, Wanted
+from afterlaunch.gateway.spending.records import (
+    UNCONFIRMED,
+    Asked,
+    Attempted,
+    Held,
+    Key,
+    Settled,
+    Short,
+    Wanted,
+    asked_of,
+    read_held,
+)
 from afterlaunch.ground import clock
 
 log = logging.getLogger(__name__)
@@ -161,23 +172,21 @@ class Store:
         drawn: list[tuple[Lot, int]] = []
         over: list[Key] = []
         left: dict[str, int] = {}
-        for budget, counter, start, amount, limit, observed in asked.wanted:
-            if limit is not None:
-                lot = self._lots.get((budget, counter, start))
-                if lot is None or lot.room < amount or lot.limit != limit:
-                    return None
-                left[budget] = lot.left - amount
-                drawn.append((lot, amount))
-            elif observed is not None:
-                lot = self._looks.get((budget, counter, start))
-                if lot is None or lot.limit != observed:
-                    return None
+        call, attempt, scopes, amounts, expires, facts, _ = asked
+        for at, key, limit, observed in scopes.bounded:
+            lot, amount = (self._looks if limit is None else self._lots).get(key), amounts[at]
+            if lot is None or lot.limit != (observed if limit is None else limit):
+                return None
+            if limit is None:
                 if amount > lot.left:
-                    over.append((budget, counter, start))
-                drawn.append((lot, amount))
-        holds = [one[:4] for one in asked.wanted]
-        attempted = (asked.call, asked.attempt)
-        said = b"R" + orjson.dumps((attempted, asked.expires, holds)) + b"\n" + asked.facts
+                    over.append(key)
+            elif lot.room < amount:
+                return None
+            else:
+                left[key[0]] = lot.left - amount
+            drawn.append((lot, amount))
+        attempted = (call, attempt)
+        said = b"R%b,%b]\n%b" % (orjson.dumps((attempted, expires))[:-1], scopes.held(amounts), facts)
         if not journal.add(said):
             self.flush(now)
             return None
@@ -187,7 +196,7 @@ class Store:
             lot.at = now
         for key in over:
             self._refused[key] = self._refused.get(key, 0) + 1
-        self._live[attempted] = self._fresh[attempted] = Live(holds, asked.expires, asked.facts, now, said)
+        self._live[attempted] = self._fresh[attempted] = Live(scopes, amounts, expires, facts, now, said)
         return Held(left, [key[0] for key in over])
 
     def settle_soon(self, call: str, attempt: int, settled: Settled, now: float) -> None:
@@ -197,18 +206,18 @@ class Store:
         live = self._live.pop(attempted, None)
         if self._journal is not None:
             said = orjson.dumps((attempted, now, settled.state, settled.amounts))
-            self._journal.add(b"S" + said + b"\n" + settled.facts)
+            self._journal.add(b"S%b\n%b" % (said, settled.facts))
         if live is None:
             self._strange.append((attempted, settled, now))
             return
-        ended = ended_of(attempted, live.holds, settled, now)
-        for known in (self._lots, self._looks):
-            if known:
-                for (budget, counter, start, amount), charged in zip(live.holds, ended.charged, strict=True):
-                    lot = known.get((budget, counter, start))
-                    if lot is not None:
-                        lot.room += amount - charged
-                        lot.left += amount - charged
+        scopes, amounts = live.scopes, live.amounts
+        ended = ended_of(attempted, scopes, amounts, settled, now)
+        for at, key, limit, _ in scopes.bounded:
+            lot = (self._looks if limit is None else self._lots).get(key)
+            if lot is not None:
+                back = amounts[at] - ended.charged[at]
+                lot.room += back
+                lot.left += back
         self._ended.append((ended, self._fresh.pop(attempted, None) is None))
 
     # ---- with the file
@@ -259,18 +268,18 @@ class Store:
             if attempted not in young:
                 changes.begin(attempted, live)
                 continue
-            for budget, counter, start, amount in live.holds:
-                key = (budget, counter, start)
+            for key, amount in zip(live.scopes.keys, live.amounts, strict=True):
                 changes.young[key] = changes.young.get(key, 0) + amount
-        written = [(one.row.call, one.row.attempt) for one, reserved in self._ended if reserved]
-        if together and changes.forgotten(written) != len(written):
+        written = [one for one, reserved in self._ended if reserved]
+        if together and changes.forgotten([one.row[:2] for one in written]) != len(written):
             return False
-        for ended, reserved in self._ended:
-            if together or not reserved:
-                changes.end(ended, reserved)
-            else:
+        changes.end([one for one, reserved in self._ended if not reserved], reserved=False)
+        if together:
+            changes.end(written, reserved=True)
+        else:
+            for ended in written:
                 row = ended.row
-                amounts = {hold[0]: charged for hold, charged in zip(ended.holds, ended.charged, strict=True)}
+                amounts = {key[0]: charge for key, charge in zip(ended.scopes.keys, ended.charged, strict=True)}
                 changes.settle((row.call, row.attempt), Settled(amounts, row.state, row.facts), row.at)
         for attempted, settled, at in self._strange:
             changes.settle(attempted, settled, at)
@@ -305,7 +314,7 @@ class Store:
         self, call: str, attempt: int, wanted: Sequence[Wanted], expires: float, facts: bytes, now: float
     ) -> Held | Short:
         """All or none. Twice for one attempt: the first one stands."""
-        return self.reserve_all([Asked(call, attempt, wanted, expires, facts)], now)[0]
+        return self.reserve_all([asked_of(call, attempt, wanted, expires, facts)], now)[0]
 
     def reserve_all(self, asked: Sequence[Asked], now: float) -> list[Held | Short]:
         """Each by itself, one after the other, in one transaction."""
@@ -321,38 +330,36 @@ class Store:
 
     def _look_at(self, asked: Sequence[Asked], now: float) -> None:
         """Their limits become known here: the transaction draws grants for them."""
-        for budget, counter, start, amount, limit, observed in (one for each in asked for one in each.wanted):
-            lots, most = (self._lots, limit) if limit is not None else (self._looks, observed)
-            if most is None:
-                continue
-            key = (budget, counter, start)
-            lot = lots.get(key)
-            if lot is None:
-                lot = lots[key] = Lot(key, most)
-            lot.asked, lot.at, lot.amount = most, now, amount
+        for one in asked:
+            for at, key, limit, observed in one.scopes.bounded:
+                lots, most = (self._lots, limit) if limit is not None else (self._looks, observed or 0)
+                lot = lots.get(key)
+                if lot is None:
+                    lot = lots[key] = Lot(key, most)
+                lot.asked, lot.at, lot.amount = most, now, one.amounts[at]
 
     def _reserve(self, asked: Asked, changes: Changes, begun: dict[Attempted, Live]) -> Held | Short:
         left: dict[str, int] = {}
-        for one in asked.wanted:
-            if one.limit is not None:
-                key = one[:3]
-                rest, lent = one.limit - changes.filled(key), changes.lent(key)
-                if one.amount > rest - lent:
-                    short = Short(one, max(rest, 0), lent)
-                    changes.of(key)[REFUSED] += not (asked.patient and short.may_come)
-                    return short
-                left[one.budget] = rest - one.amount
-        before = {one.budget: changes.filled(one[:3]) for one in asked.wanted if one.observed is not None}
-        live = Live([one[:4] for one in asked.wanted], asked.expires, asked.facts)
+        over: list[Key] = []
+        for at, key, limit, observed in asked.scopes.bounded:
+            amount, filled = asked.amounts[at], changes.filled(key)
+            if limit is None:
+                if filled + amount > (observed or 0):
+                    over.append(key)
+                continue
+            rest, lent = limit - filled, changes.lent(key)
+            if amount > rest - lent:
+                short = Short(asked.scopes.wanted(at, amount), max(rest, 0), lent)
+                changes.of(key)[REFUSED] += not (asked.patient and short.may_come)
+                return short
+            left[key[0]] = rest - amount
+        live = Live(asked.scopes, asked.amounts, asked.expires, asked.facts)
         if not changes.begin((asked.call, asked.attempt), live):
             return Held({}, [])
         begun[asked.call, asked.attempt] = live
-        over = []
-        for one in asked.wanted:
-            if one.observed is not None and before[one.budget] + one.amount > one.observed:
-                over.append(one.budget)
-                changes.of(one[:3])[REFUSED] += 1
-        return Held(left, over)
+        for key in over:
+            changes.of(key)[REFUSED] += 1
+        return Held(left, [key[0] for key in over])
 
     def flush(self, now: float) -> None:
         """What waits is booked, and what nobody uses goes back."""
@@ -420,7 +427,7 @@ class Store:
                 head, _, facts = record[1:].partition(b"\n")
                 if record.startswith(b"R"):
                     attempted, expires, holds = orjson.loads(head)
-                    changes.begin(tuple(attempted), Live(holds, expires, facts))
+                    changes.begin(tuple(attempted), Live(*read_held(orjson.dumps(holds)), expires, facts))
                 else:
                     attempted, at, state, amounts = orjson.loads(head)
                     changes.settle(tuple(attempted), Settled(amounts, state, facts), at)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afterlaunch.gateway.spending.records import UNCONFIRMED, Asked, Held, Settled, Short, Wanted
+from afterlaunch.gateway.spending.records import UNCONFIRMED, Held, Settled, Short, Wanted, asked_of
 from afterlaunch.gateway.spending.store import Store
 
 NOW = 1_000.0
@@ -126,7 +126,7 @@ def _work(file: Path, seed: int, spent: Any, rounds: int) -> None:
     provider = os.open(file.with_suffix(".answered"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for number in range(rounds):
         call, now = f"{seed}-{number}", time.time()
-        asked = Asked(call, 1, [want(150, 2_000_000), want(1, None, "soft")], now + 0.5, b"{}")
+        asked = asked_of(call, 1, [want(150, 2_000_000), want(1, None, "soft")], now + 0.5, b"{}")
         found = store.take(asked, now) or store.reserve_all([asked], now)[0]
         while isinstance(found, Short) and found.may_come:
             store.recover(time.time())

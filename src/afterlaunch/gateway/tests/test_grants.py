@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from afterlaunch.contracts.budgets import Budget
-from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted
+from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted, asked_of
 from afterlaunch.gateway.spending.store import IDLE_SECONDS, PART, YOUNG_SECONDS, Store
 from afterlaunch.gateway.tests.house import Canned, House, gateway_at, until
 from afterlaunch.gateway.tests.test_budgets import ANSWER, BODY, budgeted, counter
@@ -32,7 +32,7 @@ def want(amount: int, limit: int | None = LIMIT, budget: str = "b", start: int =
 
 
 def asked(call: str, *wanted: Wanted) -> Asked:
-    return Asked(call, 1, wanted, NOW + 60, b"{}")
+    return asked_of(call, 1, wanted, NOW + 60, b"{}")
 
 
 def exact(amount: int) -> Settled:
