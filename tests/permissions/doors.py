@@ -124,6 +124,7 @@ SIGN_IN = (
 PAGES = (
     look("/", "viewer", "Overview"),
     look("/systems", "viewer", "Systems"),
+    do("/systems/add", "operator", "Add a system", client="{client}", key="new-desk"),
     look("/systems/{system}", "viewer", "A system"),
     look("/systems/{system}/drift", "viewer", "Drift of a system's inputs"),
     look("/systems/{system}/answers", "viewer", "What a system answers, against a reference"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -77,6 +78,7 @@ def read_window(given: object) -> Window:
     return Window(hours.start, hours.end, tuple(sorted({weekday(one) for one in given["days"]})))
 
 
+@lru_cache(maxsize=8192)
 def on_date(hours: Hours, day: date, zone: ZoneInfo) -> Interval:
     """The UTC interval of a window that begins on `day`; empty where a gap swallows it."""
     start, end = clock_time(hours.start), clock_time(hours.end)

@@ -115,6 +115,19 @@ def adopt(actor: Actor, system: System, **changes: Any) -> System:
     return system
 
 
+@transaction.atomic
+def declare(actor: Actor, client: Client, key: str, **changes: Any) -> System:
+    """A system by the name that its telemetry has or will have, adopted; one that is there is altered."""
+    actor.require(Role.OPERATOR, client.slug)
+    key = key.strip()
+    if not key or len(key) > 200 or "\x00" in key:
+        raise Invalid("A system needs a name of up to 200 characters.", "The service.name that its telemetry has.")
+    found, _ = System.objects.select_related("client").get_or_create(
+        client=client, key=key, defaults={"name": key, "first_seen_at": clock.now()}
+    )
+    return adopt(actor, found, **changes)
+
+
 def _check(changes: dict[str, Any]) -> None:
     for field, choices in (("tier", TIERS), ("posture", POSTURES)):
         if field in changes and changes[field] not in {value for value, _ in choices}:

@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client, User
+from afterlaunch.accounts.people import put_client
 from afterlaunch.changes.actions import changes_seen_by
 from afterlaunch.estate import limits
-from afterlaunch.estate.actions import adopt, system_by_id
+from afterlaunch.estate.actions import adopt, declare, system_by_id
 from afterlaunch.estate.models import POSTURES, TIERS, System, Version
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
@@ -23,6 +26,7 @@ from afterlaunch.ground.settings import settings
 from afterlaunch.incidents.actions import incidents_seen_by
 from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
+from afterlaunch.oncall.actions import clients_of
 from afterlaunch.oncall.schedule import who_is_on_call
 from afterlaunch.overview.health import begins, healths, total
 from afterlaunch.telemetry import queries
@@ -82,8 +86,28 @@ def overview(request: Request) -> HttpResponse:
 
 @require_safe
 def systems(request: Request) -> HttpResponse:
-    context = {"healths": healths(request.actor, clock.now()), "addresses": addresses()}
+    context = {
+        "healths": healths(request.actor, clock.now()),
+        "addresses": addresses(),
+        "clients": [one for one in clients_of(request.actor) if request.actor.may(Role.OPERATOR, one.slug)],
+        "may_add_client": request.actor.may(Role.ADMIN, None),
+    }
     return render(request, "overview/systems.html", context)
+
+
+@require_POST
+def add_system(request: Request) -> HttpResponse:
+    """One that sends no telemetry yet, or never will; its client, too, where that is new."""
+    given = request.POST
+    slug, key = given.get("client", "").strip(), given.get("key", "").strip()
+    with transaction.atomic():
+        if request.actor.may(Role.ADMIN, None) and not Client.objects.filter(slug=slug).exists():
+            put_client(request.actor, slug, "")
+        made = declare(
+            request.actor, client_by_slug(request.actor, slug), key, name=given.get("name", "").strip() or key
+        )
+    messages.success(request, f"{made.name} is there: alerts, probes and on-call can be set up for it.")
+    return redirect(made.get_absolute_url())
 
 
 def _owners(system: System) -> list[User]:

@@ -7,6 +7,7 @@ from afterlaunch.overview import gateway_pages, pages, settings_pages
 urlpatterns = [
     path("", pages.overview),
     path("systems", pages.systems),
+    path("systems/add", pages.add_system),
     path("systems/<int:pk>", pages.system),
     path("settings", settings_pages.front),
     path("settings/tokens", settings_pages.token_create),

@@ -19,12 +19,11 @@ from afterlaunch.app.configuration.fields import (
     whole,
 )
 from afterlaunch.app.configuration.people import client, person
-from afterlaunch.estate.actions import adopt
+from afterlaunch.estate.actions import declare
 from afterlaunch.estate.dependencies import set_dependencies
 from afterlaunch.estate.limits import LIMITS
 from afterlaunch.estate.models import POSTURES, TIERS, Dependency, System
-from afterlaunch.ground import clock
-from afterlaunch.ground.actors import Actor, Role
+from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Invalid
 
 FIELDS: dict[str, tuple[str, Field]] = {
@@ -88,18 +87,12 @@ def read_systems() -> list[tuple[Metadata, Spec]]:
 
 
 def put_system(actor: Actor, metadata: Metadata, spec: Spec) -> None:
-    of = client(metadata["client"])
-    actor.require(Role.OPERATOR, of.slug)
-    now = clock.now()
-    system, _ = System.objects.select_related("client").get_or_create(
-        client=of, key=metadata["name"], defaults={"name": metadata["name"], "first_seen_at": now}
-    )
     changes: dict[str, Any] = {column: spec[name] for name, (column, _) in FIELDS.items() if name in spec}
     if "infrastructure" in spec:
         changes["infrastructure"] = {LIMIT_FIELDS[name].name: value for name, value in spec["infrastructure"].items()}
     if "owner" in spec:
         changes["owner"] = person(spec["owner"]) if spec["owner"] else None
-    adopt(actor, system, **changes)
+    declare(actor, client(metadata["client"]), metadata["name"], **changes)
 
 
 NEEDS_FIELDS = {

@@ -85,6 +85,24 @@ def test_an_operator_adopts_a_system_and_a_viewer_may_not() -> None:
     assert (one.name, one.latency_p95_ms, one.adopted_at is not None) == ("The assistant", 2000, True)
 
 
+def test_a_system_that_sends_nothing_is_added_and_only_the_house_makes_clients() -> None:
+    boss = signed_in(first_administrator())
+    assert "Add a system that sends no telemetry yet" in boss.get("/systems").content.decode()
+    assert boss.post("/systems/add", {"client": "acme", "key": "shop"}).status_code == 302
+    made = System.objects.get()
+    assert (made.client.slug, made.key, made.adopted_at is None) == ("acme", "shop", False)
+    assert "house" not in boss.get("/oncall").content.decode() and "acme" in boss.get("/oncall").content.decode()
+    operator = signed_in(person("operator", "acme"))
+    assert operator.post("/systems/add", {"client": "acme", "key": "till", "name": "Tills"}).status_code == 302
+    assert operator.post("/systems/add", {"client": "new-one", "key": "till"}).status_code == 404
+    assert (
+        signed_in(person("responder", "acme")).post("/systems/add", {"client": "acme", "key": "x"}).status_code == 403
+    )
+    assert boss.post("/systems/add", {"client": "Not A Slug", "key": "x"}).status_code == 400
+    assert boss.post("/systems/add", {"client": "fresh", "key": ""}).status_code == 400
+    assert sorted(Client.objects.values_list("slug", flat=True)) == ["acme"] and System.objects.count() == 2
+
+
 def test_a_tokens_secret_is_shown_once() -> None:
     browser = signed_in(first_administrator())
     made = browser.post("/settings/tokens", {"name": "collector", "role": "ingest", "client": ""}).content.decode()
