@@ -16,7 +16,7 @@ import pyarrow as pa
 BITS = 24
 MOST_KEYS = 2**BITS // 28  # 2 MiB a part; one false "maybe" in some 40,000 keys
 PROBES = 6
-MOST_PARTS = 16
+MOST_PARTS = 8
 Keys = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)
