@@ -24,11 +24,14 @@ class Reply:
 
 
 class Drain(Protocol):
-    @property
-    def full(self) -> bool:
-        """Whether more waits for the caller than should."""
+    """`full`: whether more waits for the caller than should."""
+
+    full: bool
 
     async def drain(self) -> None: ...
+
+
+_SIZES = [b"%x\r\n" % size for size in range(2048)]  # of chunks: most events of a stream are shorter
 
 
 @lru_cache(maxsize=256)
@@ -81,11 +84,13 @@ class Answer:
     def write(self, part: bytes) -> None:
         """An empty part says nothing."""
         if part and not self._bodiless:
-            self._send(b"%x\r\n%b\r\n" % (len(part), part) if self._chunked else part)
+            self._transport.write(self._framed(part) if self._chunked else self._held + part)
+            self._held = b""
 
-    def _send(self, framed: bytes) -> None:
-        self._transport.write(self._held + framed)
-        self._held = b""
+    def _framed(self, part: bytes, after: bytes = b"") -> bytes:
+        """A chunk, after what is held."""
+        size = len(part)
+        return b"".join((self._held, _SIZES[size] if size < 2048 else b"%x\r\n" % size, part, b"\r\n", after))
 
     @property
     def full(self) -> bool:
@@ -100,7 +105,8 @@ class Answer:
         self.ended = True
         if self._chunked:
             last = b"0\r\n\r\n"
-            self._send(b"%x\r\n%b\r\n%b" % (len(part), part, last) if part else last)
+            self._transport.write(self._framed(part, last) if part else self._held + last)
+            self._held = b""
         else:
             self.write(part)
             self.flush()

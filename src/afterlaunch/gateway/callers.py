@@ -103,6 +103,7 @@ class Caller(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._visit: Visit | None = None
         self._writable: asyncio.Future[None] | None = None
+        self.full = False
         self._deaf = False  # nothing that still comes is read
         self._paused = False  # reading is
         self._closing = False
@@ -153,16 +154,14 @@ class Caller(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._stalled = self._loop.time()
         self._writable = self._loop.create_future()
+        self.full = True
 
     def resume_writing(self) -> None:
+        self.full = False
         if self._writable is not None:
             if not self._writable.done():
                 self._writable.set_result(None)
             self._writable = None
-
-    @property
-    def full(self) -> bool:
-        return self._writable is not None
 
     async def drain(self) -> None:
         """Waits for a slow caller."""

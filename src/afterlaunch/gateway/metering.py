@@ -190,7 +190,7 @@ class SseMeter:
         block = self._events.feed(read)
         if block:
             self._block(block)
-        if self._events.overflow():
+        if block is not read and self._events.overflow():
             self._events.shorten()
 
     def finish(self) -> Reading:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Answer, Headers
@@ -81,7 +80,7 @@ class Passage:
             if client.waits(head):
                 answer.flush()
                 if straight and attempt.first_byte is not None:
-                    await client.pump(head, partial(self._forward, answer))
+                    await client.pump(head, self._forwarding(answer))
                     if answer.full:
                         await answer.drain()
                     continue
@@ -106,11 +105,16 @@ class Passage:
             if answer.full:
                 await answer.drain()
 
-    def _forward(self, answer: Answer, read: bytes) -> bool:
-        """Of an answer that nobody edits, in the turn in which it comes. False when the caller is slow."""
-        answer.write(read)
-        self.meter.feed(read)
-        return not answer.full
+    def _forwarding(self, answer: Answer) -> Callable[[bytes], bool]:
+        """Of an answer that nobody edits, in the turn in which it comes. It says False when the caller is slow."""
+        write, feed = answer.write, self.meter.feed
+
+        def forward(read: bytes) -> bool:
+            write(read)
+            feed(read)
+            return not answer.full
+
+        return forward
 
     async def _edited(self, read: bytes, ended: bool, answer: Answer, headers: Headers) -> bytes:
         """What of it goes to the caller now. With a gate the meter reads first. Raises Cut, Refusal."""

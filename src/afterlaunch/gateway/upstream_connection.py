@@ -26,31 +26,29 @@ class Broken(Exception):
 class Head:
     """Status and headers (names in lower case) of an answer, and what has come of its body."""
 
-    __slots__ = ("_forward", "_parts", "_problem", "_waiter", "connection", "ended", "headers", "size", "status")
+    __slots__ = ("_forward", "_problem", "_waiter", "connection", "ended", "headers", "parts", "size", "status")
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], connection: Connection) -> None:
         self.status, self.headers = status, headers
         self.connection: Connection | None = connection  # None once the answer is whole or lost
         self.ended = False
-        self.size = 0  # bytes that wait
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []  # that wait
+        self.size = 0  # of them together, bytes
         self._problem: Broken | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._forward: Callable[[bytes], bool] | None = None
 
-    def put(self, part: bytes) -> None:
-        self._parts.append(part)
-        self.size += len(part)
-
     def unread(self, read: bytes) -> None:
-        self._parts.insert(0, read)
+        self.parts.insert(0, read)
         self.size += len(read)
 
     def wake(self) -> None:
         """What has come goes on at once where somebody pumps; else, and with its end, it waits for who reads."""
-        if self._forward is not None and self._parts and self.connection is not None:
+        parts = self.parts
+        if self._forward is not None and parts and self.connection is not None:
+            self.parts, self.size = [], 0
             try:
-                if self._forward(self.take()):
+                if self._forward(parts[0] if len(parts) == 1 else b"".join(parts)):
                     return
             except Exception as problem:  # noqa: BLE001 - whoever waits raises it
                 self._forward = None
@@ -66,7 +64,7 @@ class Head:
 
     async def read(self) -> bytes:
         """What has come, at least one byte; b"" at the end. Raises Broken after the last byte that came."""
-        while not self._parts and self.connection is not None:
+        while not self.parts and self.connection is not None:
             self._waiter = self.connection.loop.create_future()
             try:
                 await self._waiter
@@ -77,7 +75,7 @@ class Head:
     async def pump(self, forward: Callable[[bytes], bool]) -> None:
         """Each read goes to `forward` in the turn of the loop in which it comes, until that says that it has enough, or
         the end has come: then what is left can be taken."""
-        if self._parts or self.connection is None:
+        if self.parts or self.connection is None:
             return
         self._forward, self._waiter = forward, self.connection.loop.create_future()
         try:
@@ -87,12 +85,12 @@ class Head:
 
     def take(self) -> bytes:
         """Like `read`, where something has come or nothing will. Raises Broken."""
-        parts = self._parts
+        parts = self.parts
         if not parts:
             if self._problem is not None:
                 raise self._problem
             return b""
-        self._parts, self.size = [], 0
+        self.parts, self.size = [], 0
         if self.connection is not None:
             self.connection.resume()
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -236,8 +234,10 @@ class Connection(asyncio.Protocol):
             self._whole = self._spoiled = True  # the parser would wait for a body
 
     def on_body(self, part: bytes) -> None:
-        if self._head is not None and not self._whole:
-            self._head.put(part)
+        head = self._head
+        if head is not None and not self._whole:
+            head.parts.append(part)
+            head.size += len(part)
 
     def on_message_complete(self) -> None:
         if self._head is not None and not self._whole:
