@@ -19,7 +19,7 @@ class TaskIn(Schema):
     """What predictions are. `query`: of a ranking the column that says which items belong together, `cutoff`: the rank
     down to which it is judged. `positive`: the class that `probability` speaks of. `segments`: columns that are judged
     apart, `features`: that errors of quantities are expected from. `floor`: of the confidence. `delay_hours`: after
-    which labels are there. `tolerance`: of a fall."""
+    which labels are there. `tolerance`: of a fall. `latency_ms`: within which 99 of 100 are to be made."""
 
     kind: str | None = None
     output: str | None = None
@@ -33,6 +33,7 @@ class TaskIn(Schema):
     floor: float | None = None
     delay_hours: float | None = None
     tolerance: float | None = None
+    latency_ms: float | None = None
 
 
 class Period(Schema):
@@ -57,7 +58,7 @@ def declare(request: Request, system_id: int, given: TaskIn, environment: str = 
     system = system_by_id(request.actor, system_id)
     fields = given.dict(exclude_unset=True)
     for name, value in fields.items():
-        if value is None and name not in ("floor", "delay_hours"):
+        if value is None and name not in ("floor", "delay_hours", "latency_ms"):
             raise Invalid(f"{name!r} can't be null.")
     return views.task_document(decisions.declare(request.actor, system, environment, fields))
 

@@ -25,6 +25,7 @@ from afterlaunch.predictions.models import Task
 LEAST = 200  # labels of a baseline that a person chose
 LONGEST = timedelta(days=92)
 NAMES = ("output", "probability", "confidence", "query")
+BOUNDS = {"floor": (0.0, 1.0), "delay_hours": (0.0, 24 * 92.0), "tolerance": (0.0, 0.5), "latency_ms": (0.001, 1e9)}
 DEEPEST = 1_000  # rank down to which a ranking may be judged
 MEANING = ("kind", "positive", "cutoff", "features", *NAMES)  # what hours and baselines were counted by
 
@@ -61,7 +62,7 @@ def declare(actor: Actor, system: System, environment: str, given: Mapping[str, 
             _count_anew(place, now)
         Place.objects.filter(pk=place.pk).update(judged_at=None)
         told = {name: getattr(task, name) for name in (*MEANING, "segments")}
-        told |= {name: str(getattr(task, name)) for name in ("floor", "delay_hours", "tolerance")}
+        told |= {name: str(getattr(task, name)) for name in BOUNDS}
         record(actor, "performance.declared", f"place/{place.pk}", system.client.slug, {"system": system.key, **told})
     return task
 
@@ -87,7 +88,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     cutoff = found.get("cutoff")
     if cutoff is not None and not 1 <= cutoff <= DEEPEST:
         raise Invalid(f"'cutoff' lies between 1 and {DEEPEST:,}.")
-    for name, low, high in (("floor", 0.0, 1.0), ("delay_hours", 0.0, 24 * 92), ("tolerance", 0.0, 0.5)):
+    for name, (low, high) in BOUNDS.items():
         value = found.get(name)
         if value is not None and not low <= value <= high:
             raise Invalid(f"{name!r} lies between {low:g} and {high:g}.")

@@ -17,8 +17,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
-from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, SOURCES, Named
+from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, JUDGES, LATENCY, OVERRIDES, SOURCES, Named
 from afterlaunch.performance import (
+    comparing,
     estimating,
     expecting,
     judging,
@@ -26,6 +27,7 @@ from afterlaunch.performance import (
     judging_rankings,
     maturity,
     noise,
+    operating,
     rankings,
     scores,
     slices,
@@ -264,6 +266,7 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
         said = judging.estimated(by, known, series, recent, tolerance, unreliable)
     found.verdicts[ESTIMATE.name] = said
     _say_unforeseen(found)
+    _operating(whole, known, found, labelled, closed)
     if whole.task.kind == CLASSIFICATION:
         floor = whole.task.floor if whole.task.floor is not None else judging.usual_floor(known)
         found.verdicts[CONFIDENCE.name] = judging.confidence(known, series, recent, floor)
@@ -271,6 +274,32 @@ def _version(whole: View, place: Place, known: Tally, name: str, hours: list[Tol
         found.verdicts[CONFIDENCE.name] = not_assessed(
             "no_scores", "Neither quantities nor rankings have a confidence."
         )
+    return found
+
+
+def _operating(whole: View, known: Tally, found: Version, labelled: list[Told], closed: list[Told]) -> None:
+    if whole.task.kind == CLASSIFICATION:
+        judged = operating.overrides(known, [one.tally for one in labelled], found.current)
+    else:
+        judged = not_assessed("quantities", "Overrides are counted of classes.")
+    found.verdicts[OVERRIDES.name] = judged
+    timed = [one for one in closed if one.tally.latency]
+    recent = tally.total([one.tally for one in timed if one.start > timed[-1].start - DAY])
+    found.verdicts[LATENCY.name] = operating.latency([one.tally for one in timed], recent, whole.task.latency_ms)
+
+
+def _challengers(whole: View) -> list[dict[str, Any]]:
+    """The version with most predictions is the champion."""
+    if len(whole.versions) < 2:
+        return []
+    champion = max(whole.versions, key=lambda one: sum(hour.tally.rows for hour in one.hours))
+    old = {one.start: one.tally for one in champion.hours if one.mature and one.tally.judged}
+    found = []
+    for one in whole.versions:
+        if one is not champion:
+            new = {hour.start: hour.tally for hour in one.hours if hour.mature and hour.tally.judged}
+            told = vars(comparing.compare(old, new))
+            found.append({"model_version": one.name or None, "champion": champion.name or None, **told})
     return found
 
 
@@ -372,6 +401,7 @@ def document(whole: View, place: Place) -> dict[str, Any]:
         "calibration": _calibrated(whole.calibrator),
         "reliability": _reliability(place),
         "versions": [_told(one, task) for one in whole.versions],
+        "challengers": _challengers(whole),
         "slices": [one.as_document() for one in whole.slices[:50]],
         "slices_left_out": max(len(whole.slices) - 50, 0),
         "days": _days(whole, place),

@@ -78,6 +78,7 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
         "score": SCORE[told["kind"]],
         "versions": versions,
         "baseline": {**views.timed(baseline), "scores": _scores(baseline["scores"])} if baseline else None,
+        "challengers": told.get("challengers", []),
         "slices": [_slice(one, is_share) for one in told["slices"]],
         "days": [_day(one, is_share) for one in reversed(days)][:DAYS],
         "has_estimate": told["kind"] != "ranking",
@@ -221,7 +222,7 @@ def declare(request: Request, pk: int) -> HttpResponse:
             fields[name] = given[name].split(",")
     if given.get("cutoff", "").strip():
         fields["cutoff"] = int(_number(given["cutoff"], "cutoff") or 0)
-    for name in ("floor", "delay_hours", "tolerance"):
+    for name in ("floor", "delay_hours", "tolerance", "latency_ms"):
         if name in given:
             fields[name] = _number(given[name], name)
     if fields.get("tolerance", 0) is None:

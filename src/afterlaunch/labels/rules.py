@@ -41,7 +41,20 @@ SOURCES = Named(
     "Sources of labels agree less, come in bursts, repeat the model's outputs, or take longer than in the baseline.",
     "P3",
 )
-JUDGES = (ACCURACY, ESTIMATE, CONFIDENCE, SOURCES)
+OVERRIDES = Named(
+    "performance.overrides",
+    "Operators override the model",
+    "Operators put something else in the place of more outputs than in the baseline.",
+    "P3",
+)
+LATENCY = Named(
+    "performance.latency",
+    "Predictions come late",
+    "More than 1 in 100 predictions take longer than the declared target.",
+    "P2",
+    "ms",
+)
+JUDGES = (ACCURACY, ESTIMATE, CONFIDENCE, OVERRIDES, LATENCY, SOURCES)
 
 
 def finding(judge: Named, judged: Judged) -> Finding:

@@ -17,7 +17,7 @@ from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, C
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds
-from afterlaunch.predictions.keeping import RANKING, REGRESSION, Task, features_in, segments_in
+from afterlaunch.predictions.keeping import LATENCY, RANKING, REGRESSION, Task, features_in, segments_in
 from afterlaunch.predictions.models import Kept
 from afterlaunch.predictions.models import Task as Declared
 from afterlaunch.profiles.hashing import Array
@@ -165,6 +165,13 @@ def _numbers(columns: Columns, name: str) -> Array:
 
 
 def _added(task: Task, found: Read, by: By) -> Tally:
+    added = _counted(task, found, by)
+    if LATENCY in found.columns:
+        added.latency = tally.latency_cells(_numbers(found.columns, LATENCY).astype(np.float64))
+    return added
+
+
+def _counted(task: Task, found: Read, by: By) -> Tally:
     columns, sourced, rows = found.columns, found.sourced, found.rows
     labels, times = counted(rows, sourced)
     made = microseconds(found.start) + _numbers(columns, "time").astype(np.int64) * 1_000
@@ -180,9 +187,11 @@ def _added(task: Task, found: Read, by: By) -> Tally:
             added.expected_by = by[0]
         return added
     if task.kind == RANKING:
-        assert not isinstance(output, Texts)
-        shown = rankings.Shown(_numbers(columns, "query"), output, _as_floats(labels), lags, task.cutoff, segments)
-        return rankings.ranked(shown)
+        queries = columns.get("query")
+        if queries is None or isinstance(queries, Texts) or queries.dtype.kind != "u":
+            return Tally(rows=rows, cutoff=task.cutoff)  # kept before it was declared a ranking
+        values = _as_floats(_coded(output)) if isinstance(output, Texts) else output
+        return rankings.ranked(rankings.Shown(queries, values, _as_floats(labels), lags, task.cutoff, segments))
     outputs = _coded(output) if isinstance(output, Texts) else _as_texts(output)
     scores, speaks_of = _scores(task, columns, outputs, rows)
     said = tuple(Said(name, at, each) for name, at, each, _ in sourced)

@@ -46,7 +46,7 @@ def document(system: System, environment: str | None) -> dict[str, Any]:
 
 def task_document(task: Task) -> dict[str, Any]:
     names = ("environment", "kind", "output", "probability", "confidence", "positive", "query", "cutoff")
-    more = ("segments", "features", "floor", "delay_hours", "tolerance", "noted_at", "decided_by")
+    more = ("segments", "features", "floor", "delay_hours", "tolerance", "latency_ms", "noted_at", "decided_by")
     return {name: getattr(task, name) for name in (*names, *more)}
 
 

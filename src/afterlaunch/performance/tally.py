@@ -25,6 +25,7 @@ FLOOR = 1e-7  # of a probability in a logarithm
 MEASURES = "ndcg", "mrr", "precision", "recall"  # of rankings
 SCORE_GROUPS = 20  # of cells of scores, in which each source's labels are counted
 EXPOSED = "exposed"  # segment: whether those who label saw the output
+LATENCY_STEP, LATEST = 1.01, 1 << 20  # cells of milliseconds; that of time-outs
 EXPECTED_FOLDS = 5  # models that expect errors
 GAINS = 201  # cells of nDCG, from 0 to 1
 PROBABILITY, CONFIDENCE = "probability", "confidence"
@@ -50,7 +51,7 @@ class Tally:
     `pairs`: of two sources that labelled the same prediction, how often they said what; `coincidences`: of all of them,
     as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
     `cutoff`: the rank down to which they were judged. `expected`, `large_cells`: sums of `expecting.Expecting` over all
-    quantities, labelled or not, by the model `expected_by`."""
+    quantities, labelled or not, by the model `expected_by`. `latency`: predictions by cells of milliseconds."""
 
     rows: int = 0
     labelled: int = 0
@@ -77,6 +78,7 @@ class Tally:
     expected: Array = field(default_factory=_expected)
     large_cells: Array = field(default_factory=lambda: np.zeros(101, np.int64))
     expected_by: int = 0
+    latency: dict[int, int] = field(default_factory=dict)
 
     @property
     def correct(self) -> int:
@@ -156,7 +158,8 @@ def unpack(body: bytes) -> Tally:
         if name not in told:
             continue  # it was packed before there was such a thing
         told[name] = np.array(told[name], np.int64 if name in whole else np.float64)
-    told["sizes"] = {int(key): count for key, count in told["sizes"].items()}
+    for name in ("sizes", "latency"):
+        told[name] = {int(key): count for key, count in told.get(name, {}).items()}
     return Tally(**told)
 
 
@@ -412,6 +415,14 @@ def measured(given: Measured) -> Tally:
     found.lags = lags_in(given.lags)
     found.segments = losses_by(given.segments, found.rows, judged, size)
     return found
+
+
+def latency_cells(milliseconds: Array) -> dict[int, int]:
+    """Below 0: a time-out; not a number: not told."""
+    told = milliseconds[~np.isnan(milliseconds)]
+    cells = np.floor(np.log(np.clip(told, 1e-3, 1e12)) / np.log(LATENCY_STEP)).astype(np.int64)
+    keys, counts = np.unique(np.where(told < 0, LATEST, cells), return_counts=True)
+    return dict(zip(keys.tolist(), counts.tolist(), strict=True))
 
 
 def size_cells(sizes: Array) -> Array:

@@ -30,6 +30,7 @@ FEW = 50  # whole numbers of more values than these are quantities
 TWO = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"))  # the second is the positive class
 HOUR = 3_600_000_000  # microseconds
 SEGMENT, FEATURE = "segment:", "feature:"
+LATENCY = "latency_ms"  # kept where it is told; null is a time-out
 EXPOSED = "exposed"  # whether those who label see the output: kept where it is told
 QUERY, CUTOFF = "query_id", 10
 
@@ -113,6 +114,9 @@ def _columns(rows: Rows, task: Task) -> Columns:
             found["probability"] = floats(rows.columns[task.probability]).astype("<f4")
         elif task.confidence in rows.columns:
             found["confidence"] = floats(rows.columns[task.confidence]).astype("<f4")
+    if LATENCY in rows.columns:
+        told = floats(rows.columns[LATENCY])
+        found[LATENCY] = np.where(np.isfinite(told) & (told >= 0), told, -1.0).astype("<f4")
     for name in task.features if task.kind == REGRESSION else ():
         if name in rows.columns:
             found[FEATURE + name] = floats(rows.columns[name]).astype("<f4")

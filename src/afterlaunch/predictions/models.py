@@ -109,7 +109,7 @@ class Task(models.Model):
     (`decided_by` is empty then), or declared. `positive`: the class that probabilities speak of; `segments`: columns
     whose values are judged apart; `features`: numeric columns that errors of quantities are expected from; `query`: of
     a ranking the column whose items belong together, `cutoff`: the rank down to which it is judged; `floor`: of the
-    confidence; `delay_hours`: after which labels are there."""
+    confidence; `delay_hours`: after which labels are there; `latency_ms`: within which 99 of 100 are to be made."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="prediction_tasks")
     environment = models.CharField(max_length=60)
@@ -125,6 +125,7 @@ class Task(models.Model):
     floor = models.FloatField(null=True)
     delay_hours = models.FloatField(null=True)
     tolerance = models.FloatField(default=0.02)
+    latency_ms = models.FloatField(null=True)
     noted_at = models.DateTimeField()
     decided_by = models.CharField(max_length=200, blank=True, default="")
 

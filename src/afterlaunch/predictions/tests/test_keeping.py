@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from afterlaunch.ground.settings import settings
@@ -74,6 +75,7 @@ def test_the_task_is_told_by_the_first_body() -> None:
     assert keeping.told_by(body(output=["cat", "dog"])) == keeping.Task()
 
 
+@rules(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["a", "b", "ü", None])), st.lists(st.floats(allow_nan=False), max_size=5))
 def test_columns_come_back_as_they_went(values: list[str | None], numbers: list[float]) -> None:
     names = sorted({value for value in values if value is not None})
