@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -14,8 +15,10 @@ from afterlaunch.accounts.models import Client, User
 from afterlaunch.calendars.wall import first_instant
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.oncall.actions import people_for
+from afterlaunch.oncall.documents import LAYERS, MEMBERS
+from afterlaunch.oncall.policies import STEPS
 
-LAYERS, TURNS, STEPS, TARGETS = 20, 60, 12, 10
+MORE = 4  # empty turns or steps, behind those that are there
 WEEKDAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
 Document = dict[str, Any]
 
@@ -82,6 +85,8 @@ def _layer(form: QueryDict, at: str, name: str) -> Document:
     }
     if calendar := form.get(f"{at}-calendar", ""):
         return {**made, "calendar": calendar}
+    if f"{at}-shifts" in form:
+        return {**made, "shifts": _carried(form.get(f"{at}-shifts", ""))}
     made["rotation"] = {
         "type": form.get(f"{at}-type", "weekly"),
         "length": whole(form.get(f"{at}-length") or "1", f"The length of a turn of {name}"),
@@ -92,7 +97,20 @@ def _layer(form: QueryDict, at: str, name: str) -> Document:
     return made
 
 
+def _carried(text: str) -> list[Any]:
+    """What the form holds of a layer without showing it; it is checked like everything else."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, list):
+        raise Invalid("The form is damaged: it lacks what it carried along.", "Open the editor again.")
+    return found
+
+
 def _windows(form: QueryDict, at: str) -> list[Document]:
+    if f"{at}-windows" in form:
+        return _carried(form.get(f"{at}-windows", ""))
     days = [int(one) for one in form.getlist(f"{at}-day") if one.isdigit()]
     start, end = form.get(f"{at}-from", ""), form.get(f"{at}-to", "")
     if not days and not start and not end:
@@ -103,7 +121,7 @@ def _windows(form: QueryDict, at: str) -> list[Document]:
 
 
 def _turns(form: QueryDict, at: str) -> list[list[Any]]:
-    turns = [[_member(code) for code in form.getlist(f"{at}-turn-{n}") if code] for n in range(TURNS)]
+    turns = [[_member(code) for code in form.getlist(f"{at}-turn-{n}") if code] for n in range(MEMBERS + MORE)]
     return [one for one in turns if one]
 
 
@@ -117,6 +135,7 @@ def shown_layers(given: list[Document], extra: int) -> list[Document]:
     found = []
     for number, one in enumerate(given):
         window = (one.get("windows") or [{}])[0]
+        windows_text = orjson.dumps(one.get("windows") or []).decode()
         turning = one.get("rotation") or {}
         groups = [[member_code(token) for token in group] for group in map(_as_list, turning.get("members", []))]
         found.append(
@@ -128,7 +147,8 @@ def shown_layers(given: list[Document], extra: int) -> list[Document]:
                 "days": [(n, label, n in window.get("days", ())) for n, label in WEEKDAYS],
                 "opens": window.get("start", ""),
                 "closes": "00:00" if window.get("end") == "24:00" else window.get("end", ""),
-                "more_windows": len(one.get("windows") or []) > 1,
+                "windows_text": windows_text if len(one.get("windows") or []) > 1 else "",
+                "shifts_text": orjson.dumps(one["shifts"]).decode() if "shifts" in one else "",
             }
         )
     return found
@@ -153,7 +173,7 @@ def _target(code: str) -> Document:
 def steps(form: QueryDict) -> list[Document]:
     """Fields step-N-…: a step without a target is left out."""
     found = []
-    for number in range(STEPS):
+    for number in range(STEPS + MORE):
         at = f"step-{number}"
         targets = [_target(code) for code in form.getlist(f"{at}-target") if code]
         if not targets:
@@ -166,9 +186,16 @@ def steps(form: QueryDict) -> list[Document]:
         }
         holiday = form.get(f"{at}-holiday", "")
         conditions["holiday"] = None if not holiday else holiday == "yes"
-        delay = whole(form.get(f"{at}-minutes") or "5", "A step's delay in minutes")
-        found.append({"delay": delay * 60, "targets": targets, "conditions": conditions})
+        delay = _seconds(form.get(f"{at}-minutes") or "5")
+        found.append({"delay": delay, "targets": targets, "conditions": conditions})
     return found
+
+
+def _seconds(minutes: str) -> int:
+    try:
+        return round(float(minutes) * 60)
+    except (ValueError, OverflowError):
+        raise Invalid(f"A step's delay in minutes is {minutes!r}.", "For example 5, or 1.5.") from None
 
 
 def catch_all(form: QueryDict) -> list[Document]:
@@ -190,7 +217,7 @@ def shown_steps(given: list[Document], extra: int) -> list[Document]:
             {
                 "at": f"step-{number}",
                 "number": number + 1,
-                "minutes": one["delay"] // 60,
+                "minutes": f"{one['delay'] / 60:.7g}",
                 "targets": [*(target_code(target) for target in one["targets"]), ""],
                 "severities": [(name, name in told.get("severities", ())) for name in ("P1", "P2", "P3")],
                 "calendar": told.get("calendar", ""),

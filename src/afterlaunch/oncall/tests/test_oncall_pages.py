@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 from django.test import Client as Browser
@@ -10,6 +11,7 @@ from afterlaunch.ground.clock import FixedClock
 from afterlaunch.oncall.duties import hand_over
 from afterlaunch.oncall.models import EscalationPolicy, Override, Schedule, Swap, SystemPolicy
 from afterlaunch.oncall.overrides import add_override
+from afterlaunch.oncall.policy_actions import save_policy
 from afterlaunch.oncall.tests.conftest import AT, DAY, ENGINE, Crew, turning
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -52,6 +54,54 @@ def test_a_schedule_is_made_previewed_and_changed_in_the_editor(crew: Crew, fixe
     assert [one.number for one in row.versions.all()] == [1, 2]
     assert boss.post(f"{row.get_absolute_url()}/versions/2/drop").status_code == 302
     assert browser(crew, "ada").get(row.get_absolute_url() + "/edit").status_code == 403
+
+
+def test_what_the_editor_does_not_show_of_a_schedule_is_saved_as_it_was(crew: Crew, fixed: FixedClock) -> None:
+    shift = {"from": "2026-03-20T00:00:00Z", "to": "2026-03-21T00:00:00Z", "people": [crew["ada"].pk]}
+    hours = [{"days": [1], "start": "08:00", "end": "12:00"}, {"days": [2, 3], "start": "13:00", "end": "18:00"}]
+    many = turning(*[crew[name].pk for name in ("ada", "ben", "cleo")] * 23, name="many", kind="daily")
+    layers = [many, turning(crew["ben"].pk, name="two windows", windows=hours), {"name": "fixed", "shifts": [shift]}]
+    row = crew.schedule(*layers)
+    before = row.versions.get().layers
+    boss, address = browser(crew, "boss"), row.get_absolute_url() + "/edit"
+    page = HTMLForm(text(boss.get(address)))
+    assert boss.post(address, {**page.fields, "layer-1-priority": "3", "do": "save"}).status_code == 302
+    after = row.versions.order_by("-number").first()
+    assert after is not None and after.number == 2
+    before[1]["priority"] = 3
+    assert after.layers == before and len(after.layers[0]["rotation"]["members"]) == 69
+    damaged = {**page.fields, "layer-2-shifts": "{", "do": "save"}
+    assert boss.post(address, damaged).status_code == 400 and row.versions.count() == 2
+
+
+class HTMLForm(HTMLParser):
+    """What a browser would send of a page's form."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str | list[str]] = {}
+        self._select = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        name = told.get("name") or ""
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and "selected" in told:
+            self.fields[self._select] = told.get("value") or ""
+        elif tag == "input" and name and (told.get("type") != "checkbox" or "checked" in told):
+            if told.get("type") == "checkbox":
+                found = self.fields.setdefault(name, [])
+                assert isinstance(found, list)
+                found.append(told.get("value") or "on")
+            else:
+                self.fields[name] = told.get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        """Options without a value are their text."""
+        if self._select and self.fields.get(self._select) == "" and data.strip():
+            self.fields[self._select] = data.strip()
 
 
 def test_who_is_on_call_comes_first_and_gaps_are_red(crew: Crew, fixed: FixedClock) -> None:
@@ -129,6 +179,17 @@ def test_a_policy_is_played_through_with_names_before_it_is_saved(crew: Crew, fi
     assert "Ben" in text(browser(crew, "ada").get(f"/oncall/acme/policies/{policy.pk}"))
     refused = boss.post("/oncall/acme/policies/new", {**form, "name": "other", "do": "save", "catch-all": ""})
     assert refused.status_code == 400 and b"needs a catch-all" in refused.content
+
+
+def test_a_long_policy_of_a_file_survives_its_editor(crew: Crew, fixed: FixedClock) -> None:
+    steps = [{"delay": 90 + 60 * n, "targets": [{"kind": "person", "id": crew["ada"].pk}]} for n in range(20)]
+    policy = save_policy(ENGINE, crew.client, "long", steps)
+    before = policy.steps
+    boss, address = browser(crew, "boss"), f"/oncall/acme/policies/{policy.pk}"
+    sent = {**HTMLForm(text(boss.get(address))).fields, "do": "save"}
+    assert boss.post(address, sent).status_code == 302
+    policy.refresh_from_db()
+    assert policy.steps == before and len(before) == 20
 
 
 def test_lists_ask_a_fixed_number_of_questions(
