@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import orjson
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from afterlaunch.accounts.models import Client, User
 from afterlaunch.calendars.wall import first_instant
@@ -130,9 +132,11 @@ def blank_layer(zone: str, monday: str) -> Document:
     return {"name": "", "priority": 0, "timeZone": zone, "windows": [], "rotation": rotation}
 
 
-def shown_layers(given: list[Document], extra: int) -> list[Document]:
-    """Stored or half-written layers as the editor shows them, with `extra` empty turns at the end of each."""
+def shown_layers(given: list[Document], extra: int, options: list[tuple[str, str]]) -> list[Document]:
+    """Stored or half-written layers as the editor shows them, with `extra` empty turns at the end of each. `options`:
+    (code, name) of who can have a turn; a turn is a list of the options of each select."""
     found = []
+    choices = _Choices(options)
     for number, one in enumerate(given):
         window = (one.get("windows") or [{}])[0]
         windows_text = orjson.dumps(one.get("windows") or []).decode()
@@ -143,7 +147,10 @@ def shown_layers(given: list[Document], extra: int) -> list[Document]:
                 **one,
                 "at": f"layer-{number}",
                 "turning": turning,
-                "turns": list(enumerate([*groups, *([[""]] * extra)])),
+                "turns": [
+                    (n, [choices.with_one(code) for code in group])
+                    for n, group in enumerate([*groups, *([[""]] * extra)])
+                ],
                 "days": [(n, label, n in window.get("days", ())) for n, label in WEEKDAYS],
                 "opens": window.get("start", ""),
                 "closes": "00:00" if window.get("end") == "24:00" else window.get("end", ""),
@@ -152,6 +159,22 @@ def shown_layers(given: list[Document], extra: int) -> list[Document]:
             }
         )
     return found
+
+
+class _Choices:
+    """The same options again and again, one of them chosen: written once for each that is."""
+
+    def __init__(self, options: list[tuple[str, str]]) -> None:
+        rows = [("", ""), *options]
+        self._parts = [(code, format_html('<option value="{}">{}</option>', code, name)) for code, name in rows]
+        self._chosen = {code: format_html('<option value="{}" selected>{}</option>', code, name) for code, name in rows}
+        self._made: dict[str, SafeString] = {}
+
+    def with_one(self, code: str) -> SafeString:
+        if code not in self._made:
+            rows = [self._chosen[one] if one == code and code else text for one, text in self._parts]
+            self._made[code] = SafeString("".join(rows))
+        return self._made[code]
 
 
 def _as_list(group: Any) -> list[Any]:

@@ -230,6 +230,7 @@ def _editor(request: Request, client: Client, row: Schedule | None) -> HttpRespo
         extra = 2 if newest and newest.layers else 4
     people = actions.people_for(client)
     teams = Team.objects.filter(client=client)
+    options = [(f"p{one.pk}", str(one)) for one in people] + [(f"t{one.pk}", f"Team {one}") for one in teams]
     context = {
         "client": client,
         "schedule": row,
@@ -237,8 +238,7 @@ def _editor(request: Request, client: Client, row: Schedule | None) -> HttpRespo
         "zone": zone,
         "owner": form.get("owner", str(row.owner_id or "") if row else ""),
         "valid_from": form.get("valid_from", ""),
-        "layers": forms.shown_layers(layers, extra),
-        "options": [(f"p{one.pk}", str(one)) for one in people] + [(f"t{one.pk}", f"Team {one}") for one in teams],
+        "layers": forms.shown_layers(layers, extra, options),
         "people": people,
         "rotations": KINDS,
         "problem": problem,
