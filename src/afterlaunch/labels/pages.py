@@ -25,11 +25,12 @@ SCORE = {"classification": "Accuracy", "regression": "Error", "ranking": "nDCG"}
 DAYS = 14  # in the table
 NAMES = {
     "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC", "r2": "R²",
-    "log_loss": "Log loss", "precision_macro": "Precision, mean of classes", "recall_macro": "Recall, mean of classes",
-    "f1_macro": "F1, mean of classes", "kappa": "Cohen's kappa, outputs and labels",
-    "kappa_weighted": "Cohen's kappa, weighted", "alpha": "Krippendorff's alpha, all sources",
-    "positive_rate": "Share that is positive, by outputs", "positive_rate_corrected": "… corrected by labels",
-    "mean_output": "Mean of outputs", "mean_output_corrected": "… corrected by labels", "mrr": "Mean reciprocal rank",
+    "log_loss": "Log loss", "precision_macro": "Precision, mean", "recall_macro": "Recall, mean",
+    "f1_macro": "F1, mean", "kappa": "Cohen's kappa",
+    "kappa_weighted": "Kappa, weighted", "alpha": "Krippendorff's alpha",
+    "positive_rate": "Positive, by outputs", "positive_rate_corrected": "Positive, corrected",
+    "mean_output": "Mean of outputs", "mean_output_corrected": "Mean of outputs, corrected",
+    "mrr": "Mean reciprocal rank",
     "nothing_relevant": "Nothing relevant shown", "mae": "Mean absolute error", "rmse": "Root mean square error",
     "bias": "Bias",
 }  # fmt: skip
@@ -141,7 +142,7 @@ def _reliability(told: dict[str, Any], is_share: bool) -> str:
 
 
 def _name(kind: str) -> str:
-    return {"classification": "by labels", "ranking": "nDCG, by labels"}.get(kind, "mean absolute error, by labels")
+    return {"classification": "by labels", "ranking": "nDCG"}.get(kind, "error")
 
 
 def shown(value: float | None, is_share: bool) -> str:

@@ -28,11 +28,13 @@ def over_time(days: Sequence[dict[str, Any]], line: float | None, name: str, is_
             estimates.append({"at": at, **one["estimate"], "name": "estimate"})
     if not truth and not estimates:
         return mark_safe('<p class="muted">No day has labels or an estimate yet.</p>')
-    names = [name, f"{name} {IMMATURE}", "estimate"]
+    there = {one["name"] for one in (*truth, *estimates)}
+    ranges = {name: TRUTH, f"{name} {IMMATURE}": "#010101", "estimate": ESTIMATE}
+    names = [one for one in ranges if one in there]
     colour = {
         "field": "name",
         "type": "nominal",
-        "scale": {"domain": names, "range": [TRUTH, "#010101", ESTIMATE]},
+        "scale": {"domain": names, "range": [ranges[one] for one in names]},
         "legend": {"labelLimit": 240, "columnPadding": 24, "columns": 3},
     }
     x = {"field": "at", "type": "temporal", "title": None, "axis": {"tickCount": 6, "grid": False, "format": "%d %b"}}

@@ -19,6 +19,7 @@ ENOUGH, OF_EACH = 1_000, 100  # labelled rows for isotonic regression, and of ei
 FEW, FEW_OF_EACH = 200, 20  # for Platt's
 DRAWS = 200
 SEED = 20_260_301
+NO_SCORES = "Predictions come without a confidence, or a probability of a declared positive class."
 ASSUMES = "estimate, assumes P(y|x) unchanged"
 
 
@@ -55,7 +56,7 @@ def calibrator(known: Tally) -> Calibrator | str:
     if known.is_ranking:
         return "Scores of a ranking say which item stands first, not how good the ranking is."
     if not known.speaks_of:
-        return "Predictions come without a probability or confidence."
+        return NO_SCORES
     labelled, hits = known.labelled_cells.sum(0), known.hit_cells.sum(0)
     count, least = int(labelled.sum()), int(min(hits.sum(), (labelled - hits).sum()))
     if count >= ENOUGH and least >= OF_EACH:

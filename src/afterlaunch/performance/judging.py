@@ -173,7 +173,9 @@ def confidence(
 ) -> Judged:
     """The share of predictions whose confidence is below the floor."""
     if not baseline.speaks_of or not baseline.cells.sum():
-        return not_assessed("no_scores", "Predictions come without a probability or confidence.")
+        return not_assessed(
+            "no_scores", "Predictions come without a confidence, or a probability of a declared positive class."
+        )
     before_hits, before = below_floor(baseline, floor)
     hits, count = below_floor(current, floor) if current.speaks_of == baseline.speaks_of else (0, 0)
     if count < LEAST:
