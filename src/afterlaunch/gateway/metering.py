@@ -28,16 +28,18 @@ _TELLING = re.compile(
 )
 
 
-_WORDS = (b'"usage"', b'"error"', b"message_stop", b"[DONE]", b"response.")
-
-
 def _tells(block: bytes) -> bool:
     """Whether _TELLING is found. Plain words first: searching for them costs a tenth of it, and few events have any."""
-    for word in _WORDS:
-        if word in block:
-            return _TELLING.search(block) is not None
-    reasons = block.count(b'"finish_reason"')
-    return reasons > 0 and reasons != block.count(b'"finish_reason":null') and _TELLING.search(block) is not None
+    if (
+        b'"usage"' in block
+        or b'"error"' in block
+        or b"message_stop" in block
+        or b"[DONE]" in block
+        or b"response." in block
+        or block.count(b'"finish_reason"') != block.count(b'"finish_reason":null')
+    ):
+        return _TELLING.search(block) is not None
+    return False
 
 
 @dataclass(slots=True)

@@ -89,13 +89,13 @@ def _chart(found: Explorer, measure: str) -> Any:
 def _tiles(rows: Sequence[dict[str, Any]], ask: Asked) -> list[Tile]:
     calls, unknown = sum(row["calls"] for row in rows), sum(row["calls_with_unknown_cost"] for row in rows)
     cost = sum(row["cost_usd"] or 0 for row in rows)
-    told = [row["cost_before_usd"] for row in rows if row["cost_before_usd"] is not None]
+    before = sum(row["cost_before_usd"] or 0 for row in rows)
     inputs, cached = sum(row["input_tokens"] for row in rows), sum(row["in_cache_read"] for row in rows)
     outputs = sum(row["output_tokens"] for row in rows)
     known = calls > unknown
     return [
         Tile("Known cost", formats.money(cost if known or not calls else None), *_noted(unknown, ask)),
-        Tile("Before", formats.money(sum(told) if told else None), "the same length of time"),
+        *([Tile("Before", formats.money(before), "the same length of time")] if before else []),
         Tile("Calls", formats.compact(calls)),
         Tile("Per call", formats.money(cost // (calls - unknown) if known else None), "of known cost"),
         Tile("Tokens", formats.compact(inputs + outputs), f"{formats.compact(outputs)} of them output"),
@@ -131,8 +131,8 @@ class Why:
 
 
 def why(found: Drivers) -> Why | None:
-    """None when neither time has a known cost."""
-    if not found.before_nano and not found.now_nano:
+    """None where the time before has no known cost to compare with."""
+    if not found.before_nano:
         return None
     return Why(_sentence(found), _steps(found), [_moved(one) for one in found.groups[:MOVED] if one.difference])
 
@@ -142,8 +142,6 @@ def signed(nano: int) -> str:
 
 
 def _sentence(found: Drivers) -> str:
-    if not found.before_nano:
-        return f"{formats.money(found.now_nano)}; the time before has no known cost to compare with."
     if not found.difference:
         return "As much as in the time before."
     share = abs(found.difference) / found.before_nano
