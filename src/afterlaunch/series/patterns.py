@@ -18,6 +18,11 @@ FLOOR = 0.02
 LEFT = 4 * WINDOW
 """Values in a row outside of the cells, after which these are laid out anew."""
 
+# of each count that a cell may have
+SHARES = tuple((count + FLOOR) / (WINDOW + FLOOR * CELLS) for count in range(WINDOW + 2))
+LOGS = tuple(map(log, SHARES))
+PRODUCTS = tuple(share * each for share, each in zip(SHARES, LOGS, strict=True))
+
 
 class Patterns:
     __slots__ = ("codes", "counts", "first", "known", "last", "low", "outside", "width")
@@ -70,20 +75,16 @@ class Patterns:
             self._clear()
 
     def _nearest(self) -> float:
-        whole = WINDOW + FLOOR * CELLS
-        logs = [log((count + FLOOR) / whole) for count in self.counts]
-        shares = [(count + FLOOR) / whole for count in self.counts]
-        own = sum(share * each for share, each in zip(shares, logs, strict=True))
-        best, s = -1e300, shares
-        for k in self.known:
-            cross = (
-                s[0] * k[0] + s[1] * k[1] + s[2] * k[2] + s[3] * k[3] + s[4] * k[4] + s[5] * k[5] + s[6] * k[6]
-            ) + s[7] * k[7]
+        own = sum([PRODUCTS[count] for count in self.counts])
+        best = -1e300
+        a, b, c, d, e, f, g, h = [SHARES[count] for count in self.counts]
+        for one, two, three, four, five, six, seven, eight in self.known:
+            cross = (a * one + b * two + c * three + d * four + e * five + f * six + g * seven) + h * eight
             if cross > best:
                 best = cross
         distance = 2 * WINDOW * (own - best) if self.known else 0.0
         if distance > NEW or not self.known:
-            self.known.append(logs)
+            self.known.append([LOGS[count] for count in self.counts])
             if len(self.known) > KEPT:
                 del self.known[0]
         return distance
