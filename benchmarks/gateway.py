@@ -14,10 +14,11 @@ sixteen; exit 1 above the bar of eight. Uses three ports from `--port` on.
 
 Measured with `budgets` on 2 cores. Idle, before calls were encoded from what many have in common: 188 microseconds, 8.2
 times nginx (23), 42 an event of a stream (nginx 20), 307 microseconds added at one caller. After it the machine was
-never idle (load 6 to 8), where only figures of one run compare: 181 against 26, 7.0 times, 35 an event (nginx 16);
-another run 196 against 34, 5.8 times. Four turns of before and after at sixteen callers: 205 and 167 (medians).
-Instructions of a call without its sockets, which no neighbour moves: 578,000 before, 512,000 after. The profile is
-flat: some 240 frames of Python at 0.3 microseconds. The next factor is fewer of them, or compiled modules.
+never idle (load 6 to 12), where only figures of one run compare: 181 against 26, 7.0 times, 35 an event (nginx 16);
+other runs 196 against 34 (5.8 times) and 221 against 28 (7.9). Four turns of before and after at sixteen callers: 205
+and 167 (medians). Instructions of a call without its sockets, which no neighbour moves: 578,000 before, 512,000 after.
+The profile is flat: some 240 frames of Python at 0.3 microseconds. The next factor is fewer of them, or compiled
+modules.
 """
 
 from __future__ import annotations
