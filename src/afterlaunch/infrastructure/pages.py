@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -19,6 +18,8 @@ from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import Invalid, NotFound
+from afterlaunch.infrastructure.asked import MINUTE, RANGES, Asked
+from afterlaunch.infrastructure.asked import asked as wanted
 from afterlaunch.infrastructure.figures import (
     BY_READING,
     HOSTS,
@@ -37,8 +38,6 @@ from afterlaunch.telemetry.signals.readings import Place, Reading, readings
 from afterlaunch.verdicts.api import verdicts_seen_by
 from afterlaunch.verdicts.models import Verdict
 
-RANGES = {"1h": 60, "6h": 360, "24h": 1_440}  # minutes
-STEPS = 60
 A_PAGE = 40  # hosts
 STALE = 5  # minutes
 TONES = {"breach": "breach", "warning": "warning"}
@@ -95,36 +94,15 @@ class Whole:
         return self.count - len(self.hosts)
 
 
-@dataclass(frozen=True)
-class Asked:
-    range: str
-    start: datetime
-    end: datetime
-    step: int
-    narrowed: Mapping[str, str]
-
-    @property
-    def minutes(self) -> list[int]:
-        first, last = (int(at.timestamp()) // 60 // self.step for at in (self.start, self.end))
-        return [number * self.step for number in range(first + 1, last + 1)]
-
-
-def _asked(request: Request) -> Asked:
-    name = request.GET.get("range", "1h")
-    if name not in RANGES:
-        raise Invalid(f"{name!r} is no time range.", "Ranges: " + ", ".join(RANGES))
-    end, names = clock.now(), ("client", "system", "environment")
-    narrowed = {one: request.GET[one] for one in names if request.GET.get(one)}
-    return Asked(name, end - timedelta(minutes=RANGES[name]), end, RANGES[name] // STEPS, narrowed)
-
-
 def _read(actor: Actor, asked: Asked) -> dict[Place, dict[str, Reading]]:
-    until = asked.end + timedelta(minutes=1)
-    return readings(by_minute(asked.start, until, actor.sees(), step=asked.step, narrow=asked.narrowed))
+    return readings(by_minute(asked.start, asked.end + MINUTE, actor.sees(), step=asked.step, narrow=asked.narrowed))
 
 
 def _verdicts(actor: Actor, asked: Asked) -> dict[Whose, list[Verdict]]:
+    """Of the present; none beside a time that is given by its ends."""
     found: dict[Whose, list[Verdict]] = {}
+    if not asked.range:
+        return found
     for row in verdicts_seen_by(actor).filter(judge__startswith="infrastructure.", **asked.narrowed):
         found.setdefault((row.client, row.system, row.environment), []).append(row)
     return found
@@ -133,11 +111,11 @@ def _verdicts(actor: Actor, asked: Asked) -> dict[Whose, list[Verdict]]:
 @require_safe
 def infrastructure(request: Request) -> HttpResponse:
     """Worst first. `host`: one of them in full."""
-    asked = _asked(request)
+    asked = wanted(request)
     found = _read(request.actor, asked)
     verdicts = _verdicts(request.actor, asked)
     known = {(row.client.slug, row.key): row for row in systems_seen_by(request.actor)}
-    if request.GET.get("host") is not None:
+    if asked.host is not None:
         return _one(request, asked, found, verdicts, known)
     places: dict[Whose, dict[str, dict[str, Reading]]] = {}
     for (client, system, environment, host), read in found.items():
@@ -156,12 +134,24 @@ def infrastructure(request: Request) -> HttpResponse:
         "breaches": sum(row.status == "breach" for row in judged),
         "warnings": sum(row.status == "warning" for row in judged),
         "targets_down": targets.count(),
-        "range": asked.range,
-        "ranges": RANGES,
+        **_head(asked),
         "narrowed": asked.narrowed,
         "kept": list(asked.narrowed.items()),
+        "all": asked.link(),
+        "here": asked.link(**asked.narrowed),
     }
     return render(request, "infrastructure/infrastructure.html", context)
+
+
+def _head(asked: Asked) -> dict[str, Any]:
+    return {
+        "asked": asked,
+        "range": asked.range,
+        "ranges": RANGES,
+        "lasting": asked.lasting(),
+        "present": asked.present(),
+        "files": asked.files(),
+    }
 
 
 def _limits(whose: Whose, known: Mapping[tuple[str, str], System]) -> Limits:
@@ -203,9 +193,8 @@ def _whole(
 
 def _address(whose: Whose, asked: Asked, host: str | None = None) -> str:
     client, system, environment = whose
-    told = {"client": client, "system": system, "environment": environment, "range": asked.range}
-    told |= {} if host is None else {"host": host}
-    return "/infrastructure?" + urlencode(told)
+    told = {"client": client, "system": system, "environment": environment}
+    return asked.link(**told, **({} if host is None else {"host": host}))
 
 
 def _cell(
@@ -228,7 +217,7 @@ def _one(
     known: Mapping[tuple[str, str], System],
 ) -> HttpResponse:
     """One host, or, with an empty name, what is told of the system as a whole."""
-    host = request.GET["host"]
+    host = asked.host
     places = [place for place in found if place[3] == host]
     if not places:
         raise NotFound("Nothing was told of this host in this time.", "Choose a longer time.")
@@ -244,9 +233,8 @@ def _one(
         "whose": whose,
         "system": known.get(whose[:2]),
         "cards": cards,
-        "range": asked.range,
-        "ranges": RANGES,
-        "back": "/infrastructure?" + urlencode({**asked.narrowed, "range": asked.range}),
+        **_head(asked),
+        "back": asked.link(**asked.narrowed),
         "kept": [*asked.narrowed.items(), ("host", host)],
     }
     return render(request, "infrastructure/host.html", context)

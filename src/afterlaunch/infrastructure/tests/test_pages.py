@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from django.test import Client as Browser
+from pyarrow.parquet import read_table
 
 from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.app.judges import JUDGES
@@ -110,6 +114,29 @@ def test_the_api_tells_what_the_judges_read(store: stores.Store) -> None:
     assert browser_of("globex").get("/api/v1/infrastructure").json()["rows"] == []
     verdicts = browser.get("/api/v1/verdicts?system=support").json()["verdicts"]
     assert {row["host"] for row in verdicts if row["judge"] == "infrastructure.cpu"} == {"busy", "calm"}
+
+
+def test_a_link_shows_the_same_tomorrow_and_files_hold_the_figures(store: stores.Store) -> None:
+    fill(store)
+    browser = browser_of("acme")
+    for host in ("", "&host=busy"):
+        text = browser.get(f"/infrastructure?system=support{host}").content.decode()
+        lasting, *files = [unescape(one) for one in re.findall(r'(?:data-copy|href)="(\S+from=\S+)"', text)]
+        with clock.frozen(NOW + timedelta(days=1)):
+            tomorrow = browser.get(lasting).content.decode()
+            assert "90 %" in tomorrow if not host else "node_cpu_seconds_total" in tomorrow
+            assert browser.get(f"{lasting}&range=1h").status_code == (404 if host else 200)
+            assert "Breach" not in tomorrow and "Verdicts are of the present" in tomorrow
+            csv, parquet = (b"".join(browser.get(one).streaming_content) for one in files)  # type: ignore[attr-defined]
+        rows = read_table(BytesIO(parquet)).to_pylist()
+        assert len(csv.decode().splitlines()) == len(rows) + 1
+        last = {(row["host"], row["reading"], row["part"]): row["value"] for row in rows}
+        assert last["busy", "cpu", None] == pytest.approx(0.9) and last["busy", "gpu", "1"] == pytest.approx(0.7)
+        assert {row["host"] for row in rows} == ({"busy"} if host else {"busy", "calm", None})
+    assert browser_of("globex").get(lasting).status_code == 404
+    for wrong in ("from=2026-02-01T00:00:00Z", "from=yesterday", "from=2026-03-02T00:00:00Z"):
+        assert browser.get(f"/infrastructure?{wrong}").status_code == 400
+    assert browser.get("/api/v1/infrastructure?format=xls").status_code == 400
 
 
 def test_figures_of_parts_are_the_worst_of_them_and_old_ones_are_unknown() -> None:

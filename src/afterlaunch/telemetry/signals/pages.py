@@ -18,7 +18,7 @@ from afterlaunch.look import charts
 from afterlaunch.look.requests import Request
 from afterlaunch.telemetry.signals import questions
 from afterlaunch.telemetry.signals.api import default_step, wanted_labels
-from afterlaunch.telemetry.views.asked import RANGES, chosen_range, instant
+from afterlaunch.telemetry.views.asked import RANGES, chosen_range, fixed, instant
 
 DRAWN = 8  # as many as there are colours
 LISTED, ROWS, LINES = 400, 200, 100
@@ -61,7 +61,7 @@ class Chosen:
 def chosen(request: Request, names: Sequence[str], default: str) -> Chosen:
     given = request.GET
     told = {name: given[name].strip() for name in names if given.get(name, "").strip()}
-    if not (given.get("from") or given.get("to")):
+    if not fixed(request):
         name, start, end = chosen_range(request, default)
         return Chosen(request.path, name, start, end, told)
     end = instant(given["to"]) if given.get("to") else clock.now()

@@ -22,11 +22,18 @@ RANGES = {"1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_
 
 def chosen_range(request: Request, default: str = "24h") -> tuple[str, datetime, datetime]:
     """The named stretch that ends now; the running minute is in it."""
-    name = request.GET.get("range", default)
+    name = request.GET.get("range") or default
     if name not in RANGES:
         raise Invalid(f"{name!r} is no time range.", "Ranges: " + ", ".join(RANGES))
     end = clock.now() + timedelta(minutes=1)
     return name, end - timedelta(seconds=RANGES[name]), end
+
+
+def fixed(request: Request) -> bool:
+    """Whether the time is given by its ends. A named stretch goes before: who looks at a fixed time and chooses one
+    sends both."""
+    given = request.GET
+    return not given.get("range") and bool(given.get("from") or given.get("to"))
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def instant(text: str) -> datetime:
 def asked(request: Request, *keep: str, default: str = "24h") -> Asked:
     """From a page's address. `keep`: parameters of the view itself, which its links carry on."""
     given = request.GET
-    if given.get("from") or given.get("to"):
+    if fixed(request):
         name = ""
         end = instant(given["to"]) if given.get("to") else clock.now() + timedelta(minutes=1)
         start = instant(given["from"]) if given.get("from") else end - timedelta(days=1)

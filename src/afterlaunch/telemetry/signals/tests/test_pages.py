@@ -113,6 +113,7 @@ def test_a_link_shows_the_same_tomorrow_and_a_file_holds_the_points(browser: Bro
     file = next(part for part in shown.split('href="') if part.startswith("/api/v1/metrics/points")).split('"')[0]
     with clock.frozen(NOW + timedelta(days=1)):
         assert ">3<" in page(browser, lasting)
+        assert ">3<" not in page(browser, lasting + "&range=1h"), "what is chosen goes before"
         answer: Any = browser.get(file.replace("&amp;", "&"))
     assert answer["Content-Disposition"] == 'attachment; filename="queue_depth.csv"'
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))

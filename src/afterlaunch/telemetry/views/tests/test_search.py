@@ -213,6 +213,8 @@ def test_the_page_has_the_search_its_terms_and_links_that_last() -> None:
     assert "Refund Policy" in page and "tenant:t3" in page and "/api/v1/calls?" in page
     assert browser.get("/calls", {**times, "field": "model", "value": "gpt-4o*", "of": "spans"}).status_code == 200
     assert browser.get("/calls", {**times, "q": "colour:red"}).status_code == 400
+    chosen = browser.get("/calls", {**times, "range": "1h"}).content.decode()
+    assert "Refund Policy" not in chosen and "fixed time" in page and "fixed time" not in chosen
     later = (END + timedelta(days=3)).isoformat()
     empty = browser.get("/calls", {"from": END.isoformat(), "to": later}).content.decode()
     assert "No calls in this time" in empty
