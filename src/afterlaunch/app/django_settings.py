@@ -197,6 +197,7 @@ CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000  # the editor of a schedule of twenty layers with sixty turns each has 1,500
 # Sessions of a demo in accelerated time must not expire at once.
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
