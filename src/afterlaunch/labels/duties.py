@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from afterlaunch.ground.settings import settings
-from afterlaunch.labels import containing, expecting, joining, judging, tallying
+from afterlaunch.labels import containing, expecting, joining, judging, tallying, telling
 from afterlaunch.labels.judging import DAY, LATENESS, Told, View
 from afterlaunch.labels.models import Baseline, Batch, Estimate, Hour, Match, Place
 from afterlaunch.labels.rules import JUDGES, Named, finding
@@ -70,7 +70,7 @@ def judge(place: Place, task: Task, now: datetime) -> None:
     scope = Scope(task.system.client.slug, task.system.key, task.environment)
     verdicts: list[tuple[Scope, Named, Finding]] = [(scope, one, finding(one, found.verdict(one))) for one in JUDGES]
     with transaction.atomic():
-        told = judging.document(found, place)
+        told = telling.document(found, place)
         Place.objects.filter(pk=place.pk).update(judged_at=now, told=told)
         watch.write(verdicts, now)
     containing.contain(place, found.troubles, found.sources, now)
