@@ -20,6 +20,13 @@ def rebuild(
     from afterlaunch.ground import clock
     from afterlaunch.telemetry.rebuild import rebuild as make
 
+    if data is None and settings().text("TELEMETRY_URL"):
+        fail(
+            "Telemetry is not in the data folder: AFTERLAUNCH_TELEMETRY_URL names another store.",
+            "Copy it into a folder with migrate-telemetry, name that with --data, and copy the result into an empty "
+            "database: see docs/telemetry.md, Rollups.",
+            code=2,
+        )
     file = settings().data / "telemetry.duckdb"
     if not file.exists():
         fail(f"{file} does not exist.", "Name the data folder with --data.", code=2)

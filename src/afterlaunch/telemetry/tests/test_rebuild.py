@@ -67,8 +67,13 @@ def test_what_was_wrong_is_said_and_kept_until_the_new_one_is_accepted(
     monkeypatch.setenv("AFTERLAUNCH_DATA", str(tmp_path))
     from afterlaunch.ground.settings import reload
 
+    monkeypatch.setenv("AFTERLAUNCH_TELEMETRY_URL", "clickhouse://ch/afterlaunch")
     reload()
     try:
+        elsewhere = CliRunner().invoke(app, ["rebuild-telemetry"])
+        assert elsewhere.exit_code == 2 and "migrate-telemetry" in elsewhere.stderr
+        monkeypatch.delenv("AFTERLAUNCH_TELEMETRY_URL")
+        reload()
         refused = CliRunner().invoke(app, ["rebuild-telemetry"])
         assert refused.exit_code == 1 and "cost_nano: was" in refused.stderr
         taken = CliRunner().invoke(app, ["rebuild-telemetry", "--accept"])
