@@ -1,7 +1,8 @@
 """What gateways and telemetry counted, taken in and added up.
 
 1. Each telling is checked by itself: the good are kept, the bad are named. 2. A row per gateway, budget, counter and
-window; the later telling wins, so that a repeated or late one changes nothing. 3. What all gateways used together is
+window; the later telling wins, so that a repeated or late one changes nothing; what the gateway told under its host
+alone, before it had a name of its own, goes. 3. What all gateways used together is
 marked down for the picture of the window's burn.
 """
 
@@ -17,6 +18,7 @@ from django.db.models import Sum
 
 from afterlaunch.budgets.models import Count, Mark
 from afterlaunch.contracts.budgets import window_of
+from afterlaunch.contracts.gateway_names import LONGEST, formerly
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
@@ -25,7 +27,7 @@ from afterlaunch.routes.models import Budget
 TELEMETRY = "telemetry"  # in the place of a gateway
 AMOUNTS = ("used", "reserved", "refused", "overdraft", "unconfirmed")
 MOST = 5_000  # counters in one body
-LONGEST = 500
+LONGEST_COUNTER = 500
 CHUNK = 400
 MILLISECONDS = 1e11  # a time that is more is in milliseconds
 AHEAD = 600.0  # seconds that a gateway's clock may be before ours: a later one would silence what follows
@@ -66,8 +68,8 @@ class Taken:
 def take(actor: Actor, gateway: str, counters: Sequence[object]) -> Taken:
     """What a gateway tells. Raises NotAllowed, Invalid for a body that is none; a bad counter is named."""
     actor.require(Role.INGEST, None)
-    if not gateway.strip() or len(gateway) > 100 or gateway == TELEMETRY:
-        raise Invalid("A gateway tells its id, at most 100 characters.")
+    if not gateway.strip() or len(gateway) > LONGEST or gateway == TELEMETRY:
+        raise Invalid(f"A gateway tells its id, at most {LONGEST} characters.")
     if len(counters) > MOST:
         raise Invalid(f"At most {MOST:,} counters at a time.", "Send them in several bodies.")
     named = {one.get("budget") for one in counters if isinstance(one, dict)}
@@ -94,8 +96,8 @@ def _read(one: object, budgets: Mapping[str, Budget], latest: tuple[float, float
     if budget is None or budget.fed == TELEMETRY:
         return "there is no such budget"
     counter, at = one.get("counter"), one.get("at")
-    if not isinstance(counter, str) or len(counter) > LONGEST or "\0" in counter:
-        return f"counter is text of at most {LONGEST} characters"
+    if not isinstance(counter, str) or len(counter) > LONGEST_COUNTER or "\0" in counter:
+        return f"counter is text of at most {LONGEST_COUNTER} characters"
     if isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < 2**53:
         return "at is in seconds or milliseconds since 1970"
     told = at / 1000 if at > MILLISECONDS else float(at)
@@ -144,6 +146,8 @@ def store(source: str, tellings: Sequence[Telling], budgets: Mapping[int, Budget
         rows = Count.objects.filter(pk=row.pk, at__lte=one.at)
         if row.at <= one.at and rows.update(at=one.at, told_at=now, **values):
             news.append(one)
+    if before := formerly(source):
+        Count.objects.filter(pk__in=[row.pk for row in _rows(before, ordered).values()]).delete()
     _mark([one.key for one in news], budgets)
     return len(news)
 

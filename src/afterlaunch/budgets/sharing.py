@@ -14,8 +14,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 
-from afterlaunch.budgets.counting import LONGEST, begin_of
+from afterlaunch.budgets.counting import LONGEST_COUNTER, begin_of
 from afterlaunch.budgets.models import Count, Pot, Share
+from afterlaunch.contracts.gateway_names import formerly
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
@@ -57,8 +58,8 @@ def _read(one: object) -> dict[str, Any]:
     budget, counter = one.get("budget"), one.get("counter")
     if not isinstance(budget, str) or not (budget.isascii() and budget.isdigit() and len(budget) < 19):
         raise Invalid("budget is the id of a budget, as text.")
-    if not isinstance(counter, str) or len(counter) > LONGEST or "\0" in counter:
-        raise Invalid(f"counter is text of at most {LONGEST} characters.")
+    if not isinstance(counter, str) or len(counter) > LONGEST_COUNTER or "\0" in counter:
+        raise Invalid(f"counter is text of at most {LONGEST_COUNTER} characters.")
     amounts: dict[str, int] = {}
     for name, most in (("window_start", 1 << 35), ("held", 1 << 62), ("tries", 64)):
         value = one.get(name, 0)
@@ -75,8 +76,8 @@ def _draw(budget: Budget, gateway: str, want: Mapping[str, Any]) -> int:
     pot = Pot.objects.filter(**where).first() or _begun(where)
     share = Share.objects.filter(**where, gateway=gateway).first()
     if share is None:
-        host = gateway.partition("/")[0]  # as which it tells what it counted
-        own = {"amount": _told(Count.objects.filter(**where, gateway=host)), "at": clock.now()}
+        names = {gateway, formerly(gateway)}
+        own = {"amount": _told(Count.objects.filter(**where, gateway__in=names)), "at": clock.now()}
         share, _ = Share.objects.get_or_create(**where, gateway=gateway, defaults=own)
     if share.amount > want["held"]:
         return share.amount  # another worker of this gateway drew it: it is theirs together

@@ -33,9 +33,10 @@ from afterlaunch.gateway.spending.counters import Counters
 from afterlaunch.gateway.spending.daybook import Daybook
 from afterlaunch.gateway.spending.days import Days
 from afterlaunch.gateway.spending.prices import Prices
-from afterlaunch.gateway.spending.shares import Shares, identity
+from afterlaunch.gateway.spending.shares import Shares
 from afterlaunch.gateway.spending.store import Store
 from afterlaunch.gateway.stack import Stack
+from afterlaunch.gateway.telling import identity
 from afterlaunch.gateway.upstream import Client
 from afterlaunch.gateway.workers import spool_of
 from afterlaunch.ground import clock
@@ -64,7 +65,8 @@ class Gateway:
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        self.holder.shares = Shares(self._link, self._session, identity(self._folder))
+        name = identity(self._folder)
+        self.holder.shares = Shares(self._link, self._session, name)
         self.holder.start()
         self._client = Client()
         spool = spool_of(self._folder, self._index or 0)
@@ -92,7 +94,7 @@ class Gateway:
             self._shadows,
             estimator=estimator,
         )
-        counters = Counters(self._link, self._session, self._store)
+        counters = Counters(self._link, self._session, self._store, name)
         self._tasks = [
             self._guarded("poller", self._poller.run),
             self._guarded("exporter", self._exporter.run),
@@ -101,7 +103,8 @@ class Gateway:
         ]
         if not self._index:
             self._tasks.append(self._guarded("counters", counters.run))
-            days = Days(self._link, self._session, Daybook(self.budgets_file, self._folder / "days.sqlite3"))
+            book = Daybook(self.budgets_file, self._folder / "days.sqlite3")
+            days = Days(self._link, self._session, book, name)
             self._tasks.append(self._guarded("days", days.run))
 
     def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import logging
+import socket
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
+from afterlaunch.contracts.gateway_names import named
 from afterlaunch.gateway.server_link import Link
 
 log = logging.getLogger(__name__)
 SECONDS = 10.0
+
+
+def identity(folder: Path) -> str:
+    """Of this gateway, the same after a restart: two on one machine are told apart."""
+    file = folder / "identity"
+    try:
+        return named(socket.gethostname(), file.read_text().strip())
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = folder / f"identity.{uuid.uuid4().hex[:12]}"
+    fresh.write_text(uuid.uuid4().hex[:12])
+    with suppress(FileExistsError):
+        file.hardlink_to(fresh)  # the first of several workers wins
+    fresh.unlink()
+    return named(socket.gethostname(), file.read_text().strip())
 
 
 class Telling:

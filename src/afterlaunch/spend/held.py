@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from afterlaunch.contracts.gateway_names import LONGEST, formerly
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.prices.bundled import provider_id
@@ -24,8 +25,8 @@ def take(actor: Actor, gateway: str, days: Sequence[object]) -> tuple[int, list[
     """How many were news; places of bad ones with what is wrong. A later telling wins, so that telling again changes
     nothing. Raises NotAllowed, Invalid."""
     actor.require(Role.INGEST, None)
-    if not gateway.strip() or len(gateway) > 100:
-        raise Invalid("A gateway tells its id, at most 100 characters.")
+    if not gateway.strip() or len(gateway) > LONGEST:
+        raise Invalid(f"A gateway tells its id, at most {LONGEST} characters.")
     if len(days) > MOST:
         raise Invalid(f"At most {MOST:,} days at a time.", "Send them in several bodies.")
     good: dict[Key, LedgerDay] = {}
@@ -45,6 +46,9 @@ def take(actor: Actor, gateway: str, days: Sequence[object]) -> tuple[int, list[
         unique_fields=["client", "day", "provider", "model", "gateway"],
         update_fields=[*AMOUNTS, "at"],
     )
+    if before := formerly(gateway):  # told under its host alone, before it had a name of its own
+        past = [row.pk for row in _known(before, list(good)) if _key(row) in good]
+        LedgerDay.objects.filter(pk__in=past).delete()
     return len(news), bad
 
 

@@ -56,6 +56,18 @@ def test_gateways_add_up_and_the_burn_is_marked(budget: Budget) -> None:
     assert list(marks) == [("tenant=t1", 17, int(NOON.timestamp())), ("tenant=t2", 5, int(NOON.timestamp()))]
 
 
+def test_what_was_told_under_the_host_alone_is_not_counted_twice(budget: Budget) -> None:
+    yesterday = told(budget, window_start=MIDNIGHT - 86_400, used=4)
+    take(GATEWAY, "host", [yesterday, told(budget), told(budget, counter="tenant=t2")])
+    take(GATEWAY, "host/a", [told(budget, used=11)])
+    take(GATEWAY, "host/b", [told(budget, used=2)])
+    rows = Count.objects.order_by("gateway", "window_start", "counter").values_list("gateway", "counter", "used")
+    assert list(rows) == [
+        ("host", "tenant=t1", 4), ("host", "tenant=t2", 10), ("host/a", "tenant=t1", 11), ("host/b", "tenant=t1", 2),
+    ]  # fmt: skip
+    assert Mark.objects.get(counter="tenant=t1", window_start=MIDNIGHT).used == 13
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sqlite3
 
 import aiohttp
@@ -24,9 +23,9 @@ class Counters:
     """Counters that changed are told again from the last moment that the server has taken: taking one twice changes
     nothing."""
 
-    def __init__(self, link: Link, session: aiohttp.ClientSession, store: Store) -> None:
+    def __init__(self, link: Link, session: aiohttp.ClientSession, store: Store, gateway: str) -> None:
         self._telling = Telling(link, session, "budgets", "counters", "the counters of budgets")
-        self._store = store
+        self._store, self._gateway = store, gateway
         self._since = 0  # milliseconds
         self._told: dict[tuple[str, str, int], int] = {}
 
@@ -49,7 +48,7 @@ class Counters:
         """Whether there is more to tell."""
         rows = self._store.changed(self._since, MOST)
         fresh = [row for row in rows if self._told.get(_key(row)) != row["at"] and not _of_shadow(row)]
-        if fresh and not await self._telling.tell(socket.gethostname(), fresh):
+        if fresh and not await self._telling.tell(self._gateway, fresh):
             return False
         if rows:
             self._since = rows[-1]["at"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,9 +26,9 @@ class Days:
     """Days that changed are told again from the last moment that the server has taken: taking one twice changes
     nothing, since sums are told and not what was added."""
 
-    def __init__(self, link: Link, session: aiohttp.ClientSession, book: Daybook) -> None:
+    def __init__(self, link: Link, session: aiohttp.ClientSession, book: Daybook, gateway: str) -> None:
         self._telling = Telling(link, session, "days", "days", "the days of budgets")
-        self._book = book
+        self._book, self._gateway = book, gateway
         self._since = 0  # milliseconds
         self._told: set[tuple[Any, ...]] = set()
 
@@ -48,7 +47,7 @@ class Days:
         while True:
             rows = await asyncio.to_thread(self._book.changed, self._since, MOST)
             fresh = [row for row in rows if tuple(row.values()) not in self._told]
-            if not fresh or not await self._telling.tell(socket.gethostname(), fresh):
+            if not fresh or not await self._telling.tell(self._gateway, fresh):
                 break
             self._since = int(rows[-1]["at"])
             self._told = {tuple(row.values()) for row in rows if row["at"] == self._since}

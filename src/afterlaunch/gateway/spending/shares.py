@@ -11,11 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -32,21 +28,6 @@ TRIES = 7  # each asks for twice the part of the one before
 PAUSE = 1.0  # seconds after which the server is asked again of a limit that was spent: a storm must not reach it
 KEPT = 10_000  # shares of counters; those of windows that are over go first
 Key = tuple[str, str, int]  # budget, counter, window_start
-
-
-def identity(folder: Path) -> str:
-    """Of this gateway, the same after a restart: two on one machine are told apart."""
-    file = folder / "identity"
-    try:
-        return f"{socket.gethostname()}/{file.read_text().strip()}"
-    except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = folder / f"identity.{uuid.uuid4().hex[:12]}"
-    fresh.write_text(uuid.uuid4().hex[:12])
-    with suppress(FileExistsError):
-        file.hardlink_to(fresh)  # the first of several workers wins
-    fresh.unlink()
-    return f"{socket.gethostname()}/{file.read_text().strip()}"
 
 
 class Shares:

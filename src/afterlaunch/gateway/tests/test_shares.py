@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from afterlaunch.contracts.budgets import Budget
-from afterlaunch.gateway.spending.shares import identity
+from afterlaunch.gateway.telling import identity
 from afterlaunch.gateway.tests.house import Canned, House, house
 from afterlaunch.gateway.tests.test_budgets import ANSWER, BODY, budgeted
 from afterlaunch.gateway.tests.test_forwarding import call

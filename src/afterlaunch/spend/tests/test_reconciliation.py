@@ -262,7 +262,8 @@ def test_a_gateway_tells_its_days_once() -> None:
     assert taken == (1, [(1, "client is text of at most 60 characters")])
     assert take(gateway, "g", [told(DAY, 5)]) == (0, [])
     assert take(gateway, "g", [told(DAY, 6, attempts=11)]) == (1, [])
-    take(gateway, "h", [told(DAY, 1)])
+    take(gateway, "h", [told(DAY, 1), told(DAY - timedelta(days=1), 1)])
+    take(gateway, "h/a", [told(DAY, 1)])  # as it names itself now: the same ledger, counted once
     (one,) = held("acme", "openai", DAY, DAY)
     assert (one.attempts, one.settled_tokens) == (21, 1_800_000)
     assert held("umbrella", "openai", DAY, DAY) == []
