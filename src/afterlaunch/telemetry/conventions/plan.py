@@ -38,6 +38,13 @@ _STARTING = (
 )
 _USAGE = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "ai.usage.")
 _PRICED_APART = ("cost",)  # told in money, not in tokens
+_TOLD_ALREADY = frozenset(
+    (
+        *("gen_ai.usage.text.input_tokens", "gen_ai.usage.text.output_tokens"),
+        *(f"gen_ai.usage.{kind}.cache_read.input_tokens" for kind in ("text", "image", "audio")),
+    )
+)
+"""Parts of what is counted that have no price of their own: kept with the attributes, and nobody's surprise."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ for _field in FIELDS:
 
 def is_known(key: str) -> bool:
     """Whether some rule reads it."""
-    return key in SOURCES or family(key) is not None or key in CONTAINERS
+    return key in SOURCES or family(key) is not None or key in CONTAINERS or key in _TOLD_ALREADY
 
 
 def plan(keys: tuple[str, ...]) -> Plan:
@@ -122,4 +129,4 @@ def dialect_of(key: str) -> str:
 
 
 def _is_usage(key: str) -> bool:
-    return key.startswith(_USAGE) and not any(word in key for word in _PRICED_APART)
+    return key.startswith(_USAGE) and key not in _TOLD_ALREADY and not any(word in key for word in _PRICED_APART)

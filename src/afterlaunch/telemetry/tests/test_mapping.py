@@ -17,6 +17,7 @@ from afterlaunch.telemetry import conventions
 from afterlaunch.telemetry.anyvalues import text_of
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions.fields import FIELDS
+from afterlaunch.telemetry.conventions.plan import is_known
 from afterlaunch.telemetry.conventions.table import As, source
 from afterlaunch.telemetry.tests.telling import AT, PROTOBUF, body, row, rows, span, text
 from afterlaunch.telemetry.tests.test_decode import RECORDED, recorded
@@ -174,6 +175,14 @@ def test_what_is_odd_is_marked_and_kept(told: dict[str, Any], flag: str) -> None
 )
 def test_other_words_for_the_same_are_no_conflict(told: dict[str, Any]) -> None:
     assert not {flag for flag in row(told)["flags"] if flag.startswith("field_conflict")}
+
+
+@pytest.mark.parametrize("part", ["text.input", "text.output", "image.cache_read.input", "audio.cache_read.input"])
+def test_a_part_without_a_price_of_its_own_is_kept_and_no_surprise(part: str) -> None:
+    key = f"gen_ai.usage.{part}_tokens"
+    found = row({"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10, key: 5})
+    assert "usage_key_unknown" not in found["flags"] and found["attributes"][key] == "5"
+    assert (found["in_uncached"], found["out_visible"]) == (100, 10) and is_known(key)
 
 
 def test_unknown_is_never_zero() -> None:
