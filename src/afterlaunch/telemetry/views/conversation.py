@@ -14,10 +14,12 @@ from typing import Any
 
 import orjson
 
-from afterlaunch.telemetry.views.reading import parsed
+from afterlaunch.telemetry.views.reading import attributes, parsed
 
 ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "developer": "system"}
 MOST_CHARACTERS = 20_000
+INSTRUCTIONS = "gen_ai.system_instructions"
+"""What the current conventions tell apart from the messages."""
 _TEXTS = ("text", "content", "value", "input", "output", "query", "question", "answer", "response")
 
 
@@ -56,9 +58,10 @@ def turns(spans: Iterable[Mapping[str, Any]]) -> list[Turn]:
     last: tuple[Any, Any] = (None, None)
     out = []
     for span in spans:
-        asked = messages(span.get("input_text"), "user")
+        question = messages(span.get("input_text"), "user")
         said = messages(span.get("output_text"), "assistant")
-        asks = asked[-1].key() if asked else None
+        asked = [*messages(attributes(span).get(INSTRUCTIONS), "system"), *question]
+        asks = question[-1].key() if question else None
         answers = tuple(one.key() for one in said)
         again = asks == last[0] and (answers == last[1] or not last[1])
         turn = Turn(span)

@@ -205,7 +205,7 @@ def said(kind: str, ask: Asked) -> list[Turn]:
 
 CONTENT = (
     "client, trace_id, span_id, parent_span_id, start_ns, name, op_kind, agent, tool, failed, error_kind,"
-    " coalesce(model_answered, model_requested) as model, input_text, output_text"
+    " coalesce(model_answered, model_requested) as model, input_text, output_text, attributes"
 )
 MOST_SAID = 100
 

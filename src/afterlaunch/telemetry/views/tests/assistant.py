@@ -100,6 +100,8 @@ def one_trace(number: int, at: datetime) -> Trace:
     trace.span("retrieval handbook", 0.1, 0.2, run, told=told)
     question = f"Where is order {number}?"
     asked = [("system", "You are kind."), ("user", question)]
+    if number % 4 == 1:
+        common["gen_ai.system_instructions"] = json.dumps([{"type": "text", "content": "Be brief."}])
     content = {"gen_ai.input.messages": messages(*asked)}
     if number % 6 == 5:
         waits = {"http.response.header.retry-after": ["2"], "error.type": "rate_limit_exceeded"}

@@ -76,6 +76,17 @@ def test_what_was_said_before_is_not_said_again() -> None:
     assert texts == [["one", "two"], ["three", "four"]] and found[1].repeated == 2
 
 
+def test_instructions_that_are_told_apart_come_first_and_once() -> None:
+    told = {"gen_ai.system_instructions": json.dumps([{"type": "text", "content": "be kind"}])}
+    spans: list[dict[str, Any]] = [
+        {"input_text": "may I?", "output_text": "yes", "attributes": told},
+        {"input_text": "and now?", "output_text": "no", "attributes": list(told.items())},
+    ]
+    found = [[(one.role, one.parts[0].text) for one in turn.messages] for turn in turns(spans)]
+    assert found[0] == [("system", "be kind"), ("user", "may I?"), ("assistant", "yes")]
+    assert found[1] == [("user", "and now?"), ("assistant", "no")]
+
+
 def test_the_same_answer_to_another_question_is_said_and_a_second_report_is_not() -> None:
     spans: list[dict[str, Any]] = [
         {"input_text": "may I?", "output_text": "yes"},

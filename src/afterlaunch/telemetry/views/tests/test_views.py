@@ -218,6 +218,7 @@ def test_a_trace_and_a_session_show_what_was_said_and_not_what_others_said(ask: 
     times = {"from": START.isoformat(), "to": END.isoformat()}
     session = browser().get("/calls/session", {**times, "id": "session-0"}).content.decode()
     assert "Order 3 is on its way." in session and "Order 4 is on its way." not in session
+    assert session.count("Be brief.</div>") == 1, "instructions that are told apart"
     nobody = asker("stranger")("/api/v1/session", id="session-0")
     assert nobody.json()["rows"] == []
 
