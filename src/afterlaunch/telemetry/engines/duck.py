@@ -27,7 +27,10 @@ from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan, shorter
 
 log = logging.getLogger(__name__)
-MEMORY, ONCE = "128MB", "2GB"  # at work; while a new version adds columns to what is stored
+MEMORY, ONCE = "128MB", "2GB"  # at work; while the log is read again, or a new version adds columns
+MOST_REPLACED = 500_000
+"""Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
+have them; a checkpoint that lacks memory breaks the store."""
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
 ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
@@ -73,7 +76,7 @@ class Duck:
         threads = threads or max(1, (os.cpu_count() or 2) // 2)
         spilled = file.with_name(file.name + ".tmp")
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY,
+            "memory_limit": ONCE,
             "threads": threads,
             "checkpoint_threshold": WAL,
             "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
@@ -91,6 +94,7 @@ class Duck:
         if not read_only:  # nobody else has it open: what lies there is of a process that was killed
             shutil.rmtree(spilled, ignore_errors=True)
         self._write = threading.Lock()
+        self._settle()
         self._writer = self._connection.cursor()
         self._writer.execute("use kept")
         self._local = threading.local()
@@ -102,17 +106,21 @@ class Duck:
         if read_only:
             self._read_rolled()
 
+    def _settle(self) -> None:
+        """What the log held, or a change of the schema, is in memory until a checkpoint."""
+        if not self._read_only:
+            self._connection.execute("checkpoint kept")
+        self._replaced = 0
+        self._connection.execute(f"set memory_limit = '{MEMORY}'")
+
     def prepare(self, tables: Sequence[Table]) -> None:
         from afterlaunch.telemetry.engines.duck_upgrades import upgrade
 
         self._connection.execute(f"set memory_limit = '{ONCE}'")
-        if self._prepare(tables, upgrade):
-            self._connection.execute("checkpoint kept")  # new columns take memory until then
-        self._connection.execute(f"set memory_limit = '{MEMORY}'")
+        self._prepare(tables, upgrade)
+        self._settle()
 
-    def _prepare(self, tables: Sequence[Table], upgrade: Callable[[Any], bool]) -> bool:
-        """Whether columns were added."""
-        added = False
+    def _prepare(self, tables: Sequence[Table], upgrade: Callable[[Any], bool]) -> None:
         with self.transaction() as cursor:
             self.to_rebuild |= upgrade(cursor)
             for table in tables:
@@ -125,13 +133,11 @@ class Duck:
                         kind = column_type(field.type)
                         kind += " default 0" if table.summed else ""
                         cursor.execute(f'alter table {table.name} add column "{field.name}" {kind}')
-                        added = True
             cursor.execute("create table if not exists rolled (tier varchar, minute integer)")
             cursor.execute("create table if not exists trace_blocks (first bigint, last bigint, bits blob)")
             self._blocks = Blocks.read(cursor)
         self._names = {table.name: [field.name for field in table.schema] for table in tables}
         self._read_rolled()
-        return added
 
     def _read_rolled(self) -> None:
         cursor = self._cursor()
@@ -154,6 +160,14 @@ class Duck:
             cursor = self._local.cursor = self._connection.cursor()
             cursor.execute("use kept")
         return cursor
+
+    def _lighten(self, replaced: int) -> None:
+        """After a transaction that deleted or altered so many rows."""
+        self._replaced += replaced
+        if self._replaced >= MOST_REPLACED:
+            with self._write:
+                self._writer.execute("checkpoint kept")
+            self._replaced = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
@@ -256,6 +270,7 @@ class Duck:
             told = f"delete from {table.name} where {condition}"
             gone = int(cursor.execute(told, list(parameters)).fetchone()[0])
         self._oldest = None
+        self._lighten(gone)
         return gone
 
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
@@ -291,19 +306,22 @@ class Duck:
 
         while stale := due(self._cursor(), self._rolled, now_ns):
             with self.transaction() as cursor:
-                roll(cursor, stale)
+                replaced = roll(cursor, stale)
+            self._lighten(replaced)
             for tier, minutes in stale.items():
                 self._rolled[tier] |= set(minutes)
 
     def reopen(self) -> None:
         """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
         with self._write:
+            self._connection.execute(f"set memory_limit = '{ONCE}'")
             try:
                 self._connection.execute("detach kept")
             except duckdb.Error as problem:
                 log.warning("the telemetry store was let go without a checkpoint: %s", problem)
             if not self._connection.execute("select 1 from duckdb_databases() where database_name = 'kept'").fetchall():
                 self._connection.execute(self._attach)
+            self._settle()
             self._writer = self._connection.cursor()
             self._writer.execute("use kept")
             self._series.clear()
@@ -315,21 +333,25 @@ class Duck:
         emptied = ", ".join(f'"{name}" = null' for name in columns)
         with self.transaction() as cursor:
             told = f"update {table.name} set {emptied} where {condition}"
-            return int(cursor.execute(told, list(parameters)).fetchone()[0])
+            altered = int(cursor.execute(told, list(parameters)).fetchone()[0])
+        self._lighten(altered)
+        return altered
 
     def restate(self, ids: Mapping[int, int], series: Any) -> None:
+        altered = 0
         with self.transaction() as cursor:
             renamed = {"old": pa.array(list(ids), pa.int64()), "new": pa.array(list(ids.values()), pa.int64())}
             cursor.register("renamed", pa.table(renamed))
             for tier in TIERS:
                 for kind in ("sums", "profile"):
                     told = f"update {kind}_{tier} set series = renamed.new from renamed where series = renamed.old"
-                    cursor.execute(told)
+                    altered += int(cursor.execute(told).fetchone()[0])
             cursor.execute("update failures set series = renamed.new from renamed where series = renamed.old")
             cursor.execute("delete from series where id in (select old from renamed)")
             cursor.register("batch", series)
             cursor.execute("insert into series select * from batch where id not in (select id from series)")
         self._series -= set(ids)
+        self._lighten(altered)
 
     def disk_left(self) -> int:
         return shutil.disk_usage(self.file.parent).free

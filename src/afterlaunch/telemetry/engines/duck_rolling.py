@@ -30,8 +30,9 @@ def due(cursor: Any, rolled: Mapping[str, set[int]], now_ns: int) -> dict[str, l
     return {}
 
 
-def roll(cursor: Any, stale: Mapping[str, list[int]]) -> None:
-    """Inside the caller's transaction."""
+def roll(cursor: Any, stale: Mapping[str, list[int]]) -> int:
+    """Inside the caller's transaction; how many rows are replaced."""
+    replaced = 0
     sums = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
     for tier, starts in stale.items():
         size, finer = TIERS[tier], _FROM[tier]
@@ -40,7 +41,7 @@ def roll(cursor: Any, stale: Mapping[str, list[int]]) -> None:
             ("sums", "series", sums),
             ("profile", "series, measure, bucket", "sum(calls)::bigint as calls"),
         ):
-            cursor.execute(f"delete from {kind}_{tier} where {inside}")
+            replaced += int(cursor.execute(f"delete from {kind}_{tier} where {inside}").fetchone()[0])
             cursor.execute(
                 f"insert into {kind}_{tier} by name select (minute // {size} * {size})::integer as minute, {groups},"
                 f" {measures} from {kind}_{finer} where {inside} group by all"
@@ -48,3 +49,4 @@ def roll(cursor: Any, stale: Mapping[str, list[int]]) -> None:
             )
         cursor.execute("delete from rolled where tier = ? and list_contains(?, minute)", [tier, starts])
         cursor.executemany("insert into rolled values (?, ?)", [[tier, start] for start in starts])
+    return replaced

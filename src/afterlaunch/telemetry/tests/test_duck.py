@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from afterlaunch.telemetry.engines import duck
 from afterlaunch.telemetry.engines.duck import MEMORY, Duck
+from afterlaunch.telemetry.tables import PROFILE_TABLES, TABLES
 
 
 def test_what_does_not_fit_in_memory_lies_beside_the_store_until_it_is_answered(
@@ -29,3 +31,22 @@ def test_what_does_not_fit_in_memory_lies_beside_the_store_until_it_is_answered(
         )
         assert row["last"] == many
     assert list(elsewhere.iterdir()) == [] and not list((tmp_path / "kept").glob("t.duckdb.tmp/*"))
+
+
+def test_forgetting_and_adding_up_much_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duck, "MEMORY", "32MB")
+    minutes, a_minute = 60 * 24, 1_200
+    with closing(Duck(tmp_path / "t.duckdb")) as engine:
+        engine.prepare(TABLES)
+        with engine.transaction() as cursor:
+            cursor.execute(
+                f"insert into profile_minute select i // {a_minute}, i % {a_minute}, 1, 1, 1"
+                f" from range({minutes * a_minute}) t(i)"
+            )
+            cursor.execute(f"insert into sums_minute (minute, series, calls) select i, 1, 1 from range({minutes}) t(i)")
+        engine.upkeep(2 * minutes * 60 * 10**9)
+        gone = [engine.delete(PROFILE_TABLES["minute"], "minute < ?", [(n + 1) * 60]) for n in range(24)]
+        assert gone == [60 * a_minute] * 24
+        (row,) = engine.query("select count(*) as hours, sum(calls)::bigint as calls from profile_hour")
+        assert row == {"hours": 24 * a_minute, "calls": minutes * a_minute}
+        assert engine.bytes_free() > 0, "what was deleted is written down by now"
