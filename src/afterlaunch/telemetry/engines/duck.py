@@ -107,8 +107,10 @@ class Duck:
             self._read_rolled()
 
     def _settle(self) -> None:
-        """What the log held, or a change of the schema, is in memory until a checkpoint."""
-        if not self._read_only:
+        """What a long log held, or a change of the schema, takes memory until a checkpoint. Without need there is none:
+        on a full disk it would break what can still be read."""
+        held = "select 1 from duckdb_memory() having sum(memory_usage_bytes) * 2 > parse_formatted_bytes(?)"
+        if not self._read_only and self._connection.execute(held, [MEMORY]).fetchall():
             self._connection.execute("checkpoint kept")
         self._replaced = 0
         self._connection.execute(f"set memory_limit = '{MEMORY}'")
