@@ -27,10 +27,10 @@ from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan, shorter
 
 log = logging.getLogger(__name__)
-MEMORY, ONCE = "128MB", "2GB"  # at work; while the log is read again, or a new version adds columns
+MEMORY, ONCE = "128MB", "2GB"  # at work; for what breaks the store where it lacks memory
 MOST_REPLACED = 500_000
 """Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
-have them; a checkpoint that lacks memory breaks the store."""
+have them."""
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
 ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
@@ -70,13 +70,13 @@ class Duck:
     broken: tuple[type[Exception], ...] = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
     def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:
-        self.file, self._read_only = file, read_only
+        self.file = file
         if not read_only:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         threads = threads or max(1, (os.cpu_count() or 2) // 2)
         spilled = file.with_name(file.name + ".tmp")
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": ONCE,
+            "memory_limit": MEMORY,
             "threads": threads,
             "checkpoint_threshold": WAL,
             "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
@@ -84,17 +84,19 @@ class Duck:
         }
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
-        try:
-            self._attach = f"attach '{_escaped(file)}' as kept ({how})"
-            self._connection.execute(self._attach)
-        except duckdb.IOException as problem:
-            raise Unavailable(
-                f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
-            ) from None
+        self._attach = f"attach '{_escaped(file)}' as kept ({how})"
+        with self._roomy():
+            try:
+                self._connection.execute(self._attach)
+            except duckdb.IOException as problem:
+                raise Unavailable(
+                    f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
+                ) from None
+            if not read_only:
+                self._settle()
         if not read_only:  # nobody else has it open: what lies there is of a process that was killed
             shutil.rmtree(spilled, ignore_errors=True)
         self._write = threading.Lock()
-        self._settle()
         self._writer = self._connection.cursor()
         self._writer.execute("use kept")
         self._local = threading.local()
@@ -106,21 +108,32 @@ class Duck:
         if read_only:
             self._read_rolled()
 
+    @contextmanager
+    def _roomy(self) -> Iterator[None]:
+        """For checkpoints of many changes, the log when it is read again, and new columns of what is stored."""
+        self._connection.execute(f"set memory_limit = '{ONCE}'")
+        try:
+            yield
+        finally:
+            try:
+                self._connection.execute(f"set memory_limit = '{MEMORY}'")
+            except duckdb.OutOfMemoryException:
+                log.info("a question holds more than %s for now; the next change of the limit takes it back", MEMORY)
+
     def _settle(self) -> None:
         """What a long log held, or a change of the schema, takes memory until a checkpoint. Without need there is none:
         on a full disk it would break what can still be read."""
         held = "select 1 from duckdb_memory() having sum(memory_usage_bytes) * 2 > parse_formatted_bytes(?)"
-        if not self._read_only and self._connection.execute(held, [MEMORY]).fetchall():
+        if self._connection.execute(held, [MEMORY]).fetchall():
             self._connection.execute("checkpoint kept")
         self._replaced = 0
-        self._connection.execute(f"set memory_limit = '{MEMORY}'")
 
     def prepare(self, tables: Sequence[Table]) -> None:
         from afterlaunch.telemetry.engines.duck_upgrades import upgrade
 
-        self._connection.execute(f"set memory_limit = '{ONCE}'")
-        self._prepare(tables, upgrade)
-        self._settle()
+        with self._roomy():
+            self._prepare(tables, upgrade)
+            self._settle()
 
     def _prepare(self, tables: Sequence[Table], upgrade: Callable[[Any], bool]) -> None:
         with self.transaction() as cursor:
@@ -167,7 +180,7 @@ class Duck:
         """After a transaction that deleted or altered so many rows."""
         self._replaced += replaced
         if self._replaced >= MOST_REPLACED:
-            with self._write:
+            with self._write, self._roomy():
                 self._writer.execute("checkpoint kept")
             self._replaced = 0
 
@@ -315,8 +328,7 @@ class Duck:
 
     def reopen(self) -> None:
         """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
-        with self._write:
-            self._connection.execute(f"set memory_limit = '{ONCE}'")
+        with self._write, self._roomy():
             try:
                 self._connection.execute("detach kept")
             except duckdb.Error as problem:
