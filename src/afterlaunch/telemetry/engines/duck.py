@@ -110,7 +110,7 @@ class Duck:
 
     @contextmanager
     def _roomy(self) -> Iterator[None]:
-        """For checkpoints of many changes, the log when it is read again, and new columns of what is stored."""
+        """For what changes many rows, its checkpoint, the log when it is read again, and new columns."""
         self._connection.execute(f"set memory_limit = '{ONCE}'")
         try:
             yield
@@ -197,6 +197,12 @@ class Duck:
                     self._writer.execute("rollback")
                 raise
 
+    @contextmanager
+    def _changing(self) -> Iterator[Any]:
+        """A transaction that may delete or alter many rows."""
+        with self._roomy(), self.transaction() as cursor:
+            yield cursor
+
     def finish(self, spans: Any) -> None:
         """A transaction leaves nothing half done."""
 
@@ -281,7 +287,7 @@ class Duck:
             return int(cursor.execute(new).fetchone()[0])
 
     def delete(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
-        with self.transaction() as cursor:
+        with self._changing() as cursor:
             told = f"delete from {table.name} where {condition}"
             gone = int(cursor.execute(told, list(parameters)).fetchone()[0])
         self._oldest = None
@@ -320,7 +326,7 @@ class Duck:
         from afterlaunch.telemetry.engines.duck_rolling import due, roll
 
         while stale := due(self._cursor(), self._rolled, now_ns):
-            with self.transaction() as cursor:
+            with self._changing() as cursor:
                 replaced = roll(cursor, stale)
             self._lighten(replaced)
             for tier, minutes in stale.items():
@@ -345,7 +351,7 @@ class Duck:
 
     def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
         emptied = ", ".join(f'"{name}" = null' for name in columns)
-        with self.transaction() as cursor:
+        with self._changing() as cursor:
             told = f"update {table.name} set {emptied} where {condition}"
             altered = int(cursor.execute(told, list(parameters)).fetchone()[0])
         self._lighten(altered)
@@ -353,7 +359,7 @@ class Duck:
 
     def restate(self, ids: Mapping[int, int], series: Any) -> None:
         altered = 0
-        with self.transaction() as cursor:
+        with self._changing() as cursor:
             renamed = {"old": pa.array(list(ids), pa.int64()), "new": pa.array(list(ids.values()), pa.int64())}
             cursor.register("renamed", pa.table(renamed))
             for tier in TIERS:
