@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -86,6 +86,22 @@ class Answer:
         if part and not self._bodiless:
             self._transport.write(self._framed(part) if self._chunked else self._held + part)
             self._held = b""
+
+    def pipe(self, feed: Callable[[bytes], None]) -> Callable[[bytes], bool]:
+        """Sends a part, then has it read. It says False when the caller is slow."""
+        self.flush()
+        send, drain, whole = self._transport.write, self._drain, self.write
+        chunked = self._chunked and not self._bodiless
+
+        def forward(part: bytes) -> bool:
+            if chunked:
+                send(b"%x\r\n%b\r\n" % (len(part), part))
+            else:
+                whole(part)
+            feed(part)
+            return not drain.full
+
+        return forward
 
     def _framed(self, part: bytes, after: bytes = b"") -> bytes:
         """A chunk, after what is held."""

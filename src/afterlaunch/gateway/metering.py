@@ -29,13 +29,15 @@ _TELLING = re.compile(
 
 
 def _tells(block: bytes) -> bool:
-    """Whether _TELLING is found. Plain words first: searching for them costs a tenth of it, and few events have any."""
+    """Whether _TELLING is found. Plain words first: searching for them costs a tenth of it, and few events have any.
+    `in` would try each of them as a number before it searches."""
+    find = block.find
     if (
-        b'"usage"' in block
-        or b'"error"' in block
-        or b"message_stop" in block
-        or b"[DONE]" in block
-        or b"response." in block
+        find(b'"usage"') >= 0
+        or find(b'"error"') >= 0
+        or find(b"message_stop") >= 0
+        or find(b"[DONE]") >= 0
+        or find(b"response.") >= 0
         or block.count(b'"finish_reason"') != block.count(b'"finish_reason":null')
     ):
         return _TELLING.search(block) is not None
@@ -184,31 +186,32 @@ class SseMeter:
 
     def __init__(self, wire: Wire) -> None:
         self.reading = Reading()
-        self._wire = wire
+        self._wire, self._longest = wire, wire.longest_event
         self._events = sse.Assembler(wire.longest_event)
         self._first = True
 
     def feed(self, read: bytes) -> None:
-        block = self._events.feed(read)
+        events = self._events
+        block = events.feed(read)
         if block:
-            self._block(block)
-        if block is not read and self._events.overflow():
-            self._events.shorten()
+            self.reading.events += block.count(b"data:")
+            if self._first or events.cut or len(block) > self._longest or _tells(block):
+                self._block(block)
+        if block is not read and events.overflow():
+            events.shorten()
 
     def finish(self) -> Reading:
         left = self._events.rest()
         if left:
+            self.reading.events += left.count(b"data:")
             self._block(left)
         if self.reading.usage is None and self.reading.unknown is None:
             self.reading.unknown = "no usage event in the stream"
         return self.reading
 
     def _block(self, block: bytes) -> None:
-        self.reading.events += block.count(b"data:")
-        if not (self._first or self._events.cut or _tells(block) or len(block) > self._wire.longest_event):
-            return
         for event in sse.split(block):
-            if self._events.cut or len(event) > self._wire.longest_event:
+            if self._events.cut or len(event) > self._longest:
                 self._events.cut = False
                 self._overlong(event[-KEEP_TAIL:])
             elif self._first or _TELLING.search(event):

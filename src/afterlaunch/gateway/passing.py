@@ -80,7 +80,7 @@ class Passage:
             if client.waits(head):
                 answer.flush()
                 if straight and attempt.first_byte is not None:
-                    await client.pump(head, self._forwarding(answer))
+                    await client.pump(head, answer.pipe(meter.feed))
                     if answer.full:
                         await answer.drain()
                     continue
@@ -104,17 +104,6 @@ class Passage:
                 meter.feed(read)
             if answer.full:
                 await answer.drain()
-
-    def _forwarding(self, answer: Answer) -> Callable[[bytes], bool]:
-        """Of an answer that nobody edits, in the turn in which it comes. It says False when the caller is slow."""
-        write, feed = answer.write, self.meter.feed
-
-        def forward(read: bytes) -> bool:
-            write(read)
-            feed(read)
-            return not answer.full
-
-        return forward
 
     async def _edited(self, read: bytes, ended: bool, answer: Answer, headers: Headers) -> bytes:
         """What of it goes to the caller now. With a gate the meter reads first. Raises Cut, Refusal."""

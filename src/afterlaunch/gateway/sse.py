@@ -28,6 +28,10 @@ def data_of(event: bytes) -> bytes:
 
 def split(block: bytes) -> list[bytes]:
     """The events of a block, each with its end."""
+    if block.find(b"\r") < 0:  # nearly always, and without an expression a tenth of the work
+        whole = block.split(b"\n\n")
+        left = whole.pop()
+        return [event + b"\n\n" for event in whole] + ([left] if left else [])
     found, at = [], 0
     for boundary in _FINAL_BOUNDARY.finditer(block):
         found.append(block[at : boundary.end()])

@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._freed, self._lost = freed, lost
         self.loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
+        self._feed, self._time = self._parser.feed_data, self.loop.time
         self._head: Head | None = None
         self._waiter: asyncio.Future[Head] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -165,23 +166,24 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = self.loop.time()
+        self.heard = self._time()
         if self._waiter is None and self._head is None:
             self.abort()  # nobody asked
             return
         self._answered = True
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except httptools.HttpParserError as problem:
             self._spoiled = True
             if not self._whole:
                 self._fail(Broken("garbled", f"no valid HTTP/1.1 answer: {problem}"))
                 return
+        head = self._head
         if self._whole:
             self._end()
-        elif self._head is not None:
-            self._head.wake()
-            if self._head.size > HELD and not self._paused and not self._transport.is_closing():
+        elif head is not None:
+            head.wake()
+            if head.size > HELD and not self._paused and not self._transport.is_closing():
                 self._paused = True
                 self._transport.pause_reading()
         else:
