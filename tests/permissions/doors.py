@@ -479,6 +479,7 @@ PAGES = (
         "/settings/gateway/routes", "operator", "Make a route or move its baseline",
         name="{client}-new", system="{system}", upstream="provider",
     ),
+    do("/settings/gateway/routes/{client}-first/shadow/end", "operator", "End a route's shadow"),
     do("/settings/gateway/keys", "admin", "Make a caller key", (200,), name="desk", route="{client}-first"),
     do("/settings/gateway/keys/{key}/revoke", "admin", "Revoke a caller key"),
     look("/settings/contacts", "signed in", "One's contact methods"),

@@ -192,6 +192,7 @@ SMUGGLED = (
                                                  "step-0-target": "schedule:{their_schedule}"}, 400),
     ("POST", "/oncall/south/teams", {"name": "x", "member": "{their_person}"}, 400),
     ("POST", "/oncall/south/teams", {"name": "x", "team": "{their_team}", "member": "{person}"}, 404),
+    ("POST", "/settings/gateway/routes/north-first/shadow/end", {}, 404),
     ("POST", "/settings/gateway/keys", {"name": "x", "route": "north-first"}, 404),
     ("POST", "/settings/gateway/keys/{their_key}/revoke", {}, 404),
     ("POST", "/settings/gateway/routes", {"name": "x", "system": "{their_system}", "upstream": "provider"}, 404),

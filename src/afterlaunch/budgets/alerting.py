@@ -16,6 +16,7 @@ from afterlaunch.contracts.budgets import EACH
 from afterlaunch.estate.models import System
 from afterlaunch.ground.actors import automation
 from afterlaunch.ground.settings import settings
+from afterlaunch.routes import shadow_use
 from afterlaunch.routes.models import Budget
 
 WATCH = automation("budgets")
@@ -125,6 +126,7 @@ def said(row: Budget, standing: Standing, level: rules.Level, now: datetime) -> 
 def tidy(now: datetime) -> None:
     """Forget the counts and marks of long ago."""
     Count.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT).timestamp())).delete()
+    shadow_use.forget(int((now - KEPT).timestamp()))
     for rows in (Pot, Share):
         rows.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT).timestamp())).delete()
     Mark.objects.filter(window_start__gt=0, window_start__lt=int((now - KEPT_MARKS).timestamp())).delete()

@@ -19,9 +19,11 @@ from django.db.models import Sum
 from afterlaunch.budgets.models import Count, Mark
 from afterlaunch.contracts.budgets import window_of
 from afterlaunch.contracts.gateway_names import LONGEST, formerly
+from afterlaunch.contracts.shadow import named as shadow_named
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.routes import shadow_use
 from afterlaunch.routes.models import Budget
 
 TELEMETRY = "telemetry"  # in the place of a gateway
@@ -77,23 +79,30 @@ def take(actor: Actor, gateway: str, counters: Sequence[object]) -> Taken:
     budgets = {str(row.pk): row for some in _chunks(sorted(ids)) for row in Budget.objects.filter(pk__in=some)}
     good: dict[Key, Telling] = {}
     bad: list[tuple[int, str]] = []
+    shadows: list[shadow_use.Counted] = []
     latest = clock.now().timestamp() + AHEAD, clock.real() + AHEAD
     for place, one in enumerate(counters):
         read = _read(one, budgets, latest)
         if isinstance(read, str):
             bad.append((place, read))
+        elif isinstance(read, shadow_use.Counted):
+            shadows.append(read)
         elif read.key not in good or good[read.key].at < read.at:
             good[read.key] = read
     taken = store(gateway, list(good.values()), {row.pk: row for row in budgets.values()})
-    return Taken(taken, len(good) - taken, tuple(bad))
+    taken += shadow_use.take(gateway, shadows)
+    return Taken(taken, len(good) + len(shadows) - taken, tuple(bad))
 
 
-def _read(one: object, budgets: Mapping[str, Budget], latest: tuple[float, float]) -> Telling | str:
+def _read(
+    one: object, budgets: Mapping[str, Budget], latest: tuple[float, float]
+) -> Telling | shadow_use.Counted | str:
     """What it says, or what is wrong with it. `latest`: a window's beginning, and a gateway's clock."""
     if not isinstance(one, dict):
         return "a counter is an object"
-    budget = budgets.get(one["budget"]) if isinstance(one.get("budget"), str) else None
-    if budget is None or budget.fed == TELEMETRY:
+    id_ = one["budget"] if isinstance(one.get("budget"), str) else ""
+    budget, shadow = budgets.get(id_), shadow_named(id_) is not None
+    if not shadow and (budget is None or budget.fed == TELEMETRY):
         return "there is no such budget"
     counter, at = one.get("counter"), one.get("at")
     if not isinstance(counter, str) or len(counter) > LONGEST_COUNTER or "\0" in counter:
@@ -110,8 +119,10 @@ def _read(one: object, budgets: Mapping[str, Budget], latest: tuple[float, float
             return f"{name} is a whole number, not negative"
         amounts[name] = value
     start = amounts.pop("window_start")
-    if start > latest[0] or begin_of(budget, datetime.fromtimestamp(start, UTC)) != start:
-        return f"no {budget.window} of {budget.zone} begins at window_start"
+    if shadow and start <= latest[0]:
+        return shadow_use.Counted(id_, start, told, *(amounts[one] for one in ("used", "reserved", "refused")))
+    if budget is None or start > latest[0] or begin_of(budget, datetime.fromtimestamp(start, UTC)) != start:
+        return f"no {budget.window} of {budget.zone} begins at window_start" if budget else "it lies in the future"
     return Telling(budget.pk, counter, start, told, **amounts)
 
 

@@ -18,6 +18,7 @@ from afterlaunch.incidents.actions import incident_by_id
 from afterlaunch.incidents.models import Incident
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.actions import route_by_name, routes_seen_by
+from afterlaunch.routes.shadow_use import standing
 from afterlaunch.telemetry.queries import windows
 
 PER_PAGE = 50
@@ -57,6 +58,7 @@ def change(request: Request, pk: int) -> HttpResponse:
         "differences": _differences(row),
         "events": row.events.all(),
         "arms": _arms(row),
+        "shadow": standing(row.route, clock.now()) if row.finished_at is None else None,
         "rollback": row.rollbacks.first(),
         "next": f"{following / 100:g} %" if following else "complete",
         "can_advance": row.route is not None and row.state in ("approved", "rolling_out") and row.kind != "rollback",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from afterlaunch.contracts.budgets import Budget
 from afterlaunch.contracts.guard import PII
 
+PREFIX = "shadow/"
 _MOST = {"usd": 1e9, "tokens": 1e15, "requests": 1e12}
 
 
@@ -25,7 +26,9 @@ class ShadowBudget:
     def of(self, route: str) -> Budget:
         """The unit is part of its name: counters of another unit do not go on in it."""
         whole = round(self.limit * 1e9) if self.unit == "usd" else int(self.limit)
-        return Budget(f"shadow/{route}/{self.unit}", f"shadow of {route}", {}, self.unit, whole, self.window, self.zone)
+        return Budget(
+            f"{PREFIX}{route}/{self.unit}", f"shadow of {route}", {}, self.unit, whole, self.window, self.zone
+        )
 
     def wrong(self) -> str | None:
         if self.unit not in _MOST:
@@ -38,6 +41,12 @@ class ShadowBudget:
             return f"shadow.budget.zone {self.zone[:60]!r} is no time zone"
         problem = self.of("route").check()
         return f"shadow.budget: {problem}" if problem else None
+
+
+def named(budget: str) -> tuple[str, str] | None:
+    """Route and unit of a shadow's budget by its id; None: it is another one's."""
+    route, _, unit = budget.removeprefix(PREFIX).rpartition("/")
+    return (route, unit) if budget.startswith(PREFIX) else None
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,25 @@ from afterlaunch.routes.actions import (
     revoke_key,
     route_by_name,
     routes_seen_by,
+    set_handling,
 )
 from afterlaunch.routes.models import Route, Upstream
+from afterlaunch.routes.shadow_use import standings
 
 HERE = "/settings/gateway"
 
 
 def _carried(actor: Actor, routes: list[Route]) -> dict[str, Any]:
-    """The settings can be altered while telemetry is away; the page says then that it does not know."""
+    """Each with its shadow, and whether the actor may end that. The settings can be altered while telemetry is away;
+    the page says then that it does not know."""
+    now, deaf = clock.now(), False
     try:
-        return {"live": live(routes, actor.sees(), clock.now()), "deaf": False}
+        found = live(routes, actor.sees(), now)
     except Unavailable:
-        return {"live": [LiveRoute(one, [], one.share / 10_000, None, False) for one in routes], "deaf": True}
+        found, deaf = [LiveRoute(one, [], one.share / 10_000, None, False) for one in routes], True
+    shadows = standings(routes, now)
+    rows = [(one, shadows.get(one.route.pk), actor.may(Role.OPERATOR, one.route.system.client.slug)) for one in found]
+    return {"live": rows, "deaf": deaf}
 
 
 def _page(request: Request, **shown: Any) -> HttpResponse:
@@ -103,6 +110,15 @@ def route_put(request: Request) -> HttpResponse:
     name, environment = given.get("name", "").strip(), given.get("environment", "").strip() or "prod"
     made = put_route(request.actor, name, _system(request), values, environment, agent=given.get("agent", "").strip())
     messages.success(request, f"The gateways serve the route {made.name} within a second. Now make a key for it.")
+    return redirect(HERE)
+
+
+@require_POST
+def shadow_end(request: Request, name: str) -> HttpResponse:
+    """What was measured of it stays in telemetry."""
+    route = route_by_name(request.actor, name)
+    set_handling(request.actor, route, {key: value for key, value in route.handling.items() if key != "shadow"})
+    messages.success(request, f"The shadow of {route.name} ends within a second.")
     return redirect(HERE)
 
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("settings/gateway", gateway_pages.front),
     path("settings/gateway/upstreams", gateway_pages.upstream_put),
     path("settings/gateway/routes", gateway_pages.route_put),
+    path("settings/gateway/routes/<slug:name>/shadow/end", gateway_pages.shadow_end),
     path("settings/gateway/keys", gateway_pages.key_create),
     path("settings/gateway/keys/<str:key_id>/revoke", gateway_pages.key_revoke),
 ]

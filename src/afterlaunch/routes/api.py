@@ -5,10 +5,12 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Body, Router
 
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.look.requests import Request
 from afterlaunch.routes.actions import key_by_id, route_by_name, routes_seen_by, set_handling, set_limits
 from afterlaunch.routes.models import Route
+from afterlaunch.routes.shadow_use import ShadowStanding, standing, standings
 from afterlaunch.routes.snapshot import current
 
 router = Router(tags=["gateway"])
@@ -26,7 +28,22 @@ def gateway_snapshot(request: Request, after: int = 0) -> HttpResponse:
     return response
 
 
-def _out(route: Route) -> dict[str, Any]:
+def _shadow(one: ShadowStanding | None) -> dict[str, Any] | None:
+    """Amounts of the unit: nano-USD, tokens or requests."""
+    if one is None:
+        return None
+    amounts = {"limit": one.budget.limit, "used": one.used, "reserved": one.reserved, "left": one.left}
+    return {
+        "unit": one.budget.unit,
+        "window": one.budget.window,
+        "renews": one.renews,
+        **amounts,
+        "refused": one.refused,
+        "told": one.told,
+    }
+
+
+def _out(route: Route, shadow: ShadowStanding | None) -> dict[str, Any]:
     return {
         "name": route.name,
         "client": route.system.client.slug,
@@ -34,6 +51,7 @@ def _out(route: Route) -> dict[str, Any]:
         "environment": route.environment,
         "share": route.share,
         "handling": route.handling,
+        "shadow": _shadow(shadow),
         "arms": {
             arm.name: {
                 "upstream": arm.upstream.name,
@@ -48,11 +66,12 @@ def _out(route: Route) -> dict[str, Any]:
 
 @router.get("/routes")
 def list_routes(request: Request, limit: int = 100, cursor: str = "") -> dict[str, Any]:
-    """Routes that the actor may see, by name."""
+    """Routes that the actor may see, by name; `shadow`: where the own budget of a running one stands."""
     limit = max(1, min(limit, 500))
     rows = list(routes_seen_by(request.actor).filter(name__gt=cursor).order_by("name")[: limit + 1])
+    shadows = standings(rows[:limit], clock.now())
     return {
-        "routes": [_out(row) for row in rows[:limit]],
+        "routes": [_out(row, shadows.get(row.pk)) for row in rows[:limit]],
         "cursor": rows[limit - 1].name if len(rows) > limit else None,
     }
 
@@ -61,7 +80,8 @@ def list_routes(request: Request, limit: int = 100, cursor: str = "") -> dict[st
 def handle(request: Request, name: str, handling: Body[dict[str, Any]]) -> dict[str, Any]:
     """How calls of the route are handled: `resilience`, `leaving`, `limits`, `tenant_limits`, sizes, `cache_seconds`;
     what is not named is as by default. In force within a second. For operators of the route's client."""
-    return _out(set_handling(request.actor, route_by_name(request.actor, name), handling))
+    route = set_handling(request.actor, route_by_name(request.actor, name), handling)
+    return _out(route, standing(route, clock.now()))
 
 
 @router.post("/keys/{key_id}/limits")

@@ -212,6 +212,32 @@ class GuardBypass(models.Model):
         return f"{self.who} {self.value}"
 
 
+class ShadowUse(models.Model):
+    """What one gateway counted in the own budget of a route's shadow, in one window (`contracts.shadow`).
+
+    `window_start`, `at` (by the gateway's clock): seconds since 1970. Amounts are of `unit`; `refused` counts copies
+    that were not sent because too little was left."""
+
+    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="shadow_use")
+    unit = models.CharField(max_length=10)
+    gateway = models.CharField(max_length=100)
+    window_start = models.BigIntegerField()
+    used = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    at = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["route", "unit", "window_start", "gateway"], name="one_shadow_use_per_gateway_and_window"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"shadow of {self.route_id} at {self.gateway}"
+
+
 class Published(models.Model):
     """A sealed snapshot as the gateways got it. The newest epoch is in force."""
 

@@ -10,10 +10,12 @@ from math import isfinite
 from django.db import transaction
 
 from afterlaunch.evidence.log import record
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid
 from afterlaunch.routes.actions import set_handling
 from afterlaunch.routes.models import Route, Upstream
+from afterlaunch.routes.shadow_use import ShadowStanding, standing
 from afterlaunch.savings.actions import by_id, decide
 from afterlaunch.savings.models import Recommendation
 
@@ -30,6 +32,7 @@ class Trial:
     usd_a_day: float
     running: bool
     other: bool  # the route has a shadow that somebody else set
+    standing: ShadowStanding | None  # of the one that runs, whoever set it
 
 
 def trial_of(row: Recommendation) -> Trial | None:
@@ -48,7 +51,8 @@ def trial_of(row: Recommendation) -> Trial | None:
     ours = _ours(route, row)
     set_ = bool(route.handling.get("shadow", {}).get("share"))
     proposed = max(round(month / 30 * SHARE_OF_COST, 2), 0.1)
-    return Trial(route, [one.name for one in upstreams], proposed, ours, set_ and not ours)
+    names, stands = [one.name for one in upstreams], standing(route, clock.now())
+    return Trial(route, names, proposed, ours, set_ and not ours, stands)
 
 
 def _ours(route: Route, row: Recommendation) -> bool:

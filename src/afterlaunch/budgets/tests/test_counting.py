@@ -9,6 +9,7 @@ from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import create_token
 from afterlaunch.budgets.actions import Values, put_budget
+from afterlaunch.budgets.alerting import tidy
 from afterlaunch.budgets.cards import card
 from afterlaunch.budgets.counting import take
 from afterlaunch.budgets.models import Count, Mark
@@ -21,7 +22,9 @@ from afterlaunch.ground.errors import NotAllowed
 from afterlaunch.prices import in_force
 from afterlaunch.prices.book import BUNDLED, Book, Discount
 from afterlaunch.prices.rows import Times
-from afterlaunch.routes.models import Budget
+from afterlaunch.routes import shadow_use
+from afterlaunch.routes.actions import ArmValues, put_route, put_upstream, set_handling
+from afterlaunch.routes.models import Budget, ShadowUse
 
 HOUSE = automation("house")
 GATEWAY = Actor("token", "gateway", (Held(Role.INGEST, None),))
@@ -80,6 +83,34 @@ def test_a_bad_counter_is_named_and_the_good_are_kept(budget: Budget, wrong: dic
     answer = take(GATEWAY, "g1", [told(budget) | wrong, told(budget), "none"])
     assert answer.taken == 1
     assert [place for place, _ in answer.refused] == [0, 2]
+
+
+def test_what_a_shadow_used_is_added_up_over_gateways_and_is_no_budgets(budget: Budget, desk: System) -> None:
+    put_upstream(HOUSE, "openai", "https://api.openai.com", "openai", "env:KEY")
+    route = put_route(HOUSE, "answers", desk, ArmValues("openai"))
+
+    def own(**more: Any) -> dict[str, Any]:
+        return told(budget) | {"budget": "shadow/answers/usd", "counter": "", "reserved": 0} | more
+
+    assert shadow_use.standing(route, NOON) is None
+    shadow = {"share": 1_000, "upstream": "openai", "model": "gpt-5-mini", "budget": {"limit": 5.0}}
+    route = set_handling(HOUSE, route, {"shadow": shadow})
+    silent = shadow_use.standing(route, NOON)
+    assert silent is not None and (silent.told, silent.used, silent.left) == (False, 0, 5 * 10**9)
+    first = take(GATEWAY, "g1", [own(used=10**9, refused=2), told(budget)])
+    assert (first.taken, first.refused) == (2, ())
+    assert take(GATEWAY, "g1", [own(used=1, at=NOON.timestamp() - 5)]).older == 1
+    take(GATEWAY, "g2", [own(reserved=5, used=2 * 10**9)])
+    take(GATEWAY, "g2", [own(used=10**9, window_start=MIDNIGHT - 86_400)])
+    take(GATEWAY, "g2", [own(budget=name, used=7) for name in ("shadow/gone/usd", "shadow/x")])
+    found = shadow_use.standing(route, NOON)
+    assert found is not None and (found.used, found.reserved, found.refused) == (3 * 10**9, 5, 2)
+    assert (found.left, found.model, found.told) == (2 * 10**9 - 5, "gpt-5-mini", True)
+    assert found.renews == datetime.fromtimestamp(MIDNIGHT + 86_400, UTC)
+    late = take(GATEWAY, "g1", [own(window_start=1 << 61)])
+    assert [place for place, _ in late.refused] == [0]
+    tidy(NOON + timedelta(days=4_000))
+    assert not ShadowUse.objects.exists()
 
 
 def test_only_a_gateways_token_tells(budget: Budget) -> None:

@@ -47,7 +47,7 @@ class Counters:
     async def _tell(self) -> bool:
         """Whether there is more to tell."""
         rows = self._store.changed(self._since, MOST)
-        fresh = [row for row in rows if self._told.get(_key(row)) != row["at"] and not _of_shadow(row)]
+        fresh = [row for row in rows if self._told.get(_key(row)) != row["at"]]
         if fresh and not await self._telling.tell(self._gateway, fresh):
             return False
         if rows:
@@ -58,8 +58,3 @@ class Counters:
 
 def _key(row: dict[str, object]) -> tuple[str, str, int]:
     return str(row["budget"]), str(row["counter"]), int(str(row["window_start"]))
-
-
-def _of_shadow(row: dict[str, object]) -> bool:
-    """A shadow's own budget is no row of the server's."""
-    return str(row["budget"]).startswith("shadow/")

@@ -12,8 +12,9 @@ from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Held, Role, automation
-from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream
+from afterlaunch.routes.actions import ArmValues, create_key, put_route, put_upstream, set_handling
 from afterlaunch.routes.models import CallerKey, Route, Upstream
+from afterlaunch.routes.shadow_use import Counted, take
 
 pytestmark = pytest.mark.django_db
 LOCAL = automation("test")
@@ -81,6 +82,24 @@ def test_an_operator_routes_but_makes_no_key_and_no_upstream(sign_in: SignIn, ro
     wrong = {"name": "x", "base_url": "https://x.example", "provider": "x"}
     assert browser.post("/settings/gateway/upstreams", wrong).status_code == 403
     assert not CallerKey.objects.exists() and Upstream.objects.count() == 1
+
+
+def test_a_shadow_shows_what_is_left_of_its_budget_and_is_ended(sign_in: SignIn, route: Route) -> None:
+    shadow = {"share": 1_000, "upstream": "openai", "model": "gpt-5-mini", "budget": {"limit": 5.0}}
+    set_handling(LOCAL, route, {"shadow": shadow, "cache_seconds": 5})
+    viewer, operator = sign_in("viewer", Role.VIEWER, "acme"), sign_in("mate", Role.OPERATOR, "acme")
+    page = viewer.get("/settings/gateway").content.decode()
+    assert "No gateway has told of it yet" in page and "$5.00 left" in page and "End the shadow" not in page
+    midnight = int(clock.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+    told = Counted("shadow/answers/usd", midnight, midnight + 1.0, 3_500_000_000, 0, 3)
+    take("g1", [told])
+    page = operator.get("/settings/gateway").content.decode()
+    assert "$3.50 of $5.00 used" in page and "$1.50 left" in page and "3 copies were not sent" in page
+    (row,) = operator.get("/api/v1/routes").json()["routes"]
+    assert (row["shadow"]["left"], row["shadow"]["refused"]) == (1_500_000_000, 3)
+    assert viewer.post("/settings/gateway/routes/answers/shadow/end").status_code == 403
+    assert operator.post("/settings/gateway/routes/answers/shadow/end").status_code == 302
+    assert Route.objects.get().handling == {"cache_seconds": 5}
 
 
 def test_a_stranger_sees_and_does_nothing_of_it(sign_in: SignIn, route: Route, system: System) -> None:
