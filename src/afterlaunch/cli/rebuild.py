@@ -1,11 +1,17 @@
-"""`rebuild-telemetry`: calls and rollups anew from the raw spans, while no server runs."""
+"""`rebuild-telemetry`: calls and rollups anew from the raw spans, while nobody writes."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from afterlaunch.cli.output import answer, fail, plainly, say, with_data
 from afterlaunch.ground.settings import settings
+
+if TYPE_CHECKING:
+    from afterlaunch.telemetry.rebuild import Rebuilt
 
 
 @plainly
@@ -14,29 +20,41 @@ def rebuild(
     data: str | None = typer.Option(None, "--data", help="Data folder. Default: AFTERLAUNCH_DATA."),
     json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
 ) -> None:
-    """Make calls, rollups and indexes of the embedded store anew from its spans, and compare all sums with what was
-    there. The old store stays until the new one is complete. Exit 1 when sums differ."""
+    """Make calls, rollups and indexes anew from the spans, in the data folder or in ClickHouse, and compare all sums
+    with what was there. The old ones stay until the new ones are complete. Exit 1 when sums differ."""
     with_data(data)
     from afterlaunch.ground import clock
-    from afterlaunch.telemetry.rebuild import rebuild as make
+    from afterlaunch.telemetry.keeping.actions import rules
+    from afterlaunch.telemetry.keeping.forgetting import whole_since
 
-    if data is None and settings().text("TELEMETRY_URL"):
-        fail(
-            "Telemetry is not in the data folder: AFTERLAUNCH_TELEMETRY_URL names another store.",
-            "Copy it into a folder with migrate-telemetry, name that with --data, and copy the result into an empty "
-            "database: see docs/telemetry.md, Rollups.",
-            code=2,
-        )
-    file = settings().data / "telemetry.duckdb"
-    if not file.exists():
-        fail(f"{file} does not exist.", "Name the data folder with --data.", code=2)
-    found = make(file, clock.now_ns(), say)
+    since_ns = clock.to_ns(whole_since(rules(), clock.now()))
+    url = settings().text("TELEMETRY_URL") if data is None else ""
+    found = _in_place(url, since_ns, accept) if url else _of_file(settings().data / "telemetry.duckdb", since_ns)
     if json:
         answer({"before": found.before, "after": found.after, "different": found.different})
     for name, (before, after) in found.different.items():
         say(f"  {name}: was {before:,}, is {after:,}")
     if found.different and not accept:
-        found.file.unlink()
+        if found.file is not None:
+            found.file.unlink()
         fail("The rebuilt store differs; the old one is kept.", "Take the new one with --accept.")
-    found.file.replace(file)
-    say(f"{file} is made anew: {found.after['spans']:,} spans, {found.after['calls']:,} calls and operations")
+    if found.file is not None:
+        found.file.replace(settings().data / "telemetry.duckdb")
+    say(f"The store is made anew: {found.after['spans']:,} spans, {found.after['calls']:,} calls and operations")
+
+
+def _of_file(file: Path, since_ns: int) -> Rebuilt:
+    from afterlaunch.ground import clock
+    from afterlaunch.telemetry.rebuild import rebuild as make
+
+    if not file.exists():
+        fail(f"{file} does not exist.", "Name the data folder with --data.", code=2)
+    return make(file, clock.now_ns(), say, since_ns)
+
+
+def _in_place(url: str, since_ns: int, accept: bool) -> Rebuilt:
+    from afterlaunch.ground import clock
+    from afterlaunch.telemetry.engines.clickhouse_clients import address
+    from afterlaunch.telemetry.rebuild_in_place import rebuild_in_place
+
+    return rebuild_in_place(address(url), clock.now_ns(), say, since_ns, accept)

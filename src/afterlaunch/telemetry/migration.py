@@ -8,15 +8,14 @@ engine; they are copied for the days whose minutes are forgotten.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
 from afterlaunch.telemetry.engines import Changes, Engine
-from afterlaunch.telemetry.tables import MINUTE_NS, PROFILE_TABLES, SUM_TABLES, TIERS, Table
+from afterlaunch.telemetry.tables import CALL_TABLE, MINUTE_NS, PROFILE_TABLES, SUM_TABLES, TIERS, Table
 
 PIECE = 50_000
 DAY_NS = TIERS["day"] * MINUTE_NS
@@ -46,22 +45,30 @@ class Moved:
     differences: Sequence[Difference]
 
 
-def migrate(source: Engine, target: Engine, tables: Sequence[Table], progress: Progress) -> Moved:
-    """Both sides have their tables. Nothing may write to either meanwhile."""
+def migrate(
+    source: Engine,
+    target: Engine,
+    tables: Sequence[Table],
+    progress: Progress,
+    first_day: Day = None,
+    every_tier: bool = False,
+) -> Moved:
+    """Both sides have their tables. Nothing may write to either meanwhile. Days before `first_day` are left alone.
+    `every_tier`: hours and days are compared where their minutes are there, too."""
+    run = uuid4().hex
     rows: dict[str, int] = {}
     copied: dict[str, int] = {}
     differences = []
     for table in tables:
-        made = made_from_minutes(source, table)
-        here, there = facts(source, table, made), facts(target, table, made)
+        made = frozenset[Day]() if every_tier else made_from_minutes(source, table)
+        here, there = (facts(side, table, made, first_day) for side in (source, target))
         rows[table.name], copied[table.name] = sum(one["rows"] for one in here.values()), 0
         for day in sorted({*here, *there}, key=lambda one: one or 0):
             if not _agree(table, here.get(day), there.get(day)):
-                if day in there:
-                    _emptied(target, table, day)
-                copied[table.name] += _copied(source, target, table, day)
+                _emptied(target, table, day)
+                copied[table.name] += _copied(source, target, table, day, run)
             progress(table.name, here[day]["rows"] if day in here else 0)
-        there = facts(target, table, made) if copied[table.name] else there
+        there = facts(target, table, made, first_day) if copied[table.name] else there
         differences += [
             Difference(table.name, day, here.get(day, {}), there.get(day, {}))
             for day in sorted({*here, *there}, key=lambda one: one or 0)
@@ -86,18 +93,29 @@ def made_from_minutes(engine: Engine, table: Table) -> frozenset[Day]:
     return frozenset()
 
 
-def facts(engine: Engine, table: Table, without: frozenset[Day] = frozenset()) -> dict[Day, dict[str, int]]:
-    """Day -> how many rows, and the sum of every column of integers; `without`: days that are of no interest."""
+def facts(
+    engine: Engine, table: Table, without: frozenset[Day] = frozenset(), first_day: Day = None
+) -> dict[Day, dict[str, int]]:
+    """Day -> how many rows, the sum of every column of integers, and how long the texts of calls are; `without` and
+    before `first_day`: days that are of no interest."""
     sums = [f'sum(coalesce("{name}", 0) % {_MODULUS})::bigint as "{name}"' for name in _integers(table)]
+    sums += [f'sum(coalesce(strlen("{name}"), 0))::bigint as "{name}"' for name in _texts(table)]
+    if table.summed and "calls" in table.schema.names and "series" in table.keys:
+        sums.append("sum(series % 10007 * calls)::bigint as series")
     day = f'"{table.instant}" // {_a_day(table)}' if table.instant else "null"
     chosen = ", ".join([f"{day} as day", "count(*) as rows", *sums])
-    found = engine.query(f"select {chosen} from {table.name}{' group by day' if table.instant else ''}")
+    where = "true" if first_day is None or not table.instant else f'"{table.instant}" >= {first_day * _a_day(table)}'
+    found = engine.query(f"select {chosen} from {table.name} where {where}{' group by day' if table.instant else ''}")
     return {one: row for row in found if row["rows"] and (one := row.pop("day")) not in without}
 
 
 def _integers(table: Table) -> list[str]:
     wanted = [field.name for field in table.schema if pa.types.is_integer(field.type)]
     return wanted if not table.summed else [name for name in wanted if name not in table.keys]
+
+
+def _texts(table: Table) -> list[str]:
+    return [field.name for field in table.schema if field.type == pa.string()] if table == CALL_TABLE else []
 
 
 def _agree(table: Table, here: Mapping[str, int] | None, there: Mapping[str, int] | None) -> bool:
@@ -124,18 +142,24 @@ def _emptied(target: Engine, table: Table, day: Day) -> None:
                 target.delete(tiers[tier], _of_day(tiers[tier], day))
 
 
-def _copied(source: Engine, target: Engine, table: Table, day: Day) -> int:
+def _copied(source: Engine, target: Engine, table: Table, day: Day, run: str) -> int:
     names = ", ".join(f'"{name}"' for name in table.schema.names)
     count = 0
-    for where in _pieces(source, table, day):
+    for where in pieces(source, table, day):
         rows = source.arrow(f"select {names} from {table.name} where {where}").cast(table.schema).combine_chunks()
         if rows.num_rows:
-            target.write(Changes(_token(table, where, rows), {table.name: rows}))
+            target.write(Changes(f"migrate-{run}-{table.name}-{where}", {table.name: rows}))
             count += rows.num_rows
     return count
 
 
-def _pieces(source: Engine, table: Table, day: Day) -> Iterator[str]:
+def days(engine: Engine, table: Table) -> list[Day]:
+    """Those on which there is something, in order."""
+    found = engine.query(f'select distinct "{table.instant}" // {_a_day(table)} as day from {table.name} order by day')
+    return [row["day"] for row in found]
+
+
+def pieces(source: Engine, table: Table, day: Day) -> Iterator[str]:
     """Conditions that part the day, each for about PIECE rows at most."""
     if day is None:
         yield "true"
@@ -151,13 +175,3 @@ def _pieces(source: Engine, table: Table, day: Day) -> Iterator[str]:
             continue
         middle = (first + last) // 2
         todo += [(middle, last), (first, middle)]
-
-
-def _token(table: Table, where: str, rows: Any) -> str:
-    """The same for the same piece of the same rows, so that a piece that was written is not written again."""
-    digest = hashlib.blake2b(f"{table.name} {where} {rows.num_rows}".encode(), digest_size=16)
-    for name in table.keys:
-        for buffer in rows[name].combine_chunks().buffers():
-            if buffer is not None:
-                digest.update(buffer)
-    return f"migrate-{digest.hexdigest()}"

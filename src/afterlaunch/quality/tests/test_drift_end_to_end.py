@@ -99,6 +99,8 @@ def test_many_small_commits_become_few_rows_and_a_rebuilt_store_holds_the_same(t
     (fewer,) = opened.query("select count(*) as rows from attribute_counts")
     assert (rows["rows"], fewer["rows"]) == (20 * len(before), len(before)) and counts() == before
     store.close_store()
-    store.open_store(rebuild(file, AT, lambda text: None).file)
+    made = rebuild(file, AT, lambda text: None).file
+    assert made is not None
+    store.open_store(made)
     assert counts() == before
     store.close_store()

@@ -392,6 +392,10 @@ class ClickHouse:
         )
         return int(row["used"])
 
+    def drop(self) -> None:
+        """The database with all that is in it."""
+        self._command(f"drop database if exists {self.site.database}{self.site.everywhere} sync")
+
     def close(self) -> None:
         self._clients.close()
 

@@ -159,6 +159,8 @@ def _functions(node: Any) -> Any:
         return exp.Anonymous(this="lowerUTF8", expressions=[node.this.copy()])
     if isinstance(node, exp.Anonymous) and node.name == "map_contains":
         return exp.Anonymous(this="mapContains", expressions=[one.copy() for one in node.expressions])
+    if isinstance(node, exp.Anonymous) and node.name == "strlen":
+        return exp.Anonymous(this="length", expressions=[node.expressions[0].copy()])
     if isinstance(node, exp.Length):  # of lists: DuckDB counts characters of a text, ClickHouse bytes
         return exp.Anonymous(this="length", expressions=[node.this.copy()])
     if isinstance(node, exp.ArraySort):

@@ -73,6 +73,13 @@ def longest(rules: Rules) -> dict[str, int]:
     }
 
 
+def whole_since(rules: Rules, now: datetime) -> datetime:
+    """The first midnight (UTC) from which on nobody's spans, calls or minutes are forgotten."""
+    kept = [rules.days_of(client) for client in (None, *rules.clients())]
+    shortest = min(days[kind] for days in kept for kind in ("spans", "calls", "minutes"))
+    return (now - timedelta(days=shortest - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _in_units(table: Table, horizon: datetime) -> int:
     """Sums go by whole days (UTC): a day is added up only once."""
     instant = clock.to_ns(horizon) // table.unit_ns

@@ -17,7 +17,6 @@ from afterlaunch.ground import clock
 from afterlaunch.telemetry import migration, queries, records, store
 from afterlaunch.telemetry.engines.clickhouse import ClickHouse
 from afterlaunch.telemetry.migration import Moved, migrate
-from afterlaunch.telemetry.rebuild import rebuild
 from afterlaunch.telemetry.signals import tables as signals
 from afterlaunch.telemetry.signals.points import POINTS
 from afterlaunch.telemetry.store import Store, engine_at
@@ -152,13 +151,3 @@ def test_the_command_says_what_it_did_and_what_differs(
     refused = run(app, ["migrate-telemetry", "--to", target])
     assert refused.exit_code == 1 and "spans, 2026-03-0" in refused.stderr
     assert run(app, ["migrate-telemetry", "--to", "mysql://x"]).exit_code == 2
-
-
-def test_clickhouse_is_made_anew_by_way_of_a_file(tmp_path: Path, chdb: Places) -> None:
-    source, file, target = filled(chdb()), tmp_path / "telemetry.duckdb", chdb()
-    before = told(source)
-    assert not moved(source, file).differences
-    found = rebuild(file, clock.now_ns(), lambda text: None)
-    assert not found.different and found.after["spans"] == 152
-    assert not moved(found.file, target).differences
-    assert told(target) == before
