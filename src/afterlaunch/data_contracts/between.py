@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from afterlaunch.data_contracts.coded import Array, Coded
+from afterlaunch.data_contracts.columnar import doubtful
 from afterlaunch.data_contracts.contract import Rule
 from afterlaunch.data_contracts.expressions import Expression
 from afterlaunch.data_contracts.facts import Facts, present
 from afterlaunch.data_contracts.inference import holds
-from afterlaunch.data_contracts.tables import Coded, Stretch
+from afterlaunch.data_contracts.seen import Seen
+from afterlaunch.data_contracts.tables import Stretch
 from afterlaunch.data_contracts.verdicts import Broken
 
 
@@ -19,25 +22,25 @@ def columns_of(rule: Rule) -> set[str]:
 
 
 class Unique:
-    """Values seen before, by their 64-bit hashes."""
+    """Values seen before, by their 64-bit hashes; `of` columns of a table share the memory for them."""
 
-    MOST = 8_000_000
+    MOST = 64_000_000
 
-    def __init__(self, broken: Broken) -> None:
-        self.broken, self.seen = broken, set[int]()
+    def __init__(self, broken: Broken, of: int = 1) -> None:
+        self.broken, self.seen, self.most = broken, Seen(), self.MOST // of
 
-    def see(self, column: Coded) -> Any:
-        hit = np.zeros(len(column.codes), bool)
+    def see(self, column: Coded) -> Array:
+        hit = np.zeros(column.rows, bool)
         if self.broken.not_assessed:
             return hit
-        keys = [hash(value) if present(value) else None for value in column.values]
-        for row, code in enumerate(column.codes):
-            key = keys[code]
-            if key is not None:
-                if key in self.seen:
-                    hit[row] = True
-                self.seen.add(key)
-        if len(self.seen) > self.MOST:
+        keys = np.fromiter(map(hash, column.values), np.int64, len(column.words)).view(np.uint64)
+        rows = np.flatnonzero(~column.of_rows(column.gone))
+        found, first, group = np.unique(column.of_rows(keys)[rows], return_index=True, return_inverse=True)
+        hit[rows] = self.seen.take(found)[group]
+        again = np.ones(len(rows), bool)
+        again[first] = False
+        hit[rows[again]] = True
+        if self.seen.count > self.most:
             self.broken.not_assessed = "too many different values"
             self.seen.clear()
         return hit
@@ -75,24 +78,25 @@ class Between:
         return self._expression(stretch, bad)
 
     def _dependency(self, stretch: Stretch) -> list[tuple[int, str, str]]:
-        there, here = stretch.columns[self.rule.given], stretch.columns[self.rule.to]
-        right = [self.majority.get(value) for value in there.values]
-        mine = [present(value) for value in here.values]
+        there, here = stretch.columns[self.rule.given].distinct, stretch.columns[self.rule.to].distinct
+        places = {value: place for place, value in enumerate(here.values)}
+        expected = [self.majority.get(value) for value in there.values]
+        asked = np.array([-1 if one is None else places.get(one, len(places)) for one in expected], np.int64)
+        unlike = (asked[there.codes] >= 0) & (asked[there.codes] != here.codes)
         out = []
-        for row, (a, b) in enumerate(zip(there.codes, here.codes, strict=True)):
-            expected = right[a]
-            if expected is not None and mine[b] != expected and mine[b] not in self.others[there.values[a]]:
-                out.append((row, self.rule.to, expected))
+        for row in np.flatnonzero(unlike).tolist():
+            value, given = present(here.cell(row)), there.cell(row)
+            if value != self.majority[given] and value not in self.others[given]:
+                out.append((row, self.rule.to, self.majority[given]))
         return out
 
     def _embedded(self, stretch: Stretch) -> list[tuple[int, str, str]]:
         one, other = stretch.columns[self.rule.given], stretch.columns[self.rule.to]
         out = []
-        for row in range(stretch.rows):
-            if not present(other.cell(row)):
-                text = one.cell(row)
-                if found := holds(text, self.domain):
-                    out += [(row, self.rule.given, text[: -len(found)].rstrip()), (row, self.rule.to, found)]
+        rows = np.flatnonzero(other.of_rows(other.gone))
+        for row, text in zip(rows.tolist(), one.of(rows), strict=True):
+            if found := holds(text, self.domain):
+                out += [(row, self.rule.given, text[: -len(found)].rstrip()), (row, self.rule.to, found)]
         return out
 
     def _expression(self, stretch: Stretch, bad: dict[str, Any]) -> list[tuple[int, str, str]]:
@@ -100,12 +104,13 @@ class Between:
         follows = self.expression.follows
         blamed = [follows] if follows else list(self.expression.columns)
         columns = {name: stretch.columns[name] for name in self.expression.columns}
-        known: dict[tuple[int, ...], bool | None] = {}
+        rows = doubtful(self.expression, columns, stretch.rows)
+        cells = zip(*(column.of(rows) for column in columns.values()), strict=True)
+        known: dict[tuple[str, ...], bool | None] = {}
         out = []
-        for row in range(stretch.rows):
-            key = tuple(column.codes[row] for column in columns.values())
+        for row, key in zip(rows.tolist(), cells, strict=True):
             if key not in known:
-                known[key] = self.expression.holds({name: column.cell(row) for name, column in columns.items()})
+                known[key] = self.expression.holds(dict(zip(columns, key, strict=True)))
             others_fine = not (follows and any(bad[name][row] for name in columns if name != follows))
             if known[key] is False and others_fine:
                 out += [(row, name, "") for name in blamed]

@@ -8,21 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from math import inf
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from afterlaunch.data_contracts.alone import Told, of_column, slipped
 from afterlaunch.data_contracts.between import Between, Unique, columns_of
-from afterlaunch.data_contracts.cells import instant, is_type, marker, missing, number
-from afterlaunch.data_contracts.contract import Column, Contract, Rule, compiled
+from afterlaunch.data_contracts.cells import instant
+from afterlaunch.data_contracts.coded import NEVER, Array, Coded, micros
+from afterlaunch.data_contracts.contract import Column, Contract, Rule
 from afterlaunch.data_contracts.expressions import Expression
 from afterlaunch.data_contracts.facts import Facts, present
-from afterlaunch.data_contracts.tables import Coded, Stretch, Text
+from afterlaunch.data_contracts.tables import Stretch, Text
 from afterlaunch.data_contracts.verdicts import PARTS, Broken, Cell, Report, judge
 
 AHEAD = timedelta(
@@ -30,8 +29,6 @@ AHEAD = timedelta(
 )  # of a wall time without a zone, or a clock; what lies further ahead says nothing of how fresh a table is
 NEARLY_ALL = 0.99
 EXAMPLES = 5
-Told = Callable[[list[str]], list[str | None]]
-"""Distinct values → for each None where it keeps the rule, else what it should be, or ''."""
 
 
 class Check:
@@ -80,9 +77,10 @@ class Check:
     def cells(self) -> Iterator[Cell]:
         facts = self._first_pass()
         judges = [(column, self._of_column(column, facts)) for column in self.columns]
-        unique = {column.name: Unique(self._broken("unique", column)) for column in self.columns if column.unique}
+        keys = [column for column in self.columns if column.unique]
+        unique = {one.name: Unique(self._broken("unique", one), len(keys)) for one in keys}
         between = [Between(rule, self._between(rule), facts) for rule in self.rules]
-        for stretch in self.table:
+        for stretch in self.table.only([one.name for one in self.columns]):
             yield from self._stretch(stretch, judges, unique, between)
         self._end()
 
@@ -91,8 +89,9 @@ class Check:
         pairs = [(rule.given, rule.to) for rule in self.rules if rule.kind == "dependency"]
         domains = {rule.to for rule in self.rules if rule.kind == "embedded"}
         facts = Facts({*similar, *domains}, pairs)
-        if similar or pairs or domains:
-            for stretch in self.table:
+        needed = {*similar, *domains, *(name for pair in pairs for name in pair)}
+        if needed:
+            for stretch in self.table.only(sorted(needed)):
                 facts.add(stretch)
         return facts
 
@@ -109,27 +108,11 @@ class Check:
 
     def _of_column(self, column: Column, facts: Facts) -> list[tuple[Broken, Told]]:
         """The rules that one value answers by itself."""
-        out: list[tuple[Broken, Told]] = []
-        if column.required:
-            out.append((self._broken("required", column), _each(lambda value: None if present(value) else "")))
-        if column.type != "text":
-            out.append((self._broken("type", column), _type(column)))
-        if column.range is not None:
-            out.append((self._broken("range", column), _range(column.range)))
-        if column.values is not None:
-            known = frozenset(column.values)
-            among = _each(lambda value: None if value in known or _gone(value) else "")
-            out.append((self._broken("values", column), among))
-        if column.pattern is not None:
-            out.append((self._broken("pattern", column), _pattern(column.pattern)))
-        if column.length is not None:
-            least, most = column.length
-            inside = _each(lambda value: None if least <= len(value) <= most or _gone(value) else "")
-            out.append((self._broken("length", column), inside))
+        out = [(self._broken(rule, column), told) for rule, told in of_column(column)]
         if column.similar:
             broken = self._broken("similar", column)
             if facts.columns[column.name].complete:
-                out.append((broken, _each(facts.slips(column.name).get)))
+                out.append((broken, slipped(facts.slips(column.name))))
             else:
                 broken.not_assessed = "too many different values"
         return out
@@ -147,21 +130,22 @@ class Check:
         bad = {column.name: np.zeros(rows, bool) for column in self.columns}
         for column, rules in judges:
             coded = stretch.columns[column.name]
-            codes = np.asarray(coded.codes)
-            self._watch(column, coded, codes)
+            self._watch(column, coded)
             for broken, told in rules:
-                said = told(coded.values)
-                wrong = np.array([one is not None for one in said], bool)
-                if not wrong.any():
+                said = told(coded)
+                if not said:
                     continue
-                hit = wrong[codes]
+                wrong = np.zeros(len(coded.words), bool)
+                wrong[list(said)] = True
+                hit = coded.of_rows(wrong)
                 if broken.rule == "similar":
                     self._confirmed(hit, column.name, stretch, between)
                 self._note(broken, hit, dirty, parts)
                 bad[column.name] |= hit
-                for row in np.flatnonzero(hit).tolist():
-                    code = coded.codes[row]
-                    yield self._cell(broken, stretch.first + row, column.name, coded.values[code], said[code] or "")
+                rows_hit = np.flatnonzero(hit)
+                places = coded.codes[rows_hit]
+                for row, at, value in zip(rows_hit.tolist(), places.tolist(), coded.some(places), strict=True):
+                    yield self._cell(broken, stretch.first + row, column.name, value, said[at])
         for name, one in unique.items():
             hit = one.see(stretch.columns[name])
             self._note(one.broken, hit, dirty, parts)
@@ -189,10 +173,10 @@ class Check:
         coded = stretch.columns.get(self.contract.fresh_column)
         if coded is None or not dirty.any():
             return
-        for code in set(np.asarray(coded.codes)[dirty].tolist()):
-            at = _utc(coded.values[code])
-            if at is not None:
-                self.report.first_wrong = min(at, self.report.first_wrong or at)
+        times = _times(coded, coded.codes[dirty])
+        if len(times):
+            at = _instant(times.min())
+            self.report.first_wrong = min(at, self.report.first_wrong or at)
 
     def _confirmed(self, hit: Any, name: str, stretch: Stretch, between: list[Between]) -> None:
         """A rare value on which all records of its group agree is no slip."""
@@ -215,16 +199,17 @@ class Check:
             broken.examples.append({"row": row, "column": column, "value": value, "expected": expected or None})
         return Cell(row, column, broken.rule, value, expected, broken.severity)
 
-    def _watch(self, column: Column, coded: Coded, codes: Any) -> None:
+    def _watch(self, column: Column, coded: Coded) -> None:
         """Nulls, and the newest time."""
         if column.nulls is not None:
-            gone = np.array([not present(value) for value in coded.values], bool)
-            self.null_rows[column.name] = self.null_rows.get(column.name, 0) + int(gone[codes].sum())
+            gone = int(coded.of_rows(coded.gone).sum())
+            self.null_rows[column.name] = self.null_rows.get(column.name, 0) + gone
         if self.contract.fresh is not None and column.name == self.contract.fresh_column:
-            for value in set(coded.values):
-                at = _utc(value)
-                if at is not None and at <= self.now + AHEAD:
-                    self.newest = at if self.newest is None else max(self.newest, at)
+            times = _times(coded, np.arange(len(coded.words)))
+            times = times[times <= micros(self.now + AHEAD)]
+            if len(times):
+                at = _instant(times.max())
+                self.newest = at if self.newest is None else max(self.newest, at)
 
     def _unread(self) -> None:
         """What could be read only in part."""
@@ -272,54 +257,17 @@ class Check:
             self._finding("freshness", self.contract.fresh_column, said, self.contract.fresh_severity)
 
 
-def _utc(value: str) -> datetime | None:
-    at = instant(value) if present(value) else None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+def _times(coded: Coded, places: Array) -> Array:
+    """Instants of these words, in microseconds since 1970; those that tell none are left out."""
+    if coded.instants is not None:
+        found: Array = coded.instants[0][places]
+        return np.asarray(found[found != NEVER])
+    told = (micros(at) for value in set(coded.some(places)) if present(value) and (at := instant(value)))
+    return np.fromiter(told, np.int64)
 
 
-def _gone(value: str) -> bool:
-    return missing(value) or marker(value)
-
-
-def _each(told: Callable[[str], str | None]) -> Told:
-    return lambda values: [told(value) for value in values]
-
-
-def _type(column: Column) -> Told:
-    """A marker of a missing value is no number: a number column leaves the cell empty."""
-    strict, kind = column.type in ("integer", "number"), column.type
-
-    def told(value: str) -> str | None:
-        if not value or is_type(value, kind) or missing(value) or (not strict and marker(value)):
-            return None
-        return ""
-
-    return _each(told)
-
-
-def _range(bounds: tuple[float | None, float | None]) -> Told:
-    least, most = (-inf if bounds[0] is None else bounds[0]), (inf if bounds[1] is None else bounds[1])
-
-    def told(value: str) -> str | None:
-        """What is no number breaks the type, not the range."""
-        try:
-            found = float(value)
-        except ValueError:
-            return None
-        return "" if (found < least or found > most) and number(value) is not None else None
-
-    return _each(told)
-
-
-def _pattern(pattern: str) -> Told:
-    compiled(pattern)
-    whole = rf"\A(?:{pattern})\z"
-
-    def told(values: list[str]) -> list[str | None]:
-        matches = pc.match_substring_regex(pa.array(values, pa.string()), whole).to_pylist()
-        return [None if fits or _gone(value) else "" for fits, value in zip(matches, values, strict=True)]
-
-    return told
+def _instant(at: Any) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(at))
 
 
 def _same(name: str, other: str) -> bool:

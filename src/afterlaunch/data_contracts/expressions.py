@@ -45,8 +45,8 @@ class Expression:
         if len(text) > LONGEST:
             raise Invalid(f"The expression is longer than {LONGEST} characters.")
         try:
-            self._tree = ast.parse(text.strip(), mode="eval").body
-            self._read(self._tree, 0)
+            self.tree = ast.parse(text.strip(), mode="eval").body
+            self._read(self.tree, 0)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
             raise Invalid(f"{text!r} is no expression: {str(problem).split('(')[0].strip()}.") from problem
 
@@ -56,8 +56,8 @@ class Expression:
         if isinstance(node, ast.Name):
             self.columns.append(node.id)
             return
-        if _column(node):
-            self.columns.append(_column(node))
+        if column_named(node):
+            self.columns.append(column_named(node))
             return
         allowed = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Constant)
         if not isinstance(node, allowed):
@@ -78,24 +78,24 @@ class Expression:
     @property
     def follows(self) -> str:
         """The column that the others give, where the expression says that it equals them; else ''."""
-        tree = self._tree
+        tree = self.tree
         if isinstance(tree, ast.Compare) and len(tree.ops) == 1 and isinstance(tree.ops[0], ast.Eq):
             for side in (tree.comparators[0], tree.left):
-                if name := side.id if isinstance(side, ast.Name) else _column(side):
+                if name := side.id if isinstance(side, ast.Name) else column_named(side):
                     return name
         return ""
 
     def holds(self, record: Mapping[str, str]) -> bool | None:
         """None where it can't be told."""
         try:
-            return bool(self._value(self._tree, record))
+            return bool(self._value(self.tree, record))
         except (Unknown, ZeroDivisionError, OverflowError):
             return None
 
     def _value(self, node: ast.AST, record: Mapping[str, str]) -> Any:
         if isinstance(node, ast.Name):
             return _cell(record.get(node.id, ""))
-        if name := _column(node):
+        if name := column_named(node):
             return _cell(record.get(name, ""))
         if isinstance(node, ast.Constant):
             return float(node.value) if isinstance(node.value, int | float) else node.value
@@ -128,7 +128,7 @@ class Expression:
         return True
 
 
-def _column(node: ast.AST) -> str:
+def column_named(node: ast.AST) -> str:
     """The name in `column("…")`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "column":
         if len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):

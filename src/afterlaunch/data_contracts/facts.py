@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from afterlaunch.data_contracts.cells import marker, missing
+from afterlaunch.data_contracts.coded import Coded
 from afterlaunch.data_contracts.dependencies import Majorities, majorities
 from afterlaunch.data_contracts.similar import slips
-from afterlaunch.data_contracts.tables import Coded, Stretch
+from afterlaunch.data_contracts.tables import Stretch
 
 MOST_VALUES, MOST_PAIRS = 500_000, 2_000_000
 
@@ -27,8 +30,12 @@ class Counted:
     def add(self, column: Coded) -> None:
         if not self.complete:
             return
-        for code, n in Counter(column.codes).items():
-            self.counts[column.values[code]] += n
+        column = column.distinct
+        often = np.bincount(column.codes, minlength=len(column.words))
+        there = np.flatnonzero(often)
+        counts = self.counts
+        for value, n in zip(column.some(there), often[there].tolist(), strict=True):
+            counts[value] += n
         if len(self.counts) > MOST_VALUES:
             self.counts, self.complete = Counter(), False
 
@@ -41,12 +48,15 @@ class PairCounts:
     def add(self, there: Coded, here: Coded) -> None:
         if not self.complete:
             return
-        width = len(here.values)
-        left = [present(one) for one in there.values]
-        right = [present(one) for one in here.values]
-        for code, n in Counter(a * width + b for a, b in zip(there.codes, here.codes, strict=True)).items():
-            if key := left[code // width]:
-                self.counts[key, right[code % width]] += n
+        there, here = there.distinct, here.distinct
+        width = len(here.words)
+        pairs, often = np.unique(there.codes * width + here.codes, return_counts=True)
+        left, right = there.values, ["" if gone else one for one, gone in zip(here.values, here.gone, strict=True)]
+        absent = there.gone
+        counts = self.counts
+        for code, n in zip(pairs.tolist(), often.tolist(), strict=True):
+            if not absent[code // width]:
+                counts[left[code // width], right[code % width]] += n
         if len(self.counts) > MOST_PAIRS:
             self.counts, self.complete = Counter(), False
 

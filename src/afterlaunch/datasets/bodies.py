@@ -27,8 +27,8 @@ STARTS = {PARQUET: b"PAR1", LINES: b"{"}
 class Limited(Text):
     """Stops where a body has more rows than may be: an empty line costs one byte."""
 
-    def __iter__(self) -> Iterator[Stretch]:
-        for stretch in super().__iter__():
+    def only(self, names: list[str]) -> Iterator[Stretch]:
+        for stretch in super().only(names):
             rows = stretch.first + stretch.rows
             if rows > ROWS or rows * len(self.names) > CELLS:
                 said = f"A body may have {ROWS:,} records and {CELLS:,} values."
