@@ -9,6 +9,8 @@ from afterlaunch.series.records import MOVES, VALUES, Records
 
 SPANS = (5, 20, 60)
 VIEWS = ("value", "mean of 5", "mean of 20", "mean of 60", "move", "moves of 5", "moves of 20", "moves of 60")
+ASKED = (0, 4, 1, 5, 2, 6, 3, 7)
+"""Of equal excesses the first is named."""
 AFRESH = 1024
 """So often sums are made anew: rounding does not add up."""
 
@@ -26,24 +28,30 @@ class Views:
 
     def see(self, value: float) -> tuple[float, int]:
         """The largest excess over a record, as a share of its range, and the view it was in."""
-        n, values, moves, sums, records = self.n, self.values, self.moves, self.sums, self.records
+        n, values, moves, sums = self.n, self.values, self.moves, self.sums
         move = abs(value - values[(n - 1) % 60]) if n else 0.0
         at = n % 60
-        best, view = records[0].see(value), 0
-        excess = records[4].see(move)
-        if excess > best:
-            best, view = excess, 4
+        seen = [value, 0.0, 0.0, 0.0, move, 0.0, 0.0, 0.0]
         for j, span in enumerate(SPANS):
-            old = (n - span) % 60 if n >= span else -1
-            sums[j] += value - (values[old] if old >= 0 else 0.0)
-            sums[j + 3] += move - (moves[old] if old >= 0 else 0.0)
-            held = span if n >= span else n + 1
-            excess = records[1 + j].see(sums[j] / held)
+            if n >= span:
+                old = (n - span) % 60
+                sums[j] += value - values[old]
+                sums[j + 3] += move - moves[old]
+                held = span
+            else:
+                sums[j] += value
+                sums[j + 3] += move
+                held = n + 1
+            seen[1 + j], seen[5 + j] = sums[j] / held, sums[j + 3] / held
+        best, view = 0.0, 0
+        for each in ASKED:
+            one, told = self.records[each], seen[each]
+            if one.bar_below < told < one.bar_above:
+                one.n += 1
+                continue
+            excess = one.see(told)
             if excess > best:
-                best, view = excess, 1 + j
-            excess = records[5 + j].see(sums[j + 3] / held)
-            if excess > best:
-                best, view = excess, 5 + j
+                best, view = excess, each
         values[at], moves[at] = value, move
         self.n = n + 1
         if self.n % AFRESH == 0:

@@ -15,6 +15,7 @@ WINDOW, CELLS, FIRST, KEPT = 52, 8, 150, 40
 NEW = 20.0
 """From here a pattern is new: beyond the 99.4 % point of χ² with 7 degrees."""
 FLOOR = 0.02
+ENDS = (0, CELLS - 1)
 LEFT = 4 * WINDOW
 """Values in a row outside of the cells, after which these are laid out anew."""
 
@@ -48,7 +49,10 @@ class Patterns:
                 self.width = max(self.first) - self.low
             return 0.0
         code = self._cell(value)
-        self._watch(code, value)
+        if code in ENDS:
+            self._watch(value)
+        else:
+            self.outside = 0
         self.codes.append(code)
         self.counts[code] += 1
         if len(self.codes) <= WINDOW:
@@ -68,8 +72,8 @@ class Patterns:
             return CELLS - 1
         return min(int((value - self.low) / self.width * (CELLS - 2)), CELLS - 3) + 1 if self.width > 0 else 1
 
-    def _watch(self, code: int, value: float) -> None:
-        self.outside = self.outside + 1 if code in (0, CELLS - 1) else 0
+    def _watch(self, value: float) -> None:
+        self.outside += 1
         if self.outside > LEFT:
             self.first = [value]
             self._clear()

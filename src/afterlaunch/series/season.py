@@ -24,10 +24,11 @@ FORMS = ((DAY, 48, 3 * DAY), (WEEK, 168, 2 * WEEK))
 class Rhythm:
     """One period in cells: ratio to the level (or distance from it), and how well it has foretold."""
 
-    __slots__ = ("cells", "error", "in_force", "length", "memory", "period", "plain", "seen", "since")
+    __slots__ = ("cells", "error", "in_force", "length", "memory", "period", "plain", "seen", "since", "step", "weight")
 
     def __init__(self, period: float, cells: int, memory: float) -> None:
         self.period, self.length, self.memory = period, period / cells, memory
+        self.step = self.weight = 0.0  # the last one, and what it weighs
         self.cells: list[float | None] = [None] * cells
         self.error = self.plain = 0.0
         self.seen, self.since, self.in_force = 0, -1.0, False
@@ -38,13 +39,15 @@ class Rhythm:
     def learn(self, at: float, ratio: float, neutral: float, step: float) -> None:
         if self.since < 0:
             self.since = at
-        cell = self.cell(at)
+        cell = int(at % self.period / self.length)
         known = self.cells[cell]
         self.cells[cell] = ratio if known is None else known + SHARE * (ratio - known)
         if known is None:
             return
         self.seen += 1
-        weight = max(1 - exp(-step / self.memory), 1 / self.seen)
+        if step != self.step:
+            self.step, self.weight = step, 1 - exp(-step / self.memory)
+        weight = max(self.weight, 1 / self.seen)
         self.error += weight * (abs(ratio - known) - self.error)
         self.plain += weight * (abs(ratio - neutral) - self.plain)
         limit = (LOST if self.in_force else GAIN) * self.plain
@@ -60,18 +63,22 @@ class Rhythm:
 class Season:
     """`expected` in the unit of the series; `see` gives what is left of a value when rhythm and level are taken off."""
 
-    __slots__ = ("level", "miss", "n", "ratio", "rhythms")
+    __slots__ = ("level", "miss", "n", "ratio", "rhythms", "step", "weight")
 
     def __init__(self) -> None:
         self.level = self.miss = 0.0
         self.n = 0
         self.ratio = True
         self.rhythms = [Rhythm(*form) for form in FORMS]
+        self.step = self.weight = 0.0
 
     def rhythm(self) -> Rhythm | None:
         """The one in force that misses least."""
-        known = [one for one in self.rhythms if one.in_force]
-        return min(known, key=lambda one: one.error) if known else None
+        best = None
+        for one in self.rhythms:
+            if one.in_force and (best is None or one.error < best.error):
+                best = one
+        return best
 
     def expected(self, at: float) -> float:
         """Before `see`."""
@@ -93,8 +100,9 @@ class Season:
         base = self.level if self.level > 0 else 1e-9
         ratio = value / base if self.ratio else value - self.level
         neutral = 1.0 if self.ratio else 0.0
+        bounded = min(ratio, 20.0) if self.ratio else ratio
         for one in self.rhythms:
-            one.learn(at, min(ratio, 20.0) if self.ratio else ratio, neutral, step)
+            one.learn(at, bounded, neutral, step)
         self._follow(value, known, step)
         return None if known is None else ratio - known
 
@@ -104,7 +112,9 @@ class Season:
         if known is not None:
             base = value / known if self.ratio and known > 0.05 else self.level if self.ratio else value - known
         miss = base - self.level
-        weight = max(1 - exp(-log(2) * step / HALF_LIFE), 1 / self.n)
+        if step != self.step:
+            self.step, self.weight = step, 1 - exp(-log(2) * step / HALF_LIFE)
+        weight = max(self.weight, 1 / self.n)
         if self.n > 50 and self.miss > 0:
             limit = 4 * self.miss
             clipped = max(min(miss, limit), -limit)
