@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -28,7 +28,7 @@ from afterlaunch.budgets.actions import (
 )
 from afterlaunch.budgets.models import Mark
 from afterlaunch.budgets.preview import DAYS, Preview, preview
-from afterlaunch.budgets.standing import Standing, standings, window_now
+from afterlaunch.budgets.standing import Standing, many, standings, window_now
 from afterlaunch.budgets.units import bare, shown
 from afterlaunch.contracts.budgets import MODES, NO_PRICE, UNITS, WINDOWS
 from afterlaunch.contracts.budgets import Budget as Contract
@@ -42,6 +42,7 @@ from afterlaunch.routes.models import Budget
 
 PER_PAGE = 25
 NEAR = 0.8
+STATES = {"": "All", "near": "At 80% or more", "reached": "Reached"}
 NANO = 1e9
 
 
@@ -89,15 +90,18 @@ def budgets(request: Request) -> HttpResponse:
         messages.success(request, f"The budget {made.name} is in force.")
         return redirect(made)
     now = clock.now()
-    rows = []
-    for one in budgets_seen_by(request.actor).filter(ended_at=None):
-        found = standings(one, now)
-        rows.append(_line(one, found, now))
+    running = list(budgets_seen_by(request.actor).filter(ended_at=None).select_related("client"))
+    found = many(running, now)
+    rows = [_line(one, found[one.pk], now) for one in running]
     rows.sort(key=lambda row: (-row["share"], row["budget"].name))
+    shown = _filtered(rows, request.GET)
     clients = [one for one in _clients(request.actor) if _may(request.actor, one)]
     asked = forms.read(request.GET.dict()) if request.GET.get("limit") else None
     context: dict[str, Any] = {
         "rows": rows,
+        "page": Paginator(shown, PER_PAGE).get_page(request.GET.get("page")),
+        "of_clients": sorted({row["budget"].client.slug for row in rows if row["budget"].client}),
+        "states": STATES,
         "near": sum(row["share"] >= NEAR for row in rows),
         "reached": sum(row["share"] >= 1 for row in rows),
         "refused": sum(row["refused"] for row in rows if row["budget"].mode == "hard"),
@@ -112,10 +116,28 @@ def budgets(request: Request) -> HttpResponse:
     return render(request, "budgets/budgets.html", context)
 
 
+def _filtered(rows: list[dict[str, Any]], asked: QueryDict) -> list[dict[str, Any]]:
+    """`of`: a client's; `state`: near or reached; `q`: words that name, scope or nearest counter hold."""
+    of, least = asked.get("of", ""), {"near": NEAR, "reached": 1.0}.get(asked.get("state", ""), 0.0)
+    words_ = asked.get("q", "").lower().split()
+    return [
+        row
+        for row in rows
+        if row["share"] >= least
+        and (not of or (row["budget"].client is not None and row["budget"].client.slug == of))
+        and all(word in row["text"] for word in words_)
+    ]
+
+
 def _line(budget: Budget, found: list[Standing], now: datetime) -> dict[str, Any]:
+    scope = words.scope_of(budget.scope)
+    text = " ".join(
+        (budget.name, budget.mode, budget.window, scope, *budget.scope.values(), found[0].counter if found else "")
+    )
     return {
         "budget": budget,
-        "scope": words.scope_of(budget.scope),
+        "scope": scope,
+        "text": text.lower(),
         "limit": shown(budget.unit, budget.limit),
         "nearest": _row(budget, found[0]) if found else None,
         "counters": len(found),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, Q, Sum
 
 from afterlaunch.budgets import rules
 from afterlaunch.budgets.counting import AMOUNTS, SLOTS
@@ -14,6 +16,9 @@ from afterlaunch.budgets.models import Count, Mark
 from afterlaunch.budgets.rules import Forecast
 from afterlaunch.contracts.budgets import Window, window_of
 from afterlaunch.routes.models import Budget
+
+SUMMED = (*AMOUNTS, "unpriced")
+CHUNK = 300  # budgets in one question: databases bound how many conditions one may have
 
 
 @dataclass(frozen=True)
@@ -51,26 +56,59 @@ def begun(budget: Budget, window: Window) -> datetime:
 
 
 def standings(budget: Budget, now: datetime, of: str | None = None) -> list[Standing]:
-    """The nearest to its limit first; two questions. `of`: of this counter alone."""
-    window = window_now(budget, now)
-    start = int(window.start.timestamp())
-    rows = Count.objects.filter(budget=budget, window_start=start)
-    rows = rows if of is None else rows.filter(counter=of)
-    sums = {name: Sum(name) for name in (*AMOUNTS, "unpriced")}
-    told_of = rows.values("counter").annotate(told=Max("told_at"), **sums).order_by("counter")
-    found: list[dict[str, Any]] = [dict(one) for one in told_of]
-    since = _since(budget, window, now)
-    then = _used_by(budget, start, since, of)
-    out = []
-    for row in found:
-        counter, amounts = row["counter"], {name: row[name] for name in sums}
-        # A gateway's counter began at nothing; telemetry's may be older than what was marked down of it.
-        base = since if counter in then or budget.fed != "telemetry" else begun(budget, window)
-        used = amounts["used"]
-        amounts["overdraft"] = max(amounts["overdraft"], used - budget.limit)
-        seen = rules.forecast(used, then.get(counter, 0), base, budget.limit, window, budget.window, now)
-        out.append(Standing(counter, **amounts, at=row["told"], limit=budget.limit, forecast=seen))
-    return sorted(out, key=lambda one: (-one.held, one.counter))
+    """The nearest to its limit first. `of`: of this counter alone."""
+    return many([budget], now, of)[budget.pk]
+
+
+def many(budgets: Sequence[Budget], now: datetime, of: str | None = None) -> dict[int, list[Standing]]:
+    """Of each, by its key. Two questions for a few hundred of them."""
+    found: dict[int, list[Standing]] = {}
+    for first in range(0, len(budgets), CHUNK):
+        found |= _some(budgets[first : first + CHUNK], now, of)
+    return found
+
+
+def _some(budgets: Sequence[Budget], now: datetime, of: str | None) -> dict[int, list[Standing]]:
+    windows = {one.pk: window_now(one, now) for one in budgets}
+    sinces = {one.pk: _since(one, windows[one.pk], now) for one in budgets}
+    starting: dict[int, list[int]] = defaultdict(list)  # keys by the window's start
+    marked: dict[tuple[int, float], list[int]] = defaultdict(list)  # and by the last slot that counts
+    for one in budgets:
+        start = int(windows[one.pk].start.timestamp())
+        starting[start].append(one.pk)
+        marked[start, sinces[one.pk].timestamp() - SLOTS[one.window]].append(one.pk)
+    counts, marks = Q(), Q()
+    for start, keys in starting.items():
+        counts |= Q(budget__in=keys, window_start=start)
+    for (start, slot), keys in marked.items():
+        marks |= Q(budget__in=keys, window_start=start, slot__lte=slot)
+    only = Q() if of is None else Q(counter=of)
+    then = Mark.objects.filter(marks & only).values_list("budget", "counter").annotate(Max("used"))
+    used_by = {(budget, counter): used for budget, counter, used in then.order_by("budget", "counter")}
+    sums = {name: Sum(name) for name in SUMMED}
+    rows = Count.objects.filter(counts & only).values("budget", "counter").annotate(told=Max("told_at"), **sums)
+    by = {one.pk: one for one in budgets}
+    found: dict[int, list[Standing]] = {one.pk: [] for one in budgets}
+    for row in rows.order_by("budget", "counter"):
+        budget = by[row["budget"]]
+        before = used_by.get((budget.pk, row["counter"]))
+        found[budget.pk].append(_standing(budget, dict(row), before, sinces[budget.pk], windows[budget.pk], now))
+    for some in found.values():
+        some.sort(key=lambda one: (-one.held, one.counter))
+    return found
+
+
+def _standing(
+    budget: Budget, row: dict[str, Any], then: int | None, since: datetime, window: Window, now: datetime
+) -> Standing:
+    """`then`: what had been used at `since`, where it was marked down."""
+    amounts = {name: row[name] for name in SUMMED}
+    # A gateway's counter began at nothing; telemetry's may be older than what was marked down of it.
+    base = since if then is not None or budget.fed != "telemetry" else begun(budget, window)
+    used = amounts["used"]
+    amounts["overdraft"] = max(amounts["overdraft"], used - budget.limit)
+    seen = rules.forecast(used, then or 0, base, budget.limit, window, budget.window, now)
+    return Standing(row["counter"], **amounts, at=row["told"], limit=budget.limit, forecast=seen)
 
 
 def _since(budget: Budget, window: Window, now: datetime) -> datetime:
@@ -79,11 +117,3 @@ def _since(budget: Budget, window: Window, now: datetime) -> datetime:
     back = (now - rules.BACK[budget.window]).timestamp() // size * size
     first = budget.created_at if budget.fed != "telemetry" else begun(budget, window)
     return max(window.start, first, datetime.fromtimestamp(back, UTC))
-
-
-def _used_by(budget: Budget, start: int, since: datetime, of: str | None) -> dict[str, int]:
-    """What had been used then: within a window it only grows."""
-    size = SLOTS[budget.window]
-    rows: QuerySet[Mark] = Mark.objects.filter(budget=budget, window_start=start, slot__lte=since.timestamp() - size)
-    rows = rows if of is None else rows.filter(counter=of)
-    return dict(rows.values_list("counter").annotate(Max("used")))

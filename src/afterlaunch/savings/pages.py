@@ -15,6 +15,7 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
+from afterlaunch.look.formats import money
 from afterlaunch.look.requests import Request
 from afterlaunch.savings import shadows, words
 from afterlaunch.savings.actions import RUNNING, TRIED, by_id, decide, find, go_live, say_terms, seen_by, terms_of
@@ -24,8 +25,9 @@ from afterlaunch.savings.models import Recommendation
 
 BOARD = (
     ("To decide", ("projected",), "What the telemetry shows could be saved. The sums of one place overlap."),
-    ("Under way", (*RUNNING, "realised"), "Accepted; trial and ledger tell what they really save."),
-    ("Not assessed", ("not_assessed",), "Perhaps worth something; what is missing to tell stands beside."),
+    ("On trial", ("accepted", "in_shadow"), "Accepted; a trial or the ledger will tell what they really save."),
+    ("Shown", ("verified", "realised"), "What a trial showed, or the ledger since they are live."),
+    ("Refuted", ("refuted",), "They cost more than they save."),
     ("Rejected", ("rejected",), "Would save, but must not be done as it stands."),
     ("Declined", ("declined",), ""),
 )
@@ -42,13 +44,17 @@ def board(request: Request) -> HttpResponse:
     slug = request.GET.get("client", "")
     client = client_by_slug(request.actor, slug) if slug else None
     rows = seen_by(request.actor).exclude(state="gone").order_by("-middle_nano", "kind", "pk")
+    several = len(_clients(request.actor)) > 1
     rows = rows.filter(client=client) if client else rows
     found = [_shown(row) for row in rows[: SHOWN * 5]]
     looked = max((one["row"].seen_at for one in found), default=None)
     context = {
         "groups": [
-            (title, what, [one for one in found if one["row"].state in states][:SHOWN]) for title, states, what in BOARD
+            _group(title, what, [one for one in found if one["row"].state in states]) for title, states, what in BOARD
         ],
+        "open": _missing([one for one in found if one["row"].state == "not_assessed"]),
+        "unknown": sum(one["row"].state == "not_assessed" for one in found),
+        "several": several and client is None,
         "any": bool(found),
         "looked": looked,
         "clients": _clients(request.actor),
@@ -58,9 +64,36 @@ def board(request: Request) -> HttpResponse:
     return render(request, "savings/board.html", context)
 
 
+LAST = {"To decide": "Risk", "Rejected": "Risk", "Declined": "Why not"}
+
+
+def _group(title: str, what: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """`last`: what the last column tells; `counted`: whether a tile leads to it."""
+    return {
+        "title": title,
+        "what": what,
+        "anchor": title.lower().replace(" ", "-"),
+        "last": LAST.get(title, "Shown"),
+        "counted": title in ("To decide", "On trial", "Shown"),
+        "rows": rows[:SHOWN],
+    }
+
+
+def _missing(found: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Kind, what is missing to assess it, and where; the most frequent first."""
+    by: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in found:
+        by.setdefault((one["kind"], one["row"].missing), []).append(one)
+    return [(*key, rows) for key, rows in sorted(by.items(), key=lambda item: (-len(item[1]), item[0]))]
+
+
 def _shown(row: Recommendation) -> dict[str, Any]:
+    """`badge`: whose tone its state has: what is only accepted has shown nothing yet."""
     return {
         "row": row,
+        "middle": "" if row.middle_nano is None else money(row.middle_nano),
+        "bounds": words.bounds(row),
+        "badge": "on_trial" if row.state == "accepted" else row.state,
         "kind": words.KINDS[row.kind],
         "saving": words.saving(row),
         "state": words.STATES[row.state],

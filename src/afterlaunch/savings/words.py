@@ -43,6 +43,18 @@ def saving(row: Recommendation) -> str:
     return f"{money(row.middle_nano)} ({money(row.low_nano)} to {money(row.high_nano)})"
 
 
+def bounds(row: Recommendation) -> str:
+    """The interval of what is projected; empty where it is a point, or not assessed."""
+    if row.low_nano is None or row.high_nano is None or row.low_nano == row.high_nano:
+        return ""
+    return f"{_rough(row.low_nano)} to {_rough(row.high_nano)}"
+
+
+def _rough(nano: int) -> str:
+    """Cents say nothing of an interval of hundreds of dollars."""
+    return f"${nano / 1e9:,.0f}" if nano >= 100 * 10**9 else money(nano)
+
+
 def measured(row: Recommendation) -> str:
     """What was shown, in 30 days; empty while nothing was."""
     told = row.measured

@@ -19,7 +19,7 @@ from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Share
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import stretches
 from afterlaunch.telemetry.views.asked import Asked
-from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid
+from afterlaunch.telemetry.views.grids import COUNT, MANY, SHARE, TEXT, USD, Column, Grid
 from afterlaunch.telemetry.views.sheets import step_minutes, to_calls
 from afterlaunch.telemetry.windows import Window
 
@@ -39,10 +39,10 @@ COLUMNS = (
     Column("cost_before_usd", USD, "Before", "in the same length of time before"),
     Column("calls", COUNT, "Calls"),
     Column("cost_per_call_usd", USD, "Per call", "mean of the calls whose cost is known"),
-    Column("input_tokens", COUNT, "Tokens in"),
-    Column("output_tokens", COUNT, "Tokens out"),
+    Column("input_tokens", MANY, "Tokens in"),
+    Column("output_tokens", MANY, "Tokens out"),
     Column("prompt_cache_share", SHARE, "From cache", "of the input tokens"),
-    Column(UNKNOWN, COUNT, "Cost unknown", "calls, not in the sum"),
+    Column(UNKNOWN, COUNT, "Unknown", "calls of unknown cost, not in the sum"),
     Column(ESTIMATED, USD, "Estimated", "part of the cost, of calls whose tokens nobody told"),
     Column("calls_estimated", COUNT, "Calls estimated", shown=False),
     Column("tokens_estimated", COUNT, "Tokens estimated", shown=False),

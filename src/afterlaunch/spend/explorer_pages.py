@@ -21,6 +21,7 @@ from afterlaunch.spend.explorer import BY, MEASURES, Explorer, chosen
 from afterlaunch.telemetry.views.asked import Asked, asked
 from afterlaunch.telemetry.views.sheets import Section, Tile
 
+MANIFOLD = 10  # from so many times more on a percentage is hard to read
 KEEP = ("group_by", "measure")
 PICKS = ("model", "agent", "route", "tenant", "version", "system", "environment", "provider", "client", "arm")
 SHOWN, MOVED = 200, 8
@@ -147,8 +148,9 @@ def _sentence(found: Drivers) -> str:
     share = abs(found.difference) / found.before_nano
     main = max(FACTORS, key=lambda name: abs(found.parts[name]))
     word = "more" if found.difference > 0 else "less"
+    size = formats.percent(share) if share < MANIFOLD else f"{formats.compact(round(share + 1))} times as much"
     return (
-        f"{formats.money(abs(found.difference))} {word} than in the time before ({formats.percent(share)});"
+        f"{formats.money(abs(found.difference))} {word} than in the time before ({size});"
         f" most of it by {WORDS[main]} ({signed(found.parts[main])})."
     )
 

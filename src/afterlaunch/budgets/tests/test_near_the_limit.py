@@ -12,9 +12,9 @@ from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.alerts.models import Alert
 from afterlaunch.budgets import duties, rules
 from afterlaunch.budgets.actions import Values, end_budget, put_budget
-from afterlaunch.budgets.counting import take
+from afterlaunch.budgets.counting import Telling, store, take
 from afterlaunch.budgets.preview import preview
-from afterlaunch.budgets.standing import standings
+from afterlaunch.budgets.standing import standings, window_now
 from afterlaunch.contracts.budgets import Window
 from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
@@ -180,6 +180,30 @@ def test_telemetry_feeds_a_budget_beside_the_gateway_and_the_pages_show_it(
     assert "A hard limit of 1,500 tokens would have refused <strong>2</strong> of 4 calls, in 2 windows" in page
     assert "<strong>Made</strong> <span>house</span>" in page
     assert "No counter holds" in browser.get(f"/budgets/{row.pk}", {"q": "nobody"}).content.decode()
+
+
+def test_many_budgets_are_shown_in_pages_and_found(
+    desk: System, time: Clock, django_assert_max_num_queries: Any
+) -> None:
+    made = [
+        put_budget(HOUSE, desk.client, f"cap {number:02d}", replace(DAILY, scope={"agent": f"a{number}"}))
+        for number in range(40)
+    ]
+    for number, row in enumerate(made):
+        start = int(window_now(row, time.at).start.timestamp())
+        told = Telling(row.pk, f"agent=a{number}", start, time.at.timestamp(), used=row.limit * number // 39)
+        store("g1", [told], {row.pk: row})
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    with django_assert_max_num_queries(20):
+        page = browser.get("/budgets").content.decode()
+    assert "cap 39" in page and "cap 05" not in page and "1 of 2" in page
+    assert "cap 05" in browser.get("/budgets", {"page": 2}).content.decode()
+    found = browser.get("/budgets", {"q": "agent=a5 hard"}).content.decode()
+    assert "cap 05" in found and "cap 39" not in found
+    reached = browser.get("/budgets", {"state": "reached", "of": "acme"}).content.decode()
+    assert "cap 39" in reached and "cap 38" not in reached
+    assert "No budget fits" in browser.get("/budgets", {"q": "nobody"}).content.decode()
 
 
 def test_forms_make_alter_and_end(desk: System, time: Clock) -> None:

@@ -94,7 +94,7 @@ def test_a_shadow_shows_what_is_left_of_its_budget_and_is_ended(sign_in: SignIn,
     told = Counted("shadow/answers/usd", midnight, midnight + 1.0, 3_500_000_000, 0, 3)
     take("g1", [told])
     page = operator.get("/settings/gateway").content.decode()
-    assert "$3.50 of $5.00 used" in page and "$1.50 left" in page and "3 copies were not sent" in page
+    assert "$3.50 of $5.00 a day used" in page and "$1.50 left" in page and "3 copies were not sent" in page
     (row,) = operator.get("/api/v1/routes").json()["routes"]
     assert (row["shadow"]["left"], row["shadow"]["refused"]) == (1_500_000_000, 3)
     assert viewer.post("/settings/gateway/routes/answers/shadow/end").status_code == 403

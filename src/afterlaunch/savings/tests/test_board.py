@@ -96,6 +96,26 @@ def test_found_decided_and_told_by_page_and_api(store: Any, client: Client) -> N
     assert Recommendation.objects.get(pk=row.pk).state == "accepted"
 
 
+def test_the_board_tells_states_apart_and_groups_what_is_not_assessed(store: Any, client: Client) -> None:
+    place, now = Place("acme", "desk", "support", None, "openai", "gpt-4o")._asdict(), clock.now()
+    states = ("projected", "accepted", "verified", "refuted", "rejected", "declined", *["not_assessed"] * 3)
+    for number, state in enumerate(states):
+        known = None if state == "not_assessed" else 200 * 10**9
+        Recommendation.objects.create(
+            client=client, key=str(number), kind="batch", place=place, title=f"Idea {number}", state=state,
+            low_nano=known and known // 2, middle_nano=known, high_nano=known and known * 2,
+            missing="Nobody said how long an answer may take." if known is None else "",
+            reason="Not now" if state == "declined" else "", found_at=now, seen_at=now,
+        )  # fmt: skip
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    page = browser.get("/spend/savings").content.decode()
+    for title in ("to-decide", "on-trial", "shown", "refuted", "rejected", "declined", "open"):
+        assert f'class="card" id="{title}"' in page
+    assert page.count("Nobody said how long an answer may take.") == 1
+    assert "$100 to $400" in page and "Not now" in page and page.count("Idea ") == len(states)
+
+
 def test_a_trial_verifies_and_the_ledger_realises(store: Any, client: Client) -> None:
     tell(store, *repeated())
     actions.say_terms(ME, client, "desk", "support", Terms("correct", 0.9, candidates=(("openai", "gpt-4o-mini"),)))

@@ -14,10 +14,12 @@ import pyarrow as pa
 from afterlaunch.look import formats
 
 TEXT, COUNT, MS, USD, SHARE, INSTANT, NUMBER = "text", "count", "ms", "usd", "share", "instant", "number"
+MANY = "many"  # a count that a page shortens
 NANO = Decimal(1_000_000_000)
 _ARROW = {
     TEXT: pa.string(),
     COUNT: pa.int64(),
+    MANY: pa.int64(),
     MS: pa.float64(),
     USD: pa.decimal128(38, 9),
     SHARE: pa.float64(),
@@ -28,7 +30,8 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text; count; ms; usd (values in nano-USD); share (0 to 1); instant; number. A None is unknown."""
+    """`kind`: text; count; many (as a page shortens it); ms; usd (values in nano-USD); share (0 to 1); instant;
+    number. A None is unknown."""
 
     name: str
     kind: str
@@ -108,6 +111,8 @@ class Grid:
             return Cell(word, column.number, False, href, title="not told")
         if column.kind == INSTANT:
             return Cell("", at=value, href=href)
+        if column.kind == MANY:
+            return Cell(formats.compact(value), column.number, True, href, title=formats.count(value))
         said = _for_people(column.kind, value)
         return Cell(said[:8] if column.name == "trace_id" else said, column.number, True, href)
 
