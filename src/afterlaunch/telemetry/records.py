@@ -76,10 +76,12 @@ def trace(
     """(spans in order of start, calls counted in it)."""
     where, parameters = narrowed(clients, {})
     inside, places = current().engine.holding(_trace(trace_id))
-    found = current().query(
-        f"select * from spans where trace_id = unhex(?) and {where} and {inside} order by start_ns limit {limit}",
-        [trace_id, *parameters, *places],
-    )
+    whole = f"trace_id = unhex(?) and {where} and {inside}"
+    found = current().query(f"select * from spans where {whole} limit {limit + 1}", [trace_id, *parameters, *places])
+    if len(found) > limit:
+        whole += f" order by start_ns limit {limit}"
+        found = current().query(f"select * from spans where {whole}", [trace_id, *parameters, *places])
+    found.sort(key=lambda row: row["start_ns"])
     if not found:
         return [], []
     bounds = [min(row["start_ns"] for row in found), max(row["start_ns"] for row in found)]

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -27,6 +27,7 @@ from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan, shorter
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 MEMORY, ONCE = "128MB", "2GB"  # at work; for what breaks the store where it lacks memory
 MOST_REPLACED = 500_000
 """Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
@@ -84,6 +85,7 @@ class Duck:
         }
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
+        self._room, self._need_room = threading.Lock(), 0
         self._attach = f"attach '{_escaped(file)}' as kept ({how})"
         with self._roomy():
             try:
@@ -110,15 +112,21 @@ class Duck:
 
     @contextmanager
     def _roomy(self) -> Iterator[None]:
-        """For what changes many rows, its checkpoint, the log when it is read again, and new columns."""
-        self._connection.execute(f"set memory_limit = '{ONCE}'")
+        """For what changes many rows, its checkpoint, the log when it is read again, new columns, and questions to
+        very long texts. The last one who needs it takes it back."""
+        with self._room:
+            self._need_room += 1
+            self._connection.execute(f"set memory_limit = '{ONCE}'")
         try:
             yield
         finally:
-            try:
-                self._connection.execute(f"set memory_limit = '{MEMORY}'")
-            except duckdb.OutOfMemoryException:
-                log.info("a question holds more than %s for now; the next change of the limit takes it back", MEMORY)
+            with self._room:
+                self._need_room -= 1
+                try:
+                    if not self._need_room:
+                        self._connection.execute(f"set memory_limit = '{MEMORY}'")
+                except duckdb.OutOfMemoryException:
+                    log.info("a question holds more than %s; the next change of the limit takes it back", MEMORY)
 
     def _settle(self) -> None:
         """What a long log held, or a change of the schema, takes memory until a checkpoint. Without need there is none:
@@ -161,12 +169,23 @@ class Duck:
                 self._rolled[tier].add(minute)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        return self._asked(lambda: self._query(sql, parameters))
+
+    def _query(self, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         found = self._cursor().execute(sql, list(parameters))
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+        return self._asked(lambda: self._cursor().sql(sql, params=list(parameters)).to_arrow_table())
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """Texts of 100 kB each make a block of them larger than the memory at work: it is asked again with more."""
+        try:
+            return ask()
+        except duckdb.OutOfMemoryException:
+            with self._roomy():
+                return ask()
 
     def _cursor(self) -> Any:
         """A cursor of the calling thread: reads run beside the one writer."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
+import duckdb
 import pytest
 
 from afterlaunch.telemetry.engines import duck
@@ -31,6 +33,27 @@ def test_what_does_not_fit_in_memory_lies_beside_the_store_until_it_is_answered(
         )
         assert row["last"] == many
     assert list(elsewhere.iterdir()) == [] and not list((tmp_path / "kept").glob("t.duckdb.tmp/*"))
+
+
+def test_texts_that_do_not_fit_in_memory_are_read_with_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = Random(1)
+    with closing(Duck(tmp_path / "t.duckdb")) as engine:
+        engine.prepare(TABLES)
+        with engine.transaction() as cursor:
+            for number in range(200):
+                texts = [draw.randbytes(60_000).hex() for _ in range(2)]
+                cursor.execute(
+                    "insert into spans (start_ns, input_text, output_text) values (?, ?, ?)", [number, *texts]
+                )
+    monkeypatch.setattr(duck, "MEMORY", "12MB")
+    with closing(Duck(tmp_path / "t.duckdb")) as engine:
+        asked = "select * from spans order by start_ns desc limit 150"
+        with pytest.raises(duckdb.OutOfMemoryException):
+            engine._query(asked, [])
+        assert [row["start_ns"] for row in engine.query(asked)] == [*range(199, 49, -1)]
+        assert engine.arrow(asked).num_rows == 150
+        (limit,) = engine.query("select current_setting('memory_limit') as told")
+        assert limit["told"] == "11.4 MiB"
 
 
 def test_forgetting_and_adding_up_much_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,8 @@ def _sum(names: tuple[str, ...]) -> str:
 
 
 CONTENT = ("input_text", "output_text")
+TEXTS = (*CONTENT, "attributes['gen_ai.system_instructions']")
+"""What people and models said, as SQL; instructions that are told apart are an attribute."""
 _UNSEARCHED = {
     "start_ns",
     "minute",

@@ -19,6 +19,7 @@ from afterlaunch.telemetry.queries import Clients, narrowed
 from afterlaunch.telemetry.records import AFTER_CURSOR, place, readable
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MINUTE_NS
+from afterlaunch.telemetry.views.fields import TEXTS
 from afterlaunch.telemetry.views.search import Search, Sql, conditions
 
 SECONDS = 1.5
@@ -127,7 +128,7 @@ def snippets(rows: list[dict[str, Any]], texts: list[str], clients: Clients) -> 
     seen, mine = narrowed(clients, {})
     members = {member: row["span_id"] for row in rows for member in row.get("members") or [row["span_id"]]}
     bounds = [row["start_ns"] for row in rows]
-    content = "coalesce(input_text, '') || ' ' || coalesce(output_text, '')"
+    content = " || ' ' || ".join(f"coalesce({text}, '')" for text in TEXTS)
     found = current().query(
         "select lower(hex(span_id)) as member,"
         f" substr({content}, greatest(1, position(? in lower({content})) - 60), 180) as text"

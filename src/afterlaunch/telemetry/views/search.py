@@ -204,8 +204,8 @@ def _turned(term: Term, sql: str) -> str:
 
 def _of_span(term: Term) -> Sql:
     if not term.field:
-        sql = " or ".join(f"position(? in lower({name})) > 0" for name in fields.CONTENT)
-        return _turned(term, sql), [term.values[0].lower()] * len(fields.CONTENT)
+        sql = " or ".join(f"position(? in lower({name})) > 0" for name in fields.TEXTS)
+        return _turned(term, sql), [term.values[0].lower()] * len(fields.TEXTS)
     column = ATTRIBUTES.get(term.key)
     if not term.values:
         sql = "map_contains(attributes, ?)" + (f" or {column} is not null" if column else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -46,6 +47,9 @@ def told(number: int) -> dict[str, Any]:
         "plan": "pro" if number % 5 == 0 else "free plan",
         "gen_ai.input.messages": f"What is our Refund Policy, case {number}?" if number % 10 == 3 else "Hello",
     }
+    if number % 10 == 7:
+        said = json.dumps([{"type": "text", "content": "Never promise a Discount."}])
+        out["gen_ai.system_instructions"] = said
     return out | ({"error.type": "timeout"} if number % 8 == 0 else {})
 
 
@@ -107,6 +111,7 @@ SAID = {
     "attribute:tenant.id=t3": {n for n in EVERY if n % 4 == 3},
     '"refund policy"': {n for n in EVERY if n % 10 == 3},
     "refund -tenant:t3": {n for n in EVERY if n % 10 == 3 and n % 4 != 3},
+    "discount": {n for n in EVERY if n % 10 == 7},
     "-refund": {n for n in EVERY if n % 10 != 3},
     'attribute:plan=pro failed:yes "hello"': {0},
 }
@@ -140,6 +145,13 @@ def test_what_makes_no_sense_is_told_with_a_hint(q: str) -> None:
     with pytest.raises(Invalid) as told:
         parse(q)
     assert told.value.hint
+
+
+def test_the_text_around_what_was_found_is_told_of_instructions_too() -> None:
+    for q in ("discount", "refund"):
+        rows = finding.find(parse(q), START, END, None, 500).rows
+        told = finding.snippets(rows, [q], None)
+        assert len(told) == len(rows) == 8 and all(q in text.lower() for text in told.values())
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
