@@ -10,6 +10,7 @@ from afterlaunch.contracts.budgets import Budget
 from afterlaunch.contracts.guard import PII
 
 PREFIX = "shadow/"
+EFFORTS = ("none", "minimal", "low", "medium", "high")
 _MOST = {"usd": 1e9, "tokens": 1e15, "requests": 1e12}
 
 
@@ -50,13 +51,33 @@ def named(budget: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True)
+class Alteration:
+    """What of a request its copy has otherwise, so that a trial tells what that would save. `most_output`: tokens of
+    the answer at most; `effort`: of reasoning; `messages`: only so many of the last ones, instructions apart;
+    `keep_prompt`: instructions are marked for the provider's prompt cache."""
+
+    most_output: int | None = None
+    effort: str | None = None
+    messages: int | None = None
+    keep_prompt: bool = False
+
+    def wrong(self) -> str | None:
+        for name, value in (("most_output", self.most_output), ("messages", self.messages)):
+            if value is not None and not 1 <= value <= 10_000_000:
+                return f"shadow.alter.{name} lies between 1 and 10,000,000, not at {value}"
+        if self.effort is not None and self.effort not in EFFORTS:
+            return f"shadow.alter.effort is one of {', '.join(EFFORTS)}, not {self.effort[:60]!r}"
+        return None
+
+
+@dataclass(frozen=True)
 class Shadow:
     """`share`: of the baseline's units, in 1/10,000; 0: off. `upstream` None: the route's candidate arm, its model
     included; `model` None: the caller's own. `in_flight`: requests at the same time, of each worker; `queue`,
     `queue_bytes`: what may wait behind them, also of each. `largest_request`: bytes above which a request is not
     mirrored. `deadline`: seconds for one, its answer included. `redact`: kinds of personal data and secrets that are
-    masked in the copy. `without_tenants`: whose calls are never mirrored; where any is named, a call without a tenant
-    is not mirrored either."""
+    masked in the copy. `alter`: what a copy has otherwise than its request. `without_tenants`: whose calls are never
+    mirrored; where any is named, a call without a tenant is not mirrored either."""
 
     share: int = 0
     upstream: str | None = None
@@ -68,6 +89,7 @@ class Shadow:
     largest_request: int = 256 << 10
     deadline: float = 120.0
     redact: tuple[str, ...] = PII
+    alter: Alteration | None = None
     without_tenants: tuple[str, ...] = ()
 
     def wrong(self, known: set[str]) -> str | None:
@@ -89,6 +111,8 @@ class Shadow:
             return "shadow.model goes with shadow.upstream: without, the candidate arm tells the model"
         if unknown := sorted(set(self.redact) - set(PII)):
             return f"shadow.redact names {', '.join(PII)}, not {unknown[0]!r}"
+        if self.alter is not None and (problem := self.alter.wrong()):
+            return problem
         if self.budget is None:
             return "shadow.budget tells what the shadow may use: it is never on a caller's" if self.share else None
         return self.budget.wrong()

@@ -26,7 +26,7 @@ from afterlaunch.savings.rules import Idea, ideas
 OPEN = ("projected", "not_assessed", "rejected", "gone")
 RUNNING = ("accepted", "in_shadow", "verified", "refuted")
 LIFE = timedelta(days=30)
-TRIED = ("model_swap", "output_limit", "prompt_trimming", "reasoning_effort")
+TRIED = ("model_swap", "output_limit", "prompt_trimming", "reasoning_effort", "prompt_caching")
 """Kinds that two arms of a route can show; the others show themselves once they are live."""
 SETTLES = timedelta(days=3)
 

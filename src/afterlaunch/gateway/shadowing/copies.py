@@ -18,6 +18,7 @@ from afterlaunch.gateway.attempts import most_output
 from afterlaunch.gateway.guarding.reading import Request, Unreadable
 from afterlaunch.gateway.protocols import CHAT, MESSAGES, RESPONSES, Protocol
 from afterlaunch.gateway.request import Asked, Assignment
+from afterlaunch.gateway.shadowing.alterations import Unfit, alter
 
 _HEADERS = frozenset((b"content-type", b"accept", b"anthropic-version", b"anthropic-beta", b"openai-beta"))
 _QUERY = frozenset(("api-version", "beta"))
@@ -26,10 +27,6 @@ _OWN_TOOLS = frozenset(("function", "custom"))
 _OWN_ANTHROPIC = ("bash_", "text_editor_", "computer_", "memory_")
 _HOSTED = ("web_search_options", "mcp_servers", "plugins", "data_sources", "container")
 _AT_THE_PROVIDER = ("previous_response_id", "conversation", "prompt")
-
-
-class Unfit(Exception):
-    """It is not mirrored; the argument is a named reason."""
 
 
 class Copy(NamedTuple):
@@ -68,8 +65,8 @@ def chosen(shadow: Shadow, copy: Copy) -> bool:
     return True
 
 
-def mirrored(copy: Copy, shadow: Shadow, model: str | None) -> Sent:
-    """`model` None: the caller's own. Raises Unfit."""
+def mirrored(copy: Copy, shadow: Shadow, model: str | None, provider: str = "") -> Sent:
+    """`model` None: the caller's own; `provider`: who gets the copy. Raises Unfit."""
     wire = copy.asked.protocol
     try:
         document = orjson.loads(copy.body)
@@ -79,6 +76,8 @@ def mirrored(copy: Copy, shadow: Shadow, model: str | None) -> Sent:
         raise Unfit("no-json")
     _refuse_state(document, wire)
     _refuse_hosted_tools(document, wire)
+    if shadow.alter is not None:
+        alter(document, wire, shadow.alter, provider)
     if model is not None:
         document["model"] = model
     if wire is RESPONSES:

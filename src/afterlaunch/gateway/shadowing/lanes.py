@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from afterlaunch.contracts.shadow import Shadow
 from afterlaunch.contracts.snapshot import Arm
 from afterlaunch.gateway.configuration import Configuration, Target
-from afterlaunch.gateway.shadowing.copies import Copy, Unfit, chosen, mirrored
+from afterlaunch.gateway.shadowing.alterations import Unfit
+from afterlaunch.gateway.shadowing.copies import Copy, chosen, mirrored
 from afterlaunch.gateway.shadowing.sending import Means, Sending
 from afterlaunch.ground import clock
 
@@ -139,7 +140,7 @@ class Shadows:
         loop = asyncio.get_running_loop()
         if not self._means.health.ready(target.upstream.name, copy.route.name, loop.time()):
             raise Unfit("upstream-resting")
-        sent = await loop.run_in_executor(self._thread, mirrored, copy, shadow, arm.model)
+        sent = await loop.run_in_executor(self._thread, mirrored, copy, shadow, arm.model, target.upstream.provider)
         await Sending(self._means, copy, shadow, arm, target, sent).run()
 
     def _place(self, copy: Copy, shadow: Shadow) -> tuple[Arm, Target]:

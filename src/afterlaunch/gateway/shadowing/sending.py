@@ -20,7 +20,8 @@ from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.report import About, Attempt, CallReport
 from afterlaunch.gateway.request import Assignment, credential_headers
-from afterlaunch.gateway.shadowing.copies import Copy, Sent, Unfit, headers_of, query_of
+from afterlaunch.gateway.shadowing.alterations import Unfit
+from afterlaunch.gateway.shadowing.copies import Copy, Sent, headers_of, query_of
 from afterlaunch.gateway.spending.budgets import Asking, Budgets, kind_of
 from afterlaunch.gateway.spending.scopes import Counted
 from afterlaunch.gateway.upstream import Broken, Client, Head

@@ -15,11 +15,12 @@ from afterlaunch.contracts.budgets import WINDOWS
 from afterlaunch.contracts.guard import PII
 from afterlaunch.contracts.handling import Handling
 from afterlaunch.contracts.plain import made, sparse
-from afterlaunch.contracts.shadow import Shadow, ShadowBudget
+from afterlaunch.contracts.shadow import EFFORTS, Alteration, Shadow, ShadowBudget
 from afterlaunch.contracts.snapshot import Snapshot, seal, unseal
 from afterlaunch.gateway.protocols import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Protocol
 from afterlaunch.gateway.request import Asked, Assignment
-from afterlaunch.gateway.shadowing.copies import Copy, Unfit, headers_of, mirrored, query_of
+from afterlaunch.gateway.shadowing.alterations import Unfit
+from afterlaunch.gateway.shadowing.copies import Copy, headers_of, mirrored, query_of
 from afterlaunch.gateway.tests.house import SHARED, snapshot_of
 from afterlaunch.gateway.tests.test_guard_fuzz import JSON
 
@@ -57,6 +58,10 @@ def copy_of(body: bytes, wire: Protocol) -> Copy:
             "in_flight": NUMBERS, "queue": NUMBERS, "queue_bytes": NUMBERS, "largest_request": NUMBERS,
             "deadline": NUMBERS, "redact": st.lists(st.sampled_from(PII) | st.text(max_size=3), max_size=3) | JSON,
             "without_tenants": JSON, "unknown": JSON,
+            "alter": st.fixed_dictionaries(
+                {}, optional={"most_output": NUMBERS, "effort": st.sampled_from(EFFORTS) | JSON, "messages": NUMBERS,
+                              "keep_prompt": st.booleans() | JSON},
+            ) | JSON,
         },
     )
 )  # fmt: skip
@@ -78,14 +83,17 @@ def test_any_document_is_a_shadow_that_works_or_is_refused(document: dict[str, A
     st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=6),
     st.none() | TOOLS,
     st.sampled_from([CHAT, RESPONSES, MESSAGES, EMBEDDINGS]),
+    st.none() | st.builds(Alteration, st.none() | st.just(5), st.none() | st.just("low"), st.none() | st.just(2)),
 )
-def test_any_request_is_mirrored_safely_or_not_at_all(document: dict[str, Any], tools: Any, wire: Protocol) -> None:
+def test_any_request_is_mirrored_safely_or_not_at_all(
+    document: dict[str, Any], tools: Any, wire: Protocol, alteration: Alteration | None
+) -> None:
     if tools is not None:
         document["tools"] = tools
     try:
-        sent = mirrored(copy_of(json.dumps(document).encode(), wire), ON, "m")
+        sent = mirrored(copy_of(json.dumps(document).encode(), wire), replace(ON, alter=alteration), "m")
     except Unfit as unfit:
-        assert str(unfit) in ("hosted-tools", "state-at-the-provider", "no-json")
+        assert str(unfit) in ("hosted-tools", "state-at-the-provider", "no-json", "not-alterable")
         return
     seen = orjson.loads(sent.body)
     assert seen["model"] == sent.model == "m" and seen.get("store") is (False if wire is RESPONSES else None)
@@ -95,6 +103,51 @@ def test_any_request_is_mirrored_safely_or_not_at_all(document: dict[str, Any], 
     kinds = [one.get("type") for one in seen.get("tools") or []]
     assert not {"web_search", "mcp"} & {str(kind) for kind in kinds}
     assert seen.get("mcp_servers") is None
+
+
+LONG = [{"role": "system", "content": "s"}, {"role": "user", "content": "1"}, {"role": "assistant", "tool_calls": []},
+        {"role": "tool", "content": "2"}, {"role": "user", "content": "3"}, {"role": "assistant", "content": "4"},
+        {"role": "user", "content": "5"}]  # fmt: skip
+RESULT = [{"role": "user", "content": "1"}, {"role": "assistant", "content": []},
+          {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wire", "alteration", "document", "changed"),
+    [
+        (CHAT, Alteration(most_output=9), {}, {"max_completion_tokens": 9}),
+        (CHAT, Alteration(most_output=9), {"max_tokens": 50}, {"max_tokens": 9}),
+        (CHAT, Alteration(most_output=9), {"max_completion_tokens": 3}, {"max_completion_tokens": 3}),
+        (RESPONSES, Alteration(most_output=9), {}, {"max_output_tokens": 9}),
+        (MESSAGES, Alteration(most_output=9), {"max_tokens": 4096}, {"max_tokens": 9}),
+        (MESSAGES, Alteration(most_output=9), {"max_tokens": 4096, "thinking": {"budget_tokens": 1024}}, None),
+        (CHAT, Alteration(effort="low"), {"reasoning_effort": "high"}, {"reasoning_effort": "low"}),
+        (RESPONSES, Alteration(effort="low"), {"reasoning": {"summary": "auto"}},
+         {"reasoning": {"summary": "auto", "effort": "low"}}),
+        (MESSAGES, Alteration(effort="low"), {}, None),
+        (CHAT, Alteration(messages=3), {"messages": LONG}, {"messages": [LONG[0], *LONG[4:]]}),
+        (CHAT, Alteration(messages=5), {"messages": LONG}, {"messages": [LONG[0], *LONG[4:]]}),
+        (CHAT, Alteration(messages=50), {"messages": LONG}, {"messages": LONG}),
+        (MESSAGES, Alteration(messages=1), {"messages": RESULT}, {"messages": RESULT}),
+        (RESPONSES, Alteration(messages=2), {"input": "all of it"}, {"input": "all of it"}),
+        (EMBEDDINGS, Alteration(messages=2), {"input": ["a"]}, None),
+        (MESSAGES, Alteration(keep_prompt=True), {"system": "be kind"},
+         {"system": [{"type": "text", "text": "be kind", "cache_control": {"type": "ephemeral"}}]}),
+        (MESSAGES, Alteration(keep_prompt=True), {"system": [{"type": "text", "cache_control": {}}]}, None),
+        (CHAT, Alteration(keep_prompt=True), {}, None),
+    ],
+)  # fmt: skip
+def test_a_trial_alters_the_copy_or_sends_none(
+    wire: Protocol, alteration: Alteration, document: dict[str, Any], changed: dict[str, Any] | None
+) -> None:
+    copy, shadow = copy_of(orjson.dumps(document), wire), replace(ON, alter=alteration, redact=())
+    if changed is None:
+        with pytest.raises(Unfit, match="not-alterable"):
+            mirrored(copy, shadow, None, "openai")
+        return
+    sent = orjson.loads(mirrored(copy, shadow, None, "openai").body)
+    sent.pop("store", None)
+    assert sent == {**document, **changed}
 
 
 @settings(max_examples=150, deadline=None)

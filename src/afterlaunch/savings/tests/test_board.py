@@ -181,6 +181,61 @@ def test_what_a_shadow_answered_for_nobody_is_no_use_and_no_proof_of_something_e
     assert Recommendation.objects.get(pk=row.pk).state == "in_shadow"
 
 
+@pytest.mark.parametrize(
+    ("kind", "target", "provider", "alter"),
+    [
+        ("output_limit", "1024", "openai", {"most_output": 1024}),
+        ("prompt_trimming", "10", "openai", {"messages": 20}),
+        ("reasoning_effort", "", "openai", {"effort": "low"}),
+        ("prompt_caching", "", "anthropic", {"keep_prompt": True}),
+        ("prompt_caching", "", "openai", None),
+        ("batch", "", "openai", None),
+    ],
+)
+def test_what_a_copy_can_have_otherwise_is_tried_as_a_shadow(
+    client: Client, kind: str, target: str, provider: str, alter: dict[str, Any] | None
+) -> None:
+    system = System.objects.create(client=client, key="desk", name="Desk")
+    for name in ("openai", "anthropic"):
+        put_upstream(ME, name, f"https://{name}.example", name, "env:KEY")
+    route = put_route(ME, "support", system, ArmValues(provider, "", "v1"))
+    place = Place("acme", "desk", "support", None, provider, "gpt-5")._asdict()
+    row = Recommendation.objects.create(
+        client=client, key="1", kind=kind, place=place, title="Try it", target=target, state="not_assessed",
+        found_at=clock.now(), seen_at=clock.now(), figures={"month_nano": 30 * 10**9},
+    )  # fmt: skip
+    if alter is None:
+        with pytest.raises(Conflict):
+            shadows.start(ME, row, provider, 10, 1)
+        return
+    trial = shadows.trial_of(row)
+    assert trial is not None and trial.upstreams == [provider]
+    shadows.start(ME, row, provider, 10, 1)
+    shadow = Route.objects.get(pk=route.pk).handling["shadow"]
+    assert shadow["alter"] == alter and "model" not in shadow
+    row.refresh_from_db()
+    trial = shadows.trial_of(row)
+    assert row.state == "accepted" and trial is not None and trial.running and trial.standing is not None
+    shadows.stop(ME, row)
+    assert Route.objects.get(pk=route.pk).handling == {}
+
+
+def test_a_limit_on_answers_is_verified_by_copies_of_the_same_model(store: Any, client: Client) -> None:
+    tell(store, *[call(n, n * MINUTE, **{"afterlaunch.arm": "baseline"}) for n in range(1, 150)])
+    (told,) = store.query("select distinct system from calls")
+    place = Place("acme", told["system"], "support", None, "openai", "gpt-4o")._asdict()
+    row = Recommendation.objects.create(
+        client=client, key="1", kind="output_limit", place=place, title="Limit", target="50", state="accepted",
+        low_nano=1, middle_nano=2, high_nano=3, found_at=clock.now(), seen_at=clock.now(),
+        decided_at=clock.now() - timedelta(hours=3), figures={"month_nano": 30 * 10**9},
+    )  # fmt: skip
+    shorter = {"gen_ai.usage.output_tokens": 20, "afterlaunch.arm": "shadow"}
+    tell(store, *[call(1_000 + n, n * MINUTE, **shorter) for n in range(1, 150)])
+    duties.measure(clock.now())
+    row.refresh_from_db()
+    assert row.state == "verified" and row.measured["by"] == "shadow"
+
+
 def test_a_swap_is_tried_as_a_shadow_that_ends_when_it_is_shown(store: Any, client: Client) -> None:
     system = System.objects.create(client=client, key="desk", name="Desk")
     put_upstream(ME, "openai", "https://api.openai.com", "openai", "env:OPENAI_API_KEY")
