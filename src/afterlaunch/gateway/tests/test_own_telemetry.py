@@ -68,3 +68,16 @@ def test_while_the_server_refuses_spans_wait_on_disk_and_none_is_lost(gateway_ho
     assert len({span.span_id for _, span in spans(gateway_house, 42)}) == 42
     until(lambda: gateway_house.gateway._exporter.spool_bytes == 0)
     assert gateway_house.server.refusals < 10  # Retry-After is honoured
+
+
+def test_nothing_of_what_was_said_waits_on_disk(gateway_house: House) -> None:
+    gateway_house.server.trace_status = 503
+    said = b"erika@example.org, 4111 1111 1111 1111"
+    gateway_house.provider.answer = lambda _: Canned([ANSWER[:-1] + b',"text":"' + said + b'"}'])
+    asked = b'{"model":"gpt-4o","messages":[{"role":"user","content":"' + said + b'"}]}'
+    answers = [call(gateway_house, asked)[2] for _ in range(20)]
+    assert all(said in answer for answer in answers)
+    exporter = gateway_house.gateway._exporter
+    until(lambda: exporter.spool_bytes > 0)
+    held = b"".join(file.read_bytes() for file in gateway_house.gateway._folder.rglob("*") if file.is_file())
+    assert b"chatcmpl-1" in held and b"erika" not in held and b"4111" not in held

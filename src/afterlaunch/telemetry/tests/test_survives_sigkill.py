@@ -38,16 +38,17 @@ def body(number: int) -> bytes:
 
 
 class Running:
-    """`afterlaunch up` without a gateway, as a process of its own."""
+    """`afterlaunch up` without a gateway, as a process of its own; `said`: a file for its messages."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, said: Path | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
         command = [sys.executable, "-m", "afterlaunch", "up", "--no-gateway", "--data", str(data)]
         port = self.address.rpartition(":")[2]
         paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        self.process = subprocess.Popen([*command, "--port", port], env=paths, stderr=subprocess.DEVNULL)
+        with (said or Path(os.devnull)).open("ab") as messages:
+            self.process = subprocess.Popen([*command, "--port", port], env=paths, stderr=messages)
         for _ in range(600):
             try:
                 urllib.request.urlopen(self.address + "/healthz", timeout=2).read()
