@@ -75,6 +75,8 @@ def plainly(function: Callable[P, R]) -> Callable[P, R]:
             fail(str(problem), code=2)
         except AfterlaunchError as problem:
             fail(problem.message, problem.hint, code=2 if problem.status == 400 else 1)
+        except MemoryError:
+            fail("There is not enough memory for this.", "Give it more, or less to read at once.")
 
     return wrapped
 

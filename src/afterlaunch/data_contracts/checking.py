@@ -215,7 +215,8 @@ class Check:
         """What could be read only in part."""
         trouble = self.table.trouble
         if trouble.ragged_rows:
-            said = f"{trouble.ragged_rows:,} rows have too many or too few fields; they are left out and not counted."
+            said = f"{trouble.ragged_rows:,} rows have too many or too few fields; they are left out and not counted"
+            said += f" ({trouble.ragged_example})."
             self._finding("ragged_rows", "", said, "error", count=trouble.ragged_rows)
         for name, called in trouble.duplicates.items():
             said = f"{len(called)} columns are called {name}; here they are {', '.join(called)}."

@@ -121,6 +121,7 @@ def read(body: bytes | str) -> Contract:
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        where = ": it is not UTF-8" if isinstance(problem, yaml.reader.ReaderError) else where
         raise Invalid(f"The contract is no YAML{where}.", "See docs/data-contracts.md for its form.") from problem
     try:
         return made(told)

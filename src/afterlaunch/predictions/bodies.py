@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from afterlaunch.ground.errors import AfterlaunchError, Invalid, TooLarge, Unsupported
 from afterlaunch.predictions import arrow_messages
@@ -75,15 +76,18 @@ def _names(names: list[str]) -> None:
 
 def _lines(body: bytes) -> Rows:
     """One JSON object a line; a key that a line lacks is null there."""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise Invalid("The body is text in UTF-16.", "JSON lines are written in UTF-8.")
     found: dict[str, list[Any]] = {}
     count = 0
-    for number, line in enumerate(body.split(b"\n"), 1):
+    for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as problem:
-            raise Invalid(f"Line {number} is not JSON: {problem.msg}.", "One JSON object on each line.") from problem
+            hint = "JSON lines are written in UTF-8." if "UTF-8" in problem.msg else "One JSON object on each line."
+            raise Invalid(f"Line {number} is not JSON: {problem.msg}.", hint) from problem
         if not isinstance(row, dict):
             raise Invalid(f"Line {number} is no JSON object.", "One JSON object on each line.")
         for name, value in row.items():
@@ -239,9 +243,14 @@ def versions(rows: Rows) -> tuple[list[str], Array]:
 
 
 def no_nulls(column: pa.Array, name: str) -> None:
-    if column.null_count:
-        row = next(at for at, one in enumerate(column) if not one.is_valid)
-        raise Invalid(f"Row {row + 1} has no {name}.")
+    """Nor an empty text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    absent = column.is_null()
+    if is_text(column.type):
+        absent = pc.or_kleene(absent, pc.equal(column, ""))
+    if pc.any(absent).as_py():
+        raise Invalid(f"Row {pc.index(absent, True).as_py() + 1} has no {name}.", "Nothing of the body was taken.")
 
 
 def times(rows: Rows, latest: datetime) -> Array:

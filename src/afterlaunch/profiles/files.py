@@ -38,6 +38,12 @@ def open_table(path: Path, encoding: str = "utf-8", delimiter: str = "", missing
         return JsonLinesTable(path)
     if not start:
         raise Invalid(f"{path} is empty.", "It needs a line with the names of the columns, and rows.")
+    if start.lstrip().startswith(b"[") and start.lstrip()[1:].lstrip()[:1] in (b"{", b""):
+        raise Invalid(f"{path} is a JSON array.", "Write one JSON object on each line, without brackets and commas.")
+    if len(delimiter) > 1 or delimiter in ('"', "\r", "\n"):
+        raise Invalid(
+            f"The delimiter {delimiter!r} is not one character between values.", "For example , ; | or a tab."
+        )
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding == "utf-8":
         encoding = "utf-16"
     return CsvTable(path, encoding, delimiter, missing)
@@ -154,7 +160,8 @@ class CsvTable:
         except (pa.ArrowException, OSError) as problem:
             raise Invalid(f"{self.path} can't be read: {_said(problem)}") from problem
         if "\x00" in text:
-            raise Invalid(f"{self.path} is neither Parquet nor text.")
+            hint = "Text in UTF-16 or UTF-32 is read with --encoding."
+            raise Invalid(f"{self.path} is neither Parquet nor text.", hint)
         text = text.removeprefix("\ufeff")
         return _first_record(text)
 
@@ -175,7 +182,8 @@ class CsvTable:
 
         inside = [f"f{at}" for at in range(len(self._names))]
         places = [(at, name) for at, name in enumerate(self._names) if name in set(names)]
-        self.trouble.ragged_rows = 0
+        read = inside if len(places) == len(inside) else [inside[at] for at, _ in places] + inside[-1:]
+        self.trouble.ragged_rows = self.trouble.longest_ragged = 0
         try:
             with (
                 self._stream() as stream,
@@ -193,28 +201,60 @@ class CsvTable:
                     ),
                     arrow_csv.ConvertOptions(
                         column_types=dict.fromkeys(inside, pa.string()),
-                        include_columns=[inside[at] for at, _ in places],
+                        include_columns=list(dict.fromkeys(read)),
                         null_values=list(self._missing),
                         strings_can_be_null=True,
                         quoted_strings_can_be_null=True,
                     ),
                 ) as reader,
             ):
-                first = 0
+                first, held = 0, None
                 for batch in reader:
-                    yield Batch(first, {name: batch.column(place) for place, (_, name) in enumerate(places)})
-                    first += batch.num_rows
+                    if held is not None:
+                        yield Batch(first, {name: held.column(place) for place, (_, name) in enumerate(places)})
+                        first += held.num_rows
+                    held = batch
+                if held is not None:
+                    held = held.slice(0, held.num_rows - self._open(held))
+                    yield Batch(first, {name: held.column(place) for place, (_, name) in enumerate(places)})
         except UnicodeError as problem:
             raise self._undecodable(str(problem)) from problem
         except (pa.ArrowException, OSError) as problem:
             if "UTF8" in str(problem) or "UTF-8" in str(problem):
                 raise self._undecodable(_said(problem)) from problem
-            hint = f"A row is longer than {BLOCK_BYTES >> 20} MB." if "straddling" in str(problem) else ""
-            raise Invalid(f"{self.path} can't be read as CSV: {_said(problem)}", hint) from problem
+            if "straddling" in str(problem):
+                said = f"{self.path} can't be read as CSV: a row is longer than {BLOCK_BYTES >> 20} MB."
+                raise Invalid(
+                    said, "A quote that is opened and never closed makes one row of all that follow."
+                ) from problem
+            raise Invalid(f"{self.path} can't be read as CSV: {_said(problem)}") from problem
+
+    def _open(self, batch: pa.RecordBatch) -> int:
+        """1 where the last row ends in a quote that is never closed, so that what follows it is one value."""
+        value = batch.column(batch.num_columns - 1)[-1].as_py() if batch.num_rows else None
+        lines = len(value.splitlines()) if value else 0
+        if lines < 2:
+            return 0
+        with self._stream() as stream:
+            end = b""
+            while block := stream.read(BLOCK_BYTES):
+                end = (end + block)[-16:]
+        if end.decode(self._encoding, "ignore").rstrip().endswith('"'):
+            return 0
+        self.trouble.ragged_rows += 1
+        self.trouble.ragged_example = f"{lines:,} lines, which a quote holds together that is not closed"
+        return 1
 
     def _ragged(self, row: Any) -> str:
         self.trouble.ragged_rows += 1
-        if self.trouble.ragged_rows == 1:
+        lines = len((row.text or "").splitlines())
+        if lines > max(self.trouble.longest_ragged, 1):
+            self.trouble.longest_ragged = lines
+            values = f"{row.actual_columns} values instead of {row.expected_columns}"
+            self.trouble.ragged_example = (
+                f"{values} in {lines:,} lines, which a quote holds together that is not closed"
+            )
+        elif self.trouble.ragged_rows == 1:
             self.trouble.ragged_example = f"{row.actual_columns} values instead of {row.expected_columns}"
         return "skip"
 

@@ -27,6 +27,8 @@ class Trouble:
     duplicates: dict[str, list[str]] = field(default_factory=dict)  # a name, and what its columns are called here
     ragged_rows: int = 0
     ragged_example: str = ""
+    longest_ragged: int = 0
+    """Lines of the one with most: a quote that is never closed takes in what follows."""
 
 
 class Table(Protocol):

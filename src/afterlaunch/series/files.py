@@ -14,6 +14,7 @@ from afterlaunch.ground.errors import Invalid
 GAP = 3.0  # usual steps
 SHOWN = 20
 MILLISECONDS = 1e11  # epoch times from here are in milliseconds
+UTF_8 = "Save it as UTF-8, or: iconv -f latin1 -t utf-8 FILE | afterlaunch anomalies score -"
 WORDS = {
     "missing_value": "the value is missing or no finite number: not scored",
     "bad_timestamp": "the timestamp is not understood: not scored",
@@ -65,7 +66,7 @@ class Table:
         try:
             self.head = next(self.reader, [])
         except (csv.Error, UnicodeDecodeError) as problem:
-            raise Invalid(f"The file is no CSV in UTF-8: {problem}.") from problem
+            raise Invalid(f"The file is no CSV in UTF-8: {problem}.", UTF_8) from problem
         names = [name.strip().lstrip("\ufeff").lower() for name in self.head]
         for name in ("timestamp", "value"):
             if names.count(name) != 1:
@@ -81,7 +82,7 @@ class Table:
             try:
                 cells = next(self.reader, None)
             except (csv.Error, UnicodeDecodeError) as problem:
-                raise Invalid(f"Row {number + 1} is no CSV in UTF-8: {problem}.") from problem
+                raise Invalid(f"Row {number + 1} is no CSV in UTF-8: {problem}.", UTF_8) from problem
             if cells is None:
                 return
             if cells:

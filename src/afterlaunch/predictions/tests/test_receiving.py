@@ -147,6 +147,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "future": ([{"prediction_id": 1, "time": "2027-03-03T10:00:00Z"}], "future"),
     "long ago": ([{"prediction_id": 1, "time": "1970-01-02T10:00:00Z"}], "2000"),
     "twice": ([{"prediction_id": 1, "time": AT.isoformat()}] * 2, "more than one row"),
+    "empty id": ([{"prediction_id": "", "time": AT.isoformat()}], "Row 1 has no prediction_id"),
     "null id": ([{"prediction_id": None, "time": AT.isoformat()}], "Row 1 has no prediction_id"),
 }
 
@@ -158,6 +159,15 @@ def test_what_is_wrong_is_said(house: House, wrong: str) -> None:
     answer = house.post("predictions", lines(rows), who="ingest")
     assert answer.status == 400 and told in said(answer)["message"]
     assert not Batch.objects.exists()
+
+
+def test_encodings_are_utf_8_with_or_without_a_mark(house: House) -> None:
+    house.reference()
+    body = orjson.dumps({"prediction_id": "ü", "time": AT.isoformat(), "colour": "grün"})
+    for wrong in ("utf-16", "latin-1"):
+        answer = house.post("predictions", body.decode().encode(wrong), who="ingest")
+        assert answer.status == 400 and "UTF-8" in said(answer)["hint"]
+    assert house.post("predictions", b"\xef\xbb\xbf" + body, who="ingest").status == 200
 
 
 def test_bodies_that_are_none_or_too_much(house: House) -> None:
