@@ -161,8 +161,9 @@ class Bypass:
 class Policy:
     """`fail`: what follows when the check cannot be made: `closed` refuses, `open` lets pass; both are counted.
     `stream`, of a policy that stops or changes answers: `buffer` holds a stream back until it is checked, `watch`
-    passes it on and cuts it at a match; `window`: so many characters a watched stream is held back. `tenants`,
-    `agents`: whom it is about; empty: all. `message` is told to the caller."""
+    passes it on and cuts it at a match; `window`: so many characters a watched stream is held back. `again`, of one
+    that denies answers: the model is asked once more before. `tenants`, `agents`: whom it is about; empty: all.
+    `message` is told to the caller."""
 
     id: str
     name: str
@@ -173,6 +174,7 @@ class Policy:
     mode: str = "enforce"
     stream: str = ""
     window: int = 0
+    again: bool = False
     tenants: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     message: str = ""
@@ -216,7 +218,9 @@ class Policy:
 
     def _streaming(self) -> str | None:
         if self.where in ASKED:
-            return "stream and window are of answers" if self.stream or self.window else None
+            return "stream, window and again are of answers" if self.stream or self.window or self.again else None
+        if self.again and (self.action != "deny" or self.stream != "buffer"):
+            return "again goes with the action deny and stream buffer: nothing has been sent then"
         if self.stops and not self.stream:
             return "stream tells what becomes of streams: buffer (held back until checked) or watch (cut at a match)"
         if self.stream == "watch" and self.action == "redact":

@@ -9,7 +9,8 @@ SLOT = 300  # seconds of a stretch
 
 @dataclass
 class Counts:
-    """`bypassed`: matches that an approved bypass let through; `observed`: those of policies that only observe."""
+    """`bypassed`: matches that an approved bypass let through; `observed`: those of policies that only observe;
+    `retried`: answers in whose place the model was asked again."""
 
     evaluated: int = 0
     matched: int = 0
@@ -21,6 +22,7 @@ class Counts:
     observed: int = 0
     bypassed: int = 0
     exceptions: int = 0
+    retried: int = 0
     micros: int = 0
 
     @property

@@ -20,7 +20,7 @@ from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.attempts import Attempts
 from afterlaunch.gateway.counting import count
 from afterlaunch.gateway.guarding.gates import Gate
-from afterlaunch.gateway.guarding.judging import Judge, facts_of
+from afterlaunch.gateway.guarding.judging import Again, Judge, facts_of
 from afterlaunch.gateway.passing import Passage
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import Keeping, Remembered, key_of
@@ -122,6 +122,27 @@ class Call:
     # ---- the answer of an upstream
 
     async def _serve(self, body: bytes, answer: Answer) -> None:
+        try:
+            await self._serve_once(body, answer)
+        except Again as denied:
+            await self._serve_again(body, answer, denied)
+
+    async def _serve_again(self, body: bytes, answer: Answer, denied: Again) -> None:
+        """A new attempt, billed as the first one was. Where there can be none, the first answer's refusal stands."""
+        assert self._judge is not None
+        self._purse.settle(self._attempts.made[-1])
+        self._purse.spend(self._attempts.made[-1])
+        self._judge.ask_again()
+        made = len(self._attempts.made)
+        try:
+            await self._serve_once(body, answer)
+        except Refusal:
+            if len(self._attempts.made) > made:
+                raise
+            self._judge.trail.outcome = "denied"
+            raise denied from None
+
+    async def _serve_once(self, body: bytes, answer: Answer) -> None:
         opened = await self._attempts.open(body, self._since)
         self._streaming = opened.streaming
         client, handling, timer = self._stack.client, self._route.handling, None

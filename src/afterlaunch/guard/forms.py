@@ -25,6 +25,8 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
             spec[name] = given[name].strip()
     if given.get("window", "").strip():
         spec["window"] = _whole(given, "window")
+    if given.get("again"):
+        spec["again"] = True
     for name in ("tenants", "agents"):
         if found := _lines(given.get(name, ""), ","):
             spec[name] = found
@@ -91,7 +93,13 @@ def filled(policy: Policy | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: getattr(policy, name) for name in ("where", "action", "fail", "mode", "stream", "message")
     }
-    found |= {"kind": check.kind, "must_match": check.must_match, "url": check.url, "credential": check.credential}
+    found |= {
+        "again": policy.again,
+        "kind": check.kind,
+        "must_match": check.must_match,
+        "url": check.url,
+        "credential": check.credential,
+    }
     found |= {"least": check.least or "", "most": check.most or "", "deadline": f"{check.deadline:g}"}
     found |= {"window": policy.window or "", "tenants": ", ".join(policy.tenants), "agents": ", ".join(policy.agents)}
     found["what"] = _what(policy)

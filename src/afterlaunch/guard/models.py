@@ -88,6 +88,7 @@ class Count(models.Model):
     observed = models.BigIntegerField(default=0)
     bypassed = models.BigIntegerField(default=0)
     exceptions = models.BigIntegerField(default=0)
+    retried = models.BigIntegerField(default=0)
     micros = models.BigIntegerField(default=0)
 
     class Meta:

@@ -183,7 +183,7 @@ class Whole:
             if policy.action == "allow":
                 return None
             if policy.action == "deny" and self.holds:
-                raise judge.refused(policy, "denied", "guard-denied", "The policy {} does not allow this answer.")
+                raise judge.not_allowed(policy)
             if policy.action == "redact" and rule.redact is not None:
                 redact = rule.redact
                 return self._read(await apart(lambda: answer.redacted(policy.where, redact), len(answer.body)))

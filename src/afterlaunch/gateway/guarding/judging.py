@@ -88,12 +88,16 @@ T = TypeVar("T")
 Look = Callable[[Rule], Seen]
 
 
+class Again(Refusal):
+    """An answer that the policy does not allow, before the model has been asked once more."""
+
+
 class Judge:
-    """Of one call."""
+    """Of one call. `again`: the model has been asked once more."""
 
     def __init__(self, guard: Guard, shared: Guarding, facts: Facts) -> None:
         self.guard, self.shared, self.facts = guard, shared, facts
-        self.trail = Trail()
+        self.trail, self.again = Trail(), False
         self.answered = tuple(one for one in guard.answered if self._about(one.policy))
 
     def _about(self, policy: Policy) -> bool:
@@ -245,7 +249,9 @@ class Judge:
     def _done(self, policy: Policy) -> str:
         if policy.mode == "observe":
             return "observe"
-        return "bypass" if self._bypassed(policy) else policy.action
+        if self._bypassed(policy):
+            return "bypass"
+        return "retry" if policy.again and not self.again else policy.action
 
     def _bypassed(self, policy: Policy) -> bool:
         facts = {"tenant": self.facts.tenant, "agent": self.facts.agent, "key": self.facts.key}
@@ -274,6 +280,16 @@ class Judge:
         named = (b"afterlaunch-policy", quote(policy.name, safe=" ,.:;()").encode())
         return Refusal(status, reason, words, retry_after, (named, *told))
 
+    def not_allowed(self, policy: Policy) -> Refusal:
+        """Of an answer."""
+        refusal = self.refused(policy, "denied", "guard-denied", "The policy {} does not allow this answer.")
+        if policy.again and not self.again:
+            return Again(refusal.status, refusal.reason, refusal.message, told=refusal.told)
+        return refusal
+
+    def ask_again(self) -> None:
+        self.again, self.trail.outcome = True, "passed"
+
     def unchecked(self, policy: Policy, what: str) -> Refusal:
         """Of an answer nothing more is sent by itself: it has been paid for."""
         said = f"The policy {{}} could not check this {what}, and lets nothing pass unchecked."
@@ -290,6 +306,7 @@ _COUNTED = {
     "flag": "flagged",
     "observe": "observed",
     "bypass": "bypassed",
+    "retry": "retried",
 }
 
 

@@ -55,7 +55,7 @@ def test_a_caller_who_leaves_before_the_answer_stops_it_too(gateway_house: House
 
 def test_a_caller_who_reads_slowly_slows_the_provider_and_gets_everything(gateway_house: House) -> None:
     """Neither side of the gateway keeps more than its bounds: the provider has to wait."""
-    chunk, count = b"x" * 65_536, 512
+    chunk, count = b"x" * 65_536, 1_024  # the kernel's buffers of both hops hold up to 20 MB
 
     def answer(_: Received) -> Canned:
         return Canned([chunk] * count)

@@ -11,6 +11,7 @@ import anthropic
 import openai
 import pytest
 
+from afterlaunch.contracts.budgets import Budget
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.contracts.plain import made
 from afterlaunch.gateway.guarding.judging import ROOM
@@ -251,6 +252,42 @@ def test_an_answer_must_fit_its_schema(gateway_house: House) -> None:
         assert ask(gateway_house)[0] == status
         gateway_house.provider.answer = lambda _, text=text: streams(*text)  # type: ignore[misc]
         assert ask(gateway_house, {**ASKED, "stream": True})[0] == status
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("second", "status"), [("fine", 200), ("blue again", 403)])
+def test_the_model_is_asked_once_more_before_an_answer_is_denied(
+    gateway_house: House, stream: bool, second: str, status: int
+) -> None:
+    check = {"kind": "terms", "terms": ["blue"]}
+    publish(gateway_house, policy("response", "deny", check, stream="buffer", again=True))
+    texts, said = ["project blue", second], says if not stream else streams
+    gateway_house.provider.answer = lambda _: said(texts.pop(0))
+    answered, told, body = ask(gateway_house, {**ASKED, "stream": stream})
+    assert answered == status and not texts and (b"fine" in body) == (status == 200)
+    assert told.get("afterlaunch-reason") == (None if status == 200 else "guard-denied")
+    span = root_span(gateway_house)
+    assert span["afterlaunch.guard.outcome"] == ("passed" if status == 200 else "denied")
+    until(lambda: len([1 for _, one in gateway_house.server.spans if one.kind == 3]) == 2)
+    attempts = [attributes(one) for _, one in gateway_house.server.spans if one.kind == 3]
+    assert {one["afterlaunch.attempt"] for one in attempts} == {1, 2}
+    counted = gateway_house.server.counted
+    until(lambda: (counted("p", "retried"), counted("p", "denied")) == (1, 0 if status == 200 else 1))
+
+
+def test_where_the_model_cannot_be_asked_once_more_the_denial_stands(gateway_house: House) -> None:
+    check = {"kind": "terms", "terms": ["blue"]}
+    publish(gateway_house, policy("response", "deny", check, stream="buffer", again=True))
+    epoch = gateway_house.gateway.holder.epoch + 1
+    one_call = Budget("b1", "one call", {}, "requests", 1, "day")
+    base = gateway_house.gateway.holder.current
+    assert base is not None
+    gateway_house.server.publish(replace(base.snapshot, epoch=epoch, budgets=(one_call,)))
+    until(lambda: gateway_house.gateway.holder.epoch == epoch)
+    gateway_house.provider.answer = lambda _: says("project blue")
+    status, told, _ = ask(gateway_house)
+    assert (status, told["afterlaunch-reason"]) == (403, "guard-denied")
+    assert root_span(gateway_house)["afterlaunch.guard.outcome"] == "denied"
 
 
 def test_a_policy_that_only_flags_holds_nothing_back(gateway_house: House) -> None:

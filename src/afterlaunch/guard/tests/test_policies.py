@@ -74,6 +74,7 @@ def test_gateways_get_policies_in_their_order_with_the_deed(route: Route) -> Non
         {"check": {"kind": "pii", "kinds": ["shoe size"]}}, {"check": {"kind": "models", "names": []}},
         {"check": {"kind": "length"}}, {"check": {"kind": "length", "most": 9}},  # does not say what to redact
         {"where": "response", "check": {"kind": "schema", "schema": {"type": 3}}, "action": "deny", "stream": "buffer"},
+        {"again": True}, {"where": "response", "action": "deny", "stream": "watch", "again": True},
         {"where": "response"}, {"where": "response", "stream": "watch"}, {"stream": "buffer"},
         {"where": "response", "action": "deny", "stream": "watch", "check": {"kind": "length", "least": 3}},
         {"action": "hold"}, {"action": "hold", "approval": {"queue": "nobody", "fallback": "deny"}},
