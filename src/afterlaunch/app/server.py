@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import secrets
@@ -17,6 +18,7 @@ import uvicorn
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.urls import get_resolver
 
 from afterlaunch.app.roles import Role, need_shared_stores
 from afterlaunch.ground.settings import settings
@@ -85,6 +87,19 @@ def first_sign_in_link() -> str | None:
     return f"{settings().public_url}/sign-in/{sign_in_link(first_administrator())}"
 
 
+class _Uvicorn(uvicorn.Server):
+    """Calls `listening` once it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await asyncio.to_thread(self._listening)
+
+
 class Server:
     """Everything that listens on the server's port, plus the engine, as far as it is part of the role. `run` blocks
     until stopped. Raises WrongSetting."""
@@ -134,7 +149,7 @@ class Server:
             timeout_graceful_shutdown=5,
             server_header=False,
         )
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = _Uvicorn(config, self._begin)
 
     @property
     def started(self) -> bool:
@@ -151,9 +166,14 @@ class Server:
             self._stores.close()
             gc.unfreeze()
 
-    def _serve(self) -> None:
+    def _begin(self) -> None:
+        """The engine's first look at everything is long: who asks for a page need not wait for it."""
         if self._engine:
             self._engine.start()
+            connection.close()
+
+    def _serve(self) -> None:
+        get_resolver().url_patterns  # noqa: B018 - read now, not while the first page is waited for
         try:
             self._uvicorn.run()
         finally:

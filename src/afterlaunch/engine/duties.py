@@ -215,7 +215,8 @@ class Engine:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=30)
+            if thread.ident is not None:
+                thread.join(timeout=30)
 
     def _cycle(self) -> bool:
         """True: the time of a duty ran out, and there is more to do at once."""

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.ground.settings import settings
-from afterlaunch.telemetry import aggregates, callrows, lineage, merging, origins, rollups, sum_checks, tally
+from afterlaunch.telemetry import aggregates, callrows, lineage, memory, merging, origins, rollups, sum_checks, tally
 from afterlaunch.telemetry.apart import FAULTS
 from afterlaunch.telemetry.calls import apart_ns
 from afterlaunch.telemetry.columns import SPANS
@@ -34,16 +34,13 @@ from afterlaunch.telemetry.engines import Changes, Contested, Engine
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.engines.duck_summed import put_together
 from afterlaunch.telemetry.reconcile import reconcile
-from afterlaunch.telemetry.remembered import Remembered, of_ids
+from afterlaunch.telemetry.remembered import of_ids
 from afterlaunch.telemetry.rollups import Increments, SeriesIds
-from afterlaunch.telemetry.suspects import Suspects
 from afterlaunch.telemetry.tables import CALLS, COUNT_TABLE, DEAD_LETTERS, HOUR_NS, TABLES, Table
 from afterlaunch.telemetry.times import within
 
 log = logging.getLogger(__name__)
 LATELY_NS = 600 * 10**9  # so long ago may what is told now have ended; so far ahead may its clock be
-READ_AT_START = 200_000
-"""So many of the newest spans are remembered when a store is opened; older ones are asked for when they matter."""
 TRIES = 8
 M_ARENA_MAX, ARENAS = -8, 4  # as malloc.h names it
 LEARNED_SECONDS, MOST_SENDERS = 10.0, 50_000
@@ -71,43 +68,17 @@ class Store:
         self.engine = engine
         self._write = threading.Lock()
         self._ids = SeriesIds()
-        self._spans = Remembered()
-        self._suspects = Suspects(always=engine.shared)
         self._unsure = False
         self._needed: dict[int, int] = {}
         self._learned: dict[str, float] = {}
         if not read_only:
             engine.prepare(TABLES)
-            if not engine.shared:
-                self._remember()
+        self._recalling = memory.Recalling(engine, read_only)
 
-    def _remember(self) -> None:
-        """Note what the store holds: the newest spans one by one, of the rest only between which starts they lie."""
-        columns = "span_id, trace_id, response_id, scope, start_ns, cost_confidence is not null as call"
-        newest = self.engine.arrow(
-            f"select {columns}, client, instance, model_requested, null::varchar as stream_key from spans"
-            " where seq >= (select max(seq) from spans) - ? order by seq",
-            [READ_AT_START],
-        )
-        (rest,) = self.engine.query(
-            "select min(start_ns) as lowest, max(start_ns) as highest from spans"
-            " where seq < (select max(seq) from spans) - ?",
-            [READ_AT_START],
-        )
-        if not newest.num_rows:
-            return
-        scopes = [row["scope"] for row in self.engine.query("select distinct coalesce(scope, '') as scope from calls")]
-        if rest["lowest"] is not None:
-            self._spans.unread(rest["lowest"], rest["highest"])
-            self._suspects.unread(rest["lowest"], rest["highest"], scopes)
-        ids = {"span_id": pa.binary(8), "trace_id": pa.binary(16)}
-        for name, kind in ids.items():
-            newest = newest.set_column(newest.column_names.index(name), name, newest[name].cast(kind))
-        self._spans.add(newest["start_ns"].to_numpy(), of_ids(newest["span_id"]))
-        calls = newest.filter(newest["call"])
-        if calls.num_rows:
-            self._suspects.remember(calls)
-            self._suspects.among(calls)
+    @property
+    def _memory(self) -> memory.Memory:
+        """Waits until what was stored is recalled. Raises what the engine raises."""
+        return self._recalling.memory()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -124,10 +95,10 @@ class Store:
                 raise Unavailable("The telemetry store cannot be written now.", "Is its disk full?", 10) from problem
 
     def _go_on(self) -> None:
+        self._recalling.wait()
         self.engine.reopen()
-        self._ids, self._spans, self._suspects = SeriesIds(), Remembered(), Suspects(always=self.engine.shared)
-        if not self.engine.shared:
-            self._remember()
+        self._ids, self._recalling = SeriesIds(), memory.Recalling(self.engine)
+        self._recalling.memory()
         self._unsure = False
 
     def take_out(self, table: Table, condition: str, parameters: Sequence[Any] = ()) -> int:
@@ -159,6 +130,7 @@ class Store:
 
     def close(self) -> None:
         with self._write:
+            self._recalling.wait()  # it reads what is closed now
             self.engine.close()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -185,9 +157,9 @@ class Store:
         untouched = merging.Merged(rows, CALLS.empty_table())
         change = (lambda: self._merged(rows, batch)) if rows.num_rows else lambda: untouched
         self._write_when_agreed(_Change("", change, batch))
-        self._spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
+        self._memory.spans.add(batch["start_ns"].to_numpy(), of_ids(batch["span_id"]))
         if rows.num_rows:
-            self._suspects.remember(rows)
+            self._memory.suspects.remember(rows)
 
     def _write_when_agreed(self, meant: _Change) -> int:
         """Write it; look again while another process changes the same calls. How many rows of `calls` it was. Raises
@@ -219,7 +191,7 @@ class Store:
             [*bounds, asked],
         )
         names = ("client", "instance", "model_requested", "scope")
-        self._suspects.processes.note(tuple(row[name] for name in names) for row in found if row["scope"])
+        self._memory.suspects.processes.note(tuple(row[name] for name in names) for row in found if row["scope"])
         if len(self._learned) > MOST_SENDERS:
             self._learned.clear()
         self._learned |= dict.fromkeys(asked, now)
@@ -234,7 +206,7 @@ class Store:
         keys, starts = of_ids(batch["span_id"]), batch["start_ns"].to_numpy()
         suspicious = np.ones(len(keys), bool)
         if not self.engine.shared:
-            suspicious = self._spans.may_hold(starts, starts, keys)
+            suspicious = self._memory.spans.may_hold(starts, starts, keys)
         if len(np.unique(keys)) == len(keys) and not suspicious.any():
             return batch
         looked = batch.filter(pa.array(suspicious))
@@ -259,11 +231,11 @@ class Store:
 
     def _merged(self, rows: Any, batch: Any) -> merging.Merged:
         """The new rows with what is stored already of the same calls."""
-        meant = self._suspects.among(rows)
-        ask = self._suspects.ask(rows, apart_ns())
+        meant = self._memory.suspects.among(rows)
+        ask = self._memory.suspects.ask(rows, apart_ns())
         near = []
         if ask.any():
-            mixed = self._suspects.in_mixed_processes(rows)[ask]
+            mixed = self._memory.suspects.in_mixed_processes(rows)[ask]
             near = merging.neighbours(self.engine, rows.filter(pa.array(ask)), mixed)
         return merging.merged(self.engine, rows, meant, near, batch)
 
