@@ -24,12 +24,17 @@ from afterlaunch.telemetry.journal import Journal, Position
 log = logging.getLogger(__name__)
 COMPANY_SECONDS = 0.05
 LINGER_SECONDS = 0.003
-MAX_ROWS = 16_384
-"""Of a commit: DuckDB writes a whole row group straight to its place, anything else to its log first."""
-COLLECT_SECONDS, QUIET_SECONDS = 1.0, 0.1
+GROUP = 16_384
+"""Rows that DuckDB writes straight to their place; what is less goes to its log first. While so many wait for others to
+be committed, their senders wait, too."""
+MAX_ROWS = 2 * GROUP
+"""Of a commit: of so many spans the calls, too, are about a group."""
+MOST_BYTES = 2**29
+"""Put into one piece: no column comes near what Arrow can hold."""
+COLLECT_SECONDS, QUIET_SECONDS = 1.5, 0.1
 """What is answered for already waits so long for a full commit, while more keeps coming."""
 AGAIN_SECONDS = 1.0
-PRESSED_ROWS = MAX_ROWS // 4
+PRESSED_ROWS = 4_096
 """A second: from then on senders that wait for each other's commits would keep them small."""
 
 
@@ -209,7 +214,7 @@ class Buffer:
 
     def _pass_on(self, group: list[_Waiting]) -> None:
         with self._turn:
-            self._turn.wait_for(lambda: _rows(self._backlog) < MAX_ROWS)
+            self._turn.wait_for(lambda: _rows(self._backlog) < (GROUP if self._committing else MAX_ROWS))
             busy = self._committing or bool(self._backlog) or bool(self._pressure)
         self._pressure.came(_rows(group))
         if busy and self._journal and not self._put_down(group, self._journal):
@@ -342,15 +347,25 @@ def told(problem: Exception) -> str:
 
 
 def _in_one_piece(group: list[_Waiting]) -> list[Any]:
-    """The rows of all. Each keeps its part of the whole and lets go what it came with, so that they are not in memory
-    twice; rows that an older version put down stay apart. Raises ArrowCapacityError."""
-    tables = [one.table for one in group]
-    if len(tables) == 1 or any(one.schema != tables[0].schema for one in tables):
-        return tables
-    whole, at = pa.concat_tables(tables).combine_chunks(), 0
-    for one in group:
-        one.table = whole.slice(at, one.table.num_rows)
-        at += one.table.num_rows
+    """The rows of all. Each keeps its part of the whole; what it came with goes column by column, so that hardly more
+    than one column is in memory twice. Rows that an older version put down stay apart."""
+    schema = group[0].table.schema
+    if len(group) == 1 or any(one.table.schema != schema for one in group):
+        return [one.table for one in group]
+    if sum(one.size or one.table.nbytes for one in group) > MOST_BYTES:
+        return [one.table for one in group]
+    sizes = [one.table.num_rows for one in group]
+    columns = []
+    for _ in schema:
+        parts = [one.table.column(0) for one in group]
+        columns.append(pa.chunked_array([part for column in parts for part in column.chunks], parts[0].type))
+        columns[-1] = columns[-1].combine_chunks()
+        for one in group:
+            one.table = one.table.remove_column(0)
+    whole, at = pa.table(columns, schema=schema), 0
+    for one, size in zip(group, sizes, strict=True):
+        one.table = whole.slice(at, size)
+        at += size
     return [whole]
 
 
@@ -359,9 +374,12 @@ def _rows(waiting: Iterable[_Waiting]) -> int:
 
 
 def _full(backlog: deque[_Waiting]) -> list[_Waiting]:
-    """Take from the left what one commit holds. A body that was answered for may be cut in two."""
+    """Take from the left what one commit holds, whole groups if there are any. A body that was answered for may be cut
+    in two."""
+    rows = _rows(backlog)
+    most = MAX_ROWS if rows < GROUP else min(rows, MAX_ROWS) // GROUP * GROUP
     group = [backlog.popleft()]
-    room = MAX_ROWS - group[0].table.num_rows
+    room = most - group[0].table.num_rows
     while backlog and backlog[0].table.num_rows <= room:
         group.append(backlog.popleft())
         room -= group[-1].table.num_rows

@@ -42,7 +42,8 @@ from afterlaunch.telemetry.times import within
 log = logging.getLogger(__name__)
 LATELY_NS = 600 * 10**9  # so long ago may what is told now have ended; so far ahead may its clock be
 TRIES = 8
-M_ARENA_MAX, ARENAS = -8, 4  # as malloc.h names it
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # as malloc.h names them
+ARENAS, LARGE = 4, 2**20
 LEARNED_SECONDS, MOST_SENDERS = 10.0, 50_000
 
 
@@ -359,10 +360,13 @@ def engine_at(where: Path | str, read_only: bool = False) -> Engine:
 
 def _hold_little() -> None:
     """What a commit frees is the next one's. Arrow's own pool keeps 150 MiB of a server under load; glibc keeps some
-    for each of its arenas, of which it would make eight a core."""
+    for each of its arenas, of which it would make eight a core; what is large it gives back at once, if it is told what
+    that means: it would learn from the first columns of a commit that nothing is."""
     pa.set_memory_pool(pa.system_memory_pool())
     if tune := getattr(ctypes.CDLL(None), "mallopt", None):
         tune(M_ARENA_MAX, ARENAS)
+        tune(M_MMAP_THRESHOLD, LARGE)
+        tune(M_TRIM_THRESHOLD, LARGE)
 
 
 def open_store(where: Path | str, read_only: bool = False) -> Store:

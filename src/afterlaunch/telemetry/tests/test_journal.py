@@ -197,6 +197,7 @@ def test_what_can_never_be_stored_is_buried_and_its_neighbours_are_kept(tmp_path
 
 
 def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "GROUP", 2)
     monkeypatch.setattr(buffers, "MAX_ROWS", 2)
     shelf = Shelf()
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
@@ -212,6 +213,7 @@ def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "GROUP", 4)
     monkeypatch.setattr(buffers, "MAX_ROWS", 4)
     shelf, sizes = Shelf(), list[int]()
     shelf.refuse = lambda numbers: sizes.append(len(numbers))
@@ -224,6 +226,21 @@ def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: p
         end.result(5)
     buffer.close()
     assert shelf.numbers == list(range(13)) and sizes == [1, 4, 4, 4]
+    assert buffer.held_bytes == 0 and not list(tmp_path.iterdir())
+
+
+def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "GROUP", 4)
+    monkeypatch.setattr(buffers, "MAX_ROWS", 8)
+    shelf, sizes = Shelf(), list[int]()
+    shelf.refuse = lambda numbers: sizes.append(len(numbers))
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    for first in range(1, 7, 3):
+        buffer.put(table(*range(first, first + 3)), 7).result(5)
+    shelf.free.set()
+    buffer.close()
+    assert shelf.numbers == list(range(7)) and sizes == [1, 4, 2]
     assert buffer.held_bytes == 0 and not list(tmp_path.iterdir())
 
 
