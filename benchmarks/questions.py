@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from tests.real_input import shared
 
 from afterlaunch.ground import clock
@@ -82,6 +83,8 @@ def another(table: Any, begin_ns: int, length_ns: int, draw: np.random.Generator
     for name, width in (("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)):
         out = out.set_column(out.schema.get_field_index(name), name, renewed(name, width, secret))
     starts = np.sort(draw.integers(begin_ns, begin_ns + length_ns, count))
+    answers = pc.binary_join_element_wise(table["response_id"], f"{secret:x}", "-")
+    out = out.set_column(out.schema.get_field_index("response_id"), "response_id", answers)
     return out.set_column(out.schema.get_field_index("start_ns"), "start_ns", pa.array(starts))
 
 
