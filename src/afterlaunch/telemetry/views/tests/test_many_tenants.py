@@ -12,8 +12,8 @@ from afterlaunch.ground import clock
 from afterlaunch.telemetry import store
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.signals import tables
-from afterlaunch.telemetry.tests.test_queries import pairs
-from afterlaunch.telemetry.views.tests.test_search import END, START, asker
+from afterlaunch.telemetry.tests.test_queries import END, START, pairs
+from afterlaunch.telemetry.views.tests.test_search import asker
 from afterlaunch.telemetry.views.tests.test_views import browser
 
 pytestmark = pytest.mark.django_db
