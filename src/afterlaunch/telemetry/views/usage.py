@@ -11,6 +11,7 @@ from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.queries import narrowed
 from afterlaunch.telemetry.store import current
+from afterlaunch.telemetry.views import sampling
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, SHARE, TEXT, USD, Column, Grid, Later
 from afterlaunch.telemetry.views.quality import incomplete
@@ -59,6 +60,7 @@ def sheet(ask: Asked) -> Sheet:
     estimated = any(row["calls_estimated"] for row in rows)
     figures = [one if estimated or one.name != "cost_estimated_usd" else replace(one, shown=False) for one in COLUMNS]
     grid = Grid([*dimension_columns(names), *figures], rows, to_calls(ask, names))
+    of_samples = sampling.sampled(ask, names)
     return Sheet(
         [
             Section("rows", "By " + ", ".join(names) if names else "In all", grid),
@@ -69,8 +71,9 @@ def sheet(ask: Asked) -> Sheet:
                 UNITS_NOTE,
                 later=True,
             ),
+            *([sampling.section(ask, names, of_samples)] if of_samples else []),
         ],
-        _tiles(found, ask),
+        [*_tiles(found, ask), *([sampling.tile(of_samples)] if of_samples else [])],
         (lambda: _chart(ask)) if any(one["cost_nano"] for one in found) else None,
         "Cost over time",
     )
