@@ -87,6 +87,7 @@ class Provider:
         self.requests: list[Received] = []
         self.aborted = 0
         self.sent = 0  # bytes of bodies that the gateway's connection has taken
+        self.held: threading.Event | None = None  # after their first chunk answers wait for it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -105,6 +106,8 @@ class Provider:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
             self.sent += len(chunk)
             await asyncio.sleep(canned.pause)
+            while self.held is not None and not self.held.is_set() and not gone.done():
+                await asyncio.sleep(0.2)
             if gone.done():
                 self.aborted += 1
                 return

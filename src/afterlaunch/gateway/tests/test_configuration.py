@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from afterlaunch.gateway.tests.house import (
     snapshot_of,
     until,
 )
-from afterlaunch.gateway.tests.test_forwarding import call
+from afterlaunch.gateway.tests.test_forwarding import ANSWER, call
 from afterlaunch.ground import clock
 
 
@@ -37,6 +38,30 @@ def test_a_share_flips_within_a_second_without_restart(gateway_house: House) -> 
     gateway_house.server.publish(snapshot_of(gateway_house.provider_url, epoch=3, share=0))
     until(lambda: call(gateway_house, afterlaunch_session="s")[1]["afterlaunch-arm"] == "baseline")
     assert time.perf_counter() - began < 2.0  # the bound of a containment; usually a third of a second
+
+
+def test_a_flip_under_load_fails_no_request(gateway_house: House) -> None:
+    gateway_house.publish(share=10_000)
+    gateway_house.provider.answer = lambda _: Canned([ANSWER], pause=0.01)
+    told: list[tuple[int, str]] = []
+    ended = time.perf_counter() + 30
+
+    def calling(number: int) -> None:
+        """Until it was the baseline's five times in a row."""
+        in_row = 0
+        while in_row < 5 and time.perf_counter() < ended:
+            status, headers, _ = call(gateway_house, afterlaunch_session=f"s{number}")
+            told.append((status, headers["afterlaunch-arm"]))
+            in_row = in_row + 1 if headers["afterlaunch-arm"] == "baseline" else 0
+
+    with ThreadPoolExecutor(8) as many:
+        callers = [many.submit(calling, number) for number in range(8)]
+        until(lambda: len(told) >= 40, 20)
+        gateway_house.server.publish(snapshot_of(gateway_house.provider_url, epoch=3, share=0))
+        for one in callers:
+            one.result()
+    assert {status for status, _ in told} == {200}
+    assert {arm for _, arm in told[:40]} == {"candidate"} and {arm for _, arm in told[-8:]} == {"baseline"}
 
 
 def test_an_arm_sticks_to_its_unit_and_the_application_is_told_it_beforehand(gateway_house: House) -> None:
