@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -115,11 +116,18 @@ def svg(spec: Mapping[str, Any]) -> SafeString:
     return mark_safe(_render(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)))  # noqa: S308 - Vega escapes text
 
 
+BEYOND = re.compile("[\U00010000-\U0010ffff]")
+
+
 @lru_cache(maxsize=256)
 def _render(spec: bytes) -> str:
     import vl_convert  # a renderer of 8 MiB that a process without pages never needs
 
-    drawn: str = vl_convert.vegalite_to_svg(orjson.loads(spec))
+    try:
+        drawn: str = vl_convert.vegalite_to_svg(orjson.loads(spec))
+    except ValueError:
+        # The renderer shortens a long text between the two halves of a character beyond 16 bits, and cannot draw one.
+        drawn = vl_convert.vegalite_to_svg(orjson.loads(BEYOND.sub("\ufffd", spec.decode())))
     for colour, name in {**INK, **SERIES, **LIMIT}.items():
         drawn = drawn.replace(colour, name)
     return drawn

@@ -33,3 +33,11 @@ def test_a_chart_is_drawn_in_the_colours_of_the_page() -> None:
     drawn = charts.lines([(at + timedelta(minutes=n), {"a": float(n), "b<i>": None}) for n in range(5)], "ms")
     assert drawn.startswith("<svg") and "var(--series-1)" in drawn and "<i>" not in drawn
     assert "Nothing measured" in charts.lines([(at, {"a": None})], "ms")
+
+
+def test_a_chart_shows_names_of_any_characters_and_length() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for name in ("m" + "😀" * 40, "m" * 31 + "😀" * 40, "ok 😀"):
+        drawn = charts.lines([(at + timedelta(days=n), {name: 1.0, "b": 2.0}) for n in range(2)], "USD", "bar")
+        assert "<svg" in drawn and name[:4] in drawn
+    assert "😀" in drawn
