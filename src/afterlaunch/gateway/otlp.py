@@ -59,11 +59,29 @@ def attribute(key: str, value: Value) -> bytes:
     return b"\x4a" + varint(len(pair)) + pair
 
 
-@lru_cache(maxsize=8192)
-def constant(key: str, value: Value | None) -> bytes:
-    """For values that repeat from call to call: routes, arms, models, hosts, statuses, short counts. What is None is
-    not told."""
-    return b"" if value is None else attribute(key, value)
+class Counts(dict[int | None, bytes]):
+    """One attribute by its value, for counts that repeat from call to call. What is None is not told."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, value: int | None) -> bytes:
+        if len(self) >= 1024:
+            self.clear()
+        found = self[value] = b"" if value is None else attribute(self._key, value)
+        return found
+
+
+def words(key: str, value: str) -> bytes:
+    """Like `attribute`, for texts that never repeat."""
+    raw = value.encode(errors="replace")
+    return _before_words(key, len(raw)) + raw
+
+
+@lru_cache(maxsize=1024)
+def _before_words(key: str, size: int) -> bytes:
+    return attribute(key, "0" * size)[:-size] if size else attribute(key, "")
 
 
 @lru_cache(maxsize=1024)
@@ -82,32 +100,26 @@ def named(name: str, kind: int) -> bytes:
 _TIMES = struct.Struct("<BQBQ").pack  # both fields are fixed64
 
 
-def span(
-    trace_id: bytes,
-    span_id: bytes,
-    trace_state: str,
-    parent_id: bytes,
-    name: bytes,
-    start_ns: int,
-    end_ns: int,
-    attributes: bytes,
-    error: str | None = None,
-) -> bytes:
-    """As field 2 of ScopeSpans. Ids raw, `parent_id` may be empty, `name` as `named` gives it, times in nanoseconds
-    since 1970, `attributes` encoded. `error` None: status unset."""
-    state = _field(3, trace_state.encode()) if trace_state else b""
-    parent = b"\x22\x08" + parent_id if parent_id else b""
-    status = b"" if error is None else _status(error)
-    times = _TIMES(0x39, start_ns, 0x41, end_ns)
-    size = 28 + len(state) + len(parent) + len(name) + len(times) + len(attributes) + len(status)
+def span(ids: bytes, start_ns: int, end_ns: int, alike: bytes, own: bytes) -> bytes:
+    """As field 2 of ScopeSpans. `ids` as `ids_of` gives them, times in nanoseconds since 1970; `alike`: name, status
+    and attributes that many spans have in common, `own`: those of this one alone, encoded."""
+    size = 18 + len(ids) + len(alike) + len(own)
     length = _COMMON[size] if size < 4096 else _varint(size)
-    both = (b"\x0a\x10", trace_id, b"\x12\x08", span_id)
-    return b"".join((b"\x12", length, *both, state, parent, name, times, attributes, status))
+    return b"".join((b"\x12", length, ids, _TIMES(0x39, start_ns, 0x41, end_ns), alike, own))
+
+
+def ids_of(trace_id: bytes, span_id: bytes, parent_id: bytes, trace_state: str = "") -> bytes:
+    """Ids raw; `parent_id` may be empty."""
+    ids = b"\x0a\x10%b\x12\x08%b" % (trace_id, span_id)
+    if parent_id:
+        ids += b"\x22\x08" + parent_id
+    return ids + _field(3, trace_state.encode()) if trace_state else ids
 
 
 @lru_cache(maxsize=1024)
-def _status(error: str) -> bytes:
-    return _field(15, _field(2, error.encode()) + b"\x18\x02")
+def status_of(error: str | None) -> bytes:
+    """Of a span; None: unset."""
+    return b"" if error is None else _field(15, _field(2, error.encode()) + b"\x18\x02")
 
 
 _SCOPE = _field(1, _field(1, _SCOPE_NAME))

@@ -6,12 +6,28 @@ import os
 import random
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import getitem
+from typing import NamedTuple
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
 from afterlaunch.gateway.guarding.judging import Trail
 from afterlaunch.gateway.metering import Reading
-from afterlaunch.gateway.otlp import CLIENT, SERVER, Told, Value, attribute, constant, named, resource, span
+from afterlaunch.gateway.otlp import (
+    CLIENT,
+    SERVER,
+    Counts,
+    Told,
+    Value,
+    attribute,
+    ids_of,
+    named,
+    resource,
+    span,
+    status_of,
+    words,
+)
+from afterlaunch.gateway.protocols import Protocol
 from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
 from afterlaunch.gateway.spending.budgets import Hold
@@ -33,16 +49,17 @@ if hasattr(os, "register_at_fork"):
 _SAID = (("session.id", "session"), ("user.id", "user"), ("afterlaunch.transaction", "transaction"))
 # In the order of the fields of Tokens.
 _TOKENS = (
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_write.input_tokens",
-    "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
-    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.audio.input_tokens",
-    "gen_ai.usage.audio.output_tokens",
+    Counts("gen_ai.usage.input_tokens"),
+    Counts("gen_ai.usage.output_tokens"),
+    Counts("gen_ai.usage.cache_read.input_tokens"),
+    Counts("gen_ai.usage.cache_write.input_tokens"),
+    Counts("anthropic.usage.cache_creation.ephemeral_5m_input_tokens"),
+    Counts("anthropic.usage.cache_creation.ephemeral_1h_input_tokens"),
+    Counts("gen_ai.usage.reasoning.output_tokens"),
+    Counts("gen_ai.usage.audio.input_tokens"),
+    Counts("gen_ai.usage.audio.output_tokens"),
 )
+_MOST_ALIKE = 256  # kinds of attempts whose words are kept for a head
 
 
 @dataclass(slots=True)
@@ -70,11 +87,19 @@ class Attempt:
     downgraded: str | None = None  # the budget that chose its model
 
 
+class Alike(NamedTuple):
+    """What an attempt says in the same words as many others: its own span, and the server span of a call that it ended;
+    both up to the call's id."""
+
+    client: bytes
+    server: bytes
+
+
 class About:
     """What the head of a request and the configuration say of a call: the same for every call that repeats the head,
     so that it is encoded once for all of them."""
 
-    __slots__ = ("_common", "_served", "asked", "assignment", "epoch", "key", "name", "resource", "route", "tenant")
+    __slots__ = ("_alike", "_common", "asked", "assignment", "epoch", "key", "name", "resource", "route", "tenant")
 
     def __init__(
         self, asked: Asked, key: Key, route: Route, assignment: Assignment, tenant: str | None, epoch: int
@@ -84,9 +109,23 @@ class About:
         self.resource = _resource(route.client, route.system, route.environment)
         self.name = named(f"{asked.method} {asked.path}", SERVER)
         self._common: dict[bool, bytes] = {}
-        self._served: dict[tuple[int | None, str], bytes] = {}
+        self._alike: dict[tuple[object, ...], Alike] = {}
 
-    def common(self, fallback: bool) -> bytes:
+    def alike(self, attempt: Attempt, streaming: bool) -> Alike:
+        model, usage = attempt.model or None, _usage(attempt)
+        told = (attempt.number, attempt.state, attempt.status, attempt.error, attempt.downgraded, attempt.fallback)
+        key = (attempt.target.upstream.name, model, streaming, usage, told)
+        found = self._alike.get(key)
+        if found is None:
+            if len(self._alike) >= _MOST_ALIKE:
+                self._alike.clear()
+            failed = attempt.error if attempt.state in _FAILED else None
+            client = _sent(self.asked, attempt, streaming, usage) + status_of(attempt.error)
+            server = self.served(attempt.status, attempt.state, failed)
+            found = self._alike[key] = Alike(client + self._common_of(attempt.fallback), server)
+        return found
+
+    def _common_of(self, fallback: bool) -> bytes:
         """Attributes of both kinds of spans, up to the call's id. An attempt that a fallback served says nothing of the
         arm: its judges leave it out."""
         found = self._common.get(fallback)
@@ -109,17 +148,15 @@ class About:
             found = self._common[fallback] = decided + who + _CALL_ID
         return found
 
-    def served(self, status: int | None, state: str) -> bytes:
-        """Attributes of the server span alone."""
-        found = self._served.get((status, state))
-        if found is None:
-            found = self._served[status, state] = _encoded(
-                ("http.request.method", self.asked.method),
-                ("http.route", self.asked.path),
-                ("http.response.status_code", status),
-                ("afterlaunch.call_state", state),
-            )
-        return found
+    def served(self, status: int | None, state: str, error: str | None) -> bytes:
+        """The server span, up to the call's id."""
+        said = _encoded(
+            ("http.request.method", self.asked.method),
+            ("http.route", self.asked.path),
+            ("http.response.status_code", status),
+            ("afterlaunch.call_state", state),
+        )
+        return self.name + said + status_of(error) + self._common_of(False)
 
 
 @dataclass(slots=True)
@@ -156,28 +193,24 @@ def told_of(report: CallReport) -> Told:
     own = report.call_id.encode()
     if report.trail:
         own += _trail(report.trail)
-    parts = []
-    if not report.shadow:
-        server, failed = _served(report, about)
-        end_ns = start_ns + int(report.ended * 1e9)
-        attributes = about.common(False) + own + server
-        parts.append(span(trace_id, root, state, parent, about.name, start_ns, end_ns, attributes, failed))
+    spans, alike = b"", None
     for at, attempt in enumerate(attempts):
-        name, done = _attempted(report, about, attempt)
+        alike, ids = (
+            about.alike(attempt, report.streaming),
+            ids_of(trace_id, fresh[24 + 8 * at : 32 + 8 * at], root, state),
+        )
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
-        attributes, mine = about.common(attempt.fallback) + own + done, fresh[24 + 8 * at : 32 + 8 * at]
-        parts.append(span(trace_id, mine, state, root, name, began, ended, attributes, attempt.error))
-    return Told(about.resource, b"".join(parts), report.spans)
-
-
-def _served(report: CallReport, about: About) -> tuple[bytes, str | None]:
-    """Of the server span: how it ended."""
-    last = report.attempts[-1] if report.attempts else None
-    if report.trail and report.trail.outcome != "passed":
-        return about.served(None, "refused") + _BLOCKED, "guardrail_block"
-    if last is None:
-        return about.served(200, "complete") + _HIT, None
-    return about.served(last.status, last.state), last.error if last.state in _FAILED else None
+        spans += span(ids, began, ended, alike.client, own + _answered(about.asked.protocol, attempt, report.streaming))
+    if not report.shadow:
+        if report.trail and report.trail.outcome != "passed":
+            server, own = about.served(None, "refused", "guardrail_block"), own + _BLOCKED
+        elif alike is None:
+            server, own = about.served(200, "complete", None), own + _HIT
+        else:
+            server = alike.server
+        ended = start_ns + int(report.ended * 1e9)
+        spans = span(ids_of(trace_id, root, parent, state), start_ns, ended, server, own) + spans
+    return Told(about.resource, spans, report.spans)
 
 
 @lru_cache(maxsize=1024)
@@ -217,34 +250,44 @@ def _trail(trail: Trail) -> bytes:
     )
 
 
-def _attempted(report: CallReport, about: About, attempt: Attempt) -> tuple[bytes, bytes]:
-    """Name and attributes of a client span of its own."""
-    wire, upstream, origin = about.asked.protocol, attempt.target.upstream, attempt.target.origin
-    tokens, reading, model, operation = attempt.tokens, attempt.reading, attempt.model or None, wire.operation
-    usage = "exact" if tokens is not None else "estimated" if attempt.estimate else "unknown"
-    name, *parts = _sent(
-        operation,
-        operation or about.asked.method,
-        model or about.asked.path,
-        model,
-        origin.host,
-        origin.port,
-        upstream.name,
-        upstream.provider,
-        attempt.number,
-        attempt.state,
-        attempt.status,
-        attempt.error,
-        report.streaming,
-        usage,
-        attempt.downgraded,
+def _usage(attempt: Attempt) -> str:
+    return "exact" if attempt.tokens is not None else "estimated" if attempt.estimate else "unknown"
+
+
+def _sent(asked: Asked, attempt: Attempt, streaming: bool, usage: str) -> bytes:
+    """Name and attributes of a client span."""
+    upstream, origin, model = attempt.target.upstream, attempt.target.origin, attempt.model or None
+    operation = asked.protocol.operation
+    done = _encoded(
+        ("server.address", origin.host),
+        ("server.port", origin.port),
+        ("afterlaunch.upstream", upstream.name),
+        ("afterlaunch.attempt", attempt.number),
+        ("afterlaunch.call_state", attempt.state),
+        ("http.response.status_code", attempt.status),
+        ("error.type", attempt.error),
     )
-    if operation is None:
-        return name, parts[0]
-    if attempt.first_byte is not None and report.streaming:
+    if operation is not None:
+        done += _encoded(
+            ("gen_ai.operation.name", operation),
+            ("gen_ai.provider.name", upstream.provider),
+            ("gen_ai.request.stream", streaming),
+            ("afterlaunch.usage_state", usage),
+            ("gen_ai.request.model", model),
+            ("afterlaunch.downgraded_by", attempt.downgraded or None),
+        )
+    return named(f"{operation or asked.method} {model or asked.path}", CLIENT) + done
+
+
+def _answered(wire: Protocol, attempt: Attempt, streaming: bool) -> bytes:
+    """What its answer told."""
+    if wire.operation is None:
+        return b""
+    parts, reading, tokens = [], attempt.reading, attempt.tokens
+    if streaming and attempt.first_byte is not None:
         parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
     if tokens:
-        parts += map(constant, _TOKENS, tokens)
+        parts += map(getitem, _TOKENS, tokens)
     elif attempt.estimate:
         estimated, method = attempt.estimate
         parts.append(
@@ -256,51 +299,11 @@ def _attempted(report: CallReport, about: About, attempt: Attempt) -> tuple[byte
         )
     if reading:
         if reading.response_id:
-            parts.append(attribute("gen_ai.response.id", reading.response_id))
+            parts.append(words("gen_ai.response.id", reading.response_id))
         tier = reading.service_tier
         unknown = reading.unknown if reading.usage is None else None
         parts.append(_read(wire.family, reading.model, tuple(reading.finish_reasons[:8]), tier, unknown))
-    return name, b"".join(parts)
-
-
-@lru_cache(maxsize=4096)
-def _sent(
-    operation: str | None,
-    kind: str,
-    about: str,
-    model: str | None,
-    host: str,
-    port: int,
-    upstream: str,
-    provider: str,
-    number: int,
-    state: str,
-    status: int | None,
-    error: str | None,
-    streaming: bool,
-    usage: str,
-    downgraded: str | None,
-) -> tuple[bytes, bytes]:
-    """Name, and what an attempt says in the same words as many others."""
-    done = _encoded(
-        ("server.address", host),
-        ("server.port", port),
-        ("afterlaunch.upstream", upstream),
-        ("afterlaunch.attempt", number),
-        ("afterlaunch.call_state", state),
-        ("http.response.status_code", status),
-        ("error.type", error),
-    )
-    if operation is not None:
-        done += _encoded(
-            ("gen_ai.operation.name", operation),
-            ("gen_ai.provider.name", provider),
-            ("gen_ai.request.stream", streaming),
-            ("afterlaunch.usage_state", usage),
-            ("gen_ai.request.model", model),
-            ("afterlaunch.downgraded_by", downgraded or None),
-        )
-    return named(f"{kind} {about}", CLIENT), done
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=4096)
