@@ -142,7 +142,7 @@ class Configuration:
 
 def refuse_expired(key: Key) -> None:
     """Raises Refusal 401."""
-    if key.expires_at is not None and clock.now().timestamp() >= key.expires_at:
+    if key.expires_at is not None and clock.seconds() >= key.expires_at:
         raise Refusal(401, "key-expired", "This caller key has expired.")
 
 

@@ -43,7 +43,8 @@ class Estimator:
 
     def learn(self, model: str, tenant: str, sent: int, events: int, tokens: Tokens) -> None:
         """From an exact call; `sent`: bytes of the request, `events`: of the stream, 0 when it was none."""
-        asked, answered = self._ratios((model, tenant))
+        who = (model, tenant)
+        asked, answered = self._found if who == self._last else self._ratios(who)
         if tokens.input and sent:
             asked.learn(tokens.input, sent)
         if tokens.output and events:
@@ -58,11 +59,11 @@ class Estimator:
 
     def asked(self, model: str, tenant: str, sent: int) -> int:
         """Tokens of a request."""
-        return round(sent * self._ratios((model, tenant))[0].value(START_INPUT))
+        who = (model, tenant)
+        found = self._found if who == self._last else self._ratios(who)
+        return round(sent * found[0].value(START_INPUT))
 
     def _ratios(self, who: Who) -> tuple[_Ratio, _Ratio]:
-        if who == self._last:
-            return self._found
         found = self._of.get(who)
         if found is None:
             found = self._of[who] = _Ratio(), _Ratio()

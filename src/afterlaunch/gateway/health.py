@@ -61,7 +61,7 @@ class Health:
 
     def asks(self, name: str, now: float, again: bool) -> None:
         """A request goes out."""
-        one = self._of(name)
+        one = self._upstreams.get(name) or self._of(name)
         if one.why and one.until <= now:
             one.probing = True
         second, asked = int(now), one.asked

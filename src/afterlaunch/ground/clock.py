@@ -91,6 +91,11 @@ def now() -> datetime:
     return _clock.now()
 
 
+def seconds() -> float:
+    """The present in seconds since 1970."""
+    return time.time() if type(_clock) is SystemClock else _clock.now().timestamp()
+
+
 def real() -> float:
     """Unix seconds of the machine's own clock, whatever is installed here: for what strangers check against theirs."""
     return time.time()
@@ -103,7 +108,7 @@ def real_ns() -> int:
 
 def now_ns() -> int:
     """The present in nanoseconds since 1970."""
-    return to_ns(_clock.now())
+    return time.time_ns() if type(_clock) is SystemClock else to_ns(_clock.now())
 
 
 def to_ns(instant: datetime) -> int:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -95,7 +95,7 @@ class Outputs:
     def add(self, output: int) -> None:
         self._seen.append(output)
         self._since += 1
-        if len(self._seen) >= 10 and (self._since >= SORTED_AFTER or len(self._seen) < SAMPLE // 4):
+        if self._since >= SORTED_AFTER or 10 <= len(self._seen) < SAMPLE // 4:
             self._since = 0
             self.usual = sorted(self._seen)[int(len(self._seen) * 0.95)]
 
@@ -118,9 +118,8 @@ class Budgets:
             known, card = self._prices.known(asking.kind.who)
             if not known:
                 return None
-        now, real = clock.now(), clock.real()
-        standings = counted.at(now)
-        standings, asked = self._asked(asking, attempt, standings, card, now, real)
+        now, real = clock.seconds(), clock.real()
+        standings, asked = self._asked(asking, attempt, counted.at(now), card, now, real)
         try:
             found = self._store.take(asked, real)
         except sqlite3.Error:
@@ -137,9 +136,8 @@ class Budgets:
         if counted.money:
             known, card = self._prices.known(asking.kind.who)
             card = card if known else await self._prices.card(asking.kind.who)
-        now, real = clock.now(), clock.real()
-        standings = counted.at(now)
-        standings, asked = self._asked(asking, attempt, standings, card, now, real, patient=True)
+        now, real = clock.seconds(), clock.real()
+        standings, asked = self._asked(asking, attempt, counted.at(now), card, now, real, patient=True)
         try:
             found = await self._answer(asked)
             if isinstance(found, Short) and found.may_come:
@@ -238,7 +236,9 @@ class Budgets:
             counts, nano = (told.input or 0) + (told.output or 0), _nano(told, hold.card)
             standings = hold.standings
             used = standings.amounts(counts, nano)
-            amounts = {budget: amount or 0 for budget, amount in zip(standings.ids, used, strict=True)}
+            if None in used:
+                used = [amount or 0 for amount in used]
+            amounts = dict(zip(standings.ids, cast(list[int], used), strict=True))
         asking = hold.asking
         if tokens is not None and tokens.output is not None:
             route = asking.kind.route
@@ -246,7 +246,9 @@ class Budgets:
             if seen is None:
                 seen = self._outputs[route] = Outputs()
             seen.add(tokens.output)
-        came = orjson.dumps({"nano": nano, "tokens": told._asdict() if told and charged else None})
+        came = orjson.dumps(
+            {"nano": nano, "tokens": dict(zip(Tokens._fields, told, strict=True)) if told and charged else None}
+        )
         self._settle_soon(asking.call, hold.attempt, Settled(amounts, state, hold.facts[:-1] + b"," + came[1:]))
 
     def _settle_soon(self, call: str, attempt: int, settled: Settled) -> None:
@@ -291,7 +293,7 @@ class Budgets:
         attempt: int,
         standings: Standings,
         card: PriceCard | None,
-        now: datetime,
+        now: float,
         real: float,
         patient: bool = False,
     ) -> tuple[Standings, Asked]:
@@ -308,13 +310,13 @@ class Budgets:
             nano, price = _nano(Tokens(given, output), card), card.version
             text = b"null" if nano is None else b"%d" % nano
         counts = given + output
-        facts = b'%b,"reserved":[%d,%d,%b]}' % (kind.facts(price), now.timestamp(), counts, text)
+        facts = b'%b,"reserved":[%d,%d,%b]}' % (kind.facts(price), now, counts, text)
         amounts = standings.amounts(counts, nano)
         if None in amounts:
             self._unpriced(standings, amounts)
             standings = standings.known(amounts)
-        told = [amount for amount in amounts if amount is not None]
-        return standings, Asked(call, attempt, standings.scopes, told, real + LEASE, facts, patient)
+            amounts = [amount for amount in amounts if amount is not None]
+        return standings, Asked(call, attempt, standings.scopes, cast(list[int], amounts), real + LEASE, facts, patient)
 
     def _unpriced(self, standings: Standings, amounts: Sequence[int | None]) -> None:
         """Raises Refusal, unless the budgets let pass what they cannot count."""
@@ -325,7 +327,7 @@ class Budgets:
             self._metrics.add("budget_unpriced_total", budget=budget.id)
 
     @staticmethod
-    def _refusal(at: Standing, short: Short, now: datetime) -> Refusal:
+    def _refusal(at: Standing, short: Short, now: float) -> Refusal:
         budget, end = at.budget, at.window.end
         of = f" for {short.wanted.counter}" if short.wanted.counter else ""
         left, limit = _words(budget, short.left), _words(budget, budget.limit)
@@ -334,7 +336,7 @@ class Budgets:
         if end is None:
             return Refusal(402, "budget-exhausted", said)
         said += f" It renews at {end.isoformat().replace('+00:00', 'Z')}."
-        return Refusal(429, "budget-exhausted", said, retry_after=max(1, int((end - now).total_seconds()) + 1))
+        return Refusal(429, "budget-exhausted", said, retry_after=max(1, int(end.timestamp() - now) + 1))
 
 
 def _nano(tokens: Tokens, card: PriceCard | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import orjson
@@ -50,8 +51,7 @@ def ended_of(attempted: Attempted, scopes: Scopes, amounts: Sequence[int], settl
     """What nobody knows is charged as reserved."""
     charged = amounts
     if settled.state not in _DOUBTFUL:
-        known = settled.amounts
-        charged = [known.get(key[0], 0) for key in scopes.keys]
+        charged = [*map(settled.amounts.get, scopes.budgets, repeat(0))]
     told = scopes.charged(amounts, charged)
     return Ended(scopes, amounts, charged, Row(*attempted, now, settled.state, told, settled.facts))
 

@@ -33,7 +33,7 @@ class Prices:
 
     def known(self, who: Who) -> tuple[bool, PriceCard | None]:
         """Whether it is known now; the card, None when nobody has priced the model."""
-        now = clock.now().timestamp()
+        now = clock.seconds()
         if who in self._cards and now < self._ask_again.get(who, 0.0):
             return True, self._cards[who]
         return False, None
@@ -53,7 +53,7 @@ class Prices:
 
     async def _ask(self, who: Who) -> None:
         query = urlencode(dict(zip(("client", "provider", "model"), who, strict=True)))
-        url, now = f"{self._link.server}/api/v1/gateway/prices?{query}", clock.now().timestamp()
+        url, now = f"{self._link.server}/api/v1/gateway/prices?{query}", clock.seconds()
         try:
             timeout = aiohttp.ClientTimeout(total=PATIENCE)
             async with self._session.get(url, headers=self._link.headers(), timeout=timeout) as answer:

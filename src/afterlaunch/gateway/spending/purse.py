@@ -54,18 +54,18 @@ class Purse:
     async def _of_shares(self, asking: Asking, number: int, counted: Counted, shares: Shares) -> Hold:
         """The server is asked for more before a call is refused for want of it."""
         for tries in range(TRIES):
-            short = counted.short(clock.now())
+            short = counted.short(clock.seconds())
             if any(not shares.of(key) for key in short):  # of a counter that nobody has drawn from yet
                 await shares.more([key for key in short if not shares.of(key)], tries)
             try:
                 hold = await self._reserve(asking, number, counted)
             except Refusal as refused:
-                short = counted.short(clock.now())
+                short = counted.short(clock.seconds())
                 if refused.reason != "budget-exhausted" or not short or not await shares.more(short, tries):
                     raise
             else:
                 if hold.left is not None:
-                    for key in counted.low(clock.now(), dict.fromkeys(hold.standings.ids, hold.left)):
+                    for key in counted.low(clock.seconds(), dict.fromkeys(hold.standings.ids, hold.left)):
                         shares.beforehand(key)
                 return hold
         return await self._reserve(asking, number, counted)
@@ -74,7 +74,7 @@ class Purse:
         hold = self._budgets.reserve_now(asking, number, counted)
         if hold is None:
             hold = await self._budgets.reserve(asking, number, counted)
-        if counted.pressed and (seconds := counted.delay(clock.now())):
+        if counted.pressed and (seconds := counted.delay(clock.seconds())):
             try:
                 await asyncio.sleep(seconds)
             except asyncio.CancelledError:  # the caller left: nothing was sent
@@ -86,7 +86,7 @@ class Purse:
         """The model that a spent budget moves the call to, and the budget's id."""
         if self.counted is None or not self.counted.pressed:
             return None
-        return self.counted.cheaper(clock.now())
+        return self.counted.cheaper(clock.seconds())
 
     def settle(self, attempt: Attempt) -> None:
         """Once for each attempt, however it ended."""

@@ -29,10 +29,11 @@ class Scopes:
     """The counters that attempts with the same budgets draw from, in one order: made once for many attempts, so that
     each of them only brings its amounts. `bounded`: place, key, limit and observed limit of those that have one."""
 
-    __slots__ = ("_charged", "_held", "bounded", "keys", "limits", "observed")
+    __slots__ = ("_charged", "_held", "bounded", "budgets", "keys", "limits", "observed")
 
     def __init__(self, keys: Iterable[Key], limits: Iterable[int | None], observed: Iterable[int | None]) -> None:
         self.keys, self.limits, self.observed = tuple(keys), tuple(limits), tuple(observed)
+        self.budgets = tuple(key[0] for key in self.keys)
         each = enumerate(zip(self.keys, self.limits, self.observed, strict=True))
         self.bounded = [(at, *one) for at, one in each if one[1] is not None or one[2] is not None]
         names = [orjson.dumps(key)[:-1].replace(b"%", b"%%") for key in self.keys]

@@ -11,7 +11,7 @@ from afterlaunch.gateway.spending.records import Scopes
 from afterlaunch.gateway.spending.shares import Shares
 
 BEYOND = 1 << 60  # above the limit of a budget that never refuses, so that the store tells how full it is
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_NEVER = float("inf")
 
 
 class Standing(NamedTuple):
@@ -80,13 +80,15 @@ class Counted:
         self._now = Standings(())
         self._from = self._until = _NEVER
 
-    def at(self, now: datetime) -> Standings:
+    def at(self, now: float) -> Standings:
+        """`now`: seconds since 1970."""
         if not self._from <= now < self._until or (self.shares is not None and self.shares.version != self._seen):
-            found = [_standing(budget, counter, now) for budget, counter in self.pairs]
+            found = [_standing(budget, counter, datetime.fromtimestamp(now, UTC)) for budget, counter in self.pairs]
             if self.shares is not None:
                 found, self._seen = [_share(one, self.shares) for one in found], self.shares.version
-            self._from = max((one.window.start for one in found), default=now)
-            self._until = min((one.window.end or _NEVER for one in found), default=_NEVER)
+            self._from = max((one.window.start.timestamp() for one in found), default=now)
+            ends = [one.window.end.timestamp() for one in found if one.window.end is not None]
+            self._until = min(ends, default=_NEVER)
             self._now = Standings(found)
         return self._now
 
@@ -98,25 +100,25 @@ class Counted:
         self.fill[standing.key] = 1 - real / standing.budget.limit
         return real
 
-    def cheaper(self, now: datetime) -> tuple[str, str] | None:
+    def cheaper(self, now: float) -> tuple[str, str] | None:
         """The model to which a budget that is spent moves calls, and the budget's id."""
         for one in self.at(now).all if self.pressed else ():
             if one.budget.cheaper and self.fill.get(one.key, 0.0) >= 1:
                 return one.budget.cheaper, one.budget.id
         return None
 
-    def delay(self, now: datetime) -> float:
+    def delay(self, now: float) -> float:
         """Seconds that a call waits before it is sent."""
         if not self.pressed:
             return 0.0
         slow = [self.fill.get(one.key, 0.0) for one in self.at(now).all if one.budget.mode == "throttle"]
         return delay_at(max(slow, default=0.0))
 
-    def short(self, now: datetime) -> list[tuple[str, str, int]]:
+    def short(self, now: float) -> list[tuple[str, str, int]]:
         """Counters of which the server may have more for this gateway."""
         return [one.key for one in self.at(now).all if one.budget.shared and (one.limit or 0) < one.budget.limit]
 
-    def low(self, now: datetime, left: dict[str, int]) -> list[tuple[str, str, int]]:
+    def low(self, now: float, left: dict[str, int]) -> list[tuple[str, str, int]]:
         """Those of them whose share runs low. `left`: by budget, of what is held."""
         if self.shares is None:
             return []

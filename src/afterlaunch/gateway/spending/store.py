@@ -197,7 +197,7 @@ class Store:
         for key in over:
             self._refused[key] = self._refused.get(key, 0) + 1
         self._live[attempted] = self._fresh[attempted] = Live(scopes, amounts, expires, facts, now, said)
-        return Held(left, [key[0] for key in over])
+        return Held(left, [key[0] for key in over] if over else [])
 
     def settle_soon(self, call: str, attempt: int, settled: Settled, now: float) -> None:
         """In memory and in the journal; in the file by `flush`. While the file cannot be written the journal fills up:
