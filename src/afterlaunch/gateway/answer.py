@@ -31,6 +31,7 @@ class Drain(Protocol):
     async def drain(self) -> None: ...
 
 
+_LINE = b": ".join
 _SIZES = [b"%x\r\n" % size for size in range(2048)]  # of chunks: most events of a stream are shorter
 
 
@@ -61,7 +62,7 @@ class Answer:
 
     def start(self, status: int, headers: Headers) -> None:
         self.started = True
-        lines = [_first_line(status), *[b": ".join(pair) for pair in headers]]
+        lines = [_first_line(status), *map(_LINE, headers)]
         self._bodiless = self._bodiless or status in (204, 304)
         if not self._bodiless and b"content-length" not in dict(headers):
             if self._old:
@@ -123,9 +124,9 @@ class Answer:
             last = b"0\r\n\r\n"
             self._transport.write(self._framed(part, last) if part else self._held + last)
             self._held = b""
-        else:
-            self.write(part)
-            self.flush()
+        elif out := self._held if self._bodiless else self._held + part:
+            self._transport.write(out)
+            self._held = b""
 
     def whole(self, reply: Reply) -> None:
         self.start(reply.status, [*reply.headers, (b"content-length", b"%d" % len(reply.body))])

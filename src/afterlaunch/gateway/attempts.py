@@ -32,6 +32,7 @@ from afterlaunch.gateway.upstream import Broken, Client, Head
 log = logging.getLogger(__name__)
 COMPLAINT = 64 << 10
 _BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_BOUNDED = frozenset(_BOUNDS)
 _WORDED = frozenset((400, 413, 422, 429))  # what they mean stands in the body
 _RANDOM = random.Random()  # noqa: S311 - draws pauses
 if hasattr(os, "register_at_fork"):
@@ -77,7 +78,8 @@ def prepare(asked: Asked, body: bytes, model: str | None, inject: bool) -> Prepa
         injected = inject and not asks and asked.protocol is CHAT
         if injected:
             body = ask_for_usage(body)
-    return Prepared(body, named if isinstance(named, str) else None, streaming, injected, most_output(document))
+    most = None if _BOUNDED.isdisjoint(document) else most_output(document)
+    return Prepared(body, named if isinstance(named, str) else None, streaming, injected, most)
 
 
 def most_output(document: dict[str, Any]) -> int | None:
@@ -122,12 +124,12 @@ class Attempts:
     async def open(self, body: bytes, since: Callable[[], float]) -> Opened:
         """Raises Refusal when no upstream gave an answer. An upstream that does not know `stream_options` is asked once
         more without, and not again."""
-        waiting = self._ready()
+        waiting = self._ready() if len(self._places) > 1 else [*self._places]
         place = waiting.pop(0)
         while True:
             upstream, said = place.target.upstream.name, b""
             inject = self._route.inject_usage and upstream not in self._without_usage
-            cheaper = self._purse.cheaper()
+            cheaper = self._purse.cheaper() if self._purse.counted is not None else None
             prepared = prepare(self._asked, body, cheaper[0] if cheaper else place.model, inject)
             attempt = self._attempt(place, prepared, since(), cheaper[1] if cheaper else None)
             try:
@@ -157,8 +159,6 @@ class Attempts:
                 place = self._next(waiting, failure)
 
     def _ready(self) -> list[Place]:
-        if len(self._places) == 1:
-            return list(self._places)
         now, health = asyncio.get_running_loop().time(), self._health
         ready = [one for one in self._places if health.ready(one.target.upstream.name, self._route.name, now)]
         if any(not one.larger_context for one in ready):
@@ -198,8 +198,8 @@ class Attempts:
         client, target = self._client, attempt.target
         upstream = target.upstream
         self._health.asks(upstream.name, client.now(), self._again > 0)
-        patience = upstream.timeout_seconds
-        seconds = self._seconds(patience, since)
+        care, patience = self._care, upstream.timeout_seconds
+        seconds = self._seconds(patience, since) if care.first_byte or care.deadline else patience
         try:
             head = await client.ask(
                 target.origin, self._asked.method, self._admission.head(target), prepared.body, seconds

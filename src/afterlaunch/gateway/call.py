@@ -86,7 +86,7 @@ class Call:
         try:
             if self._judge is not None:
                 body = await self._judge.request(body)
-            if not self._remembered(body, answer):
+            if not self._route.handling.cache_seconds or not self._remembered(body, answer):
                 await self._serve(body, answer)
                 if self._route.handling.shadow.share:
                     self._shadow(body)
@@ -205,7 +205,7 @@ class Call:
     def _remembered(self, body: bytes, answer: Answer) -> bool:
         seconds = self._route.handling.cache_seconds
         about = self.admission.about
-        if not seconds or about.asked.protocol.operation is None:
+        if about.asked.protocol.operation is None:
             return False
         guard = self._judge.guard.mark if self._judge is not None else b""
         key = key_of(about.asked, about.assignment, about.route.name, about.tenant, body, guard)
@@ -296,7 +296,8 @@ class Call:
         for attempt in attempts:
             if not attempt.ended:
                 attempt.ended, attempt.state, attempt.error = now, "upstream-cut", "gateway_stopped"
-            self._purse.settle(attempt)
+            if attempt.hold is not None:
+                self._purse.settle(attempt)
         report = CallReport(
             self.admission.about,
             self._id,
@@ -308,6 +309,6 @@ class Call:
             trail or None,
         )
         count(self._stack.metrics, report)
-        if attempts:
+        if attempts and self.admission.limited:
             self._purse.spend(attempts[-1])
         self._stack.exporter.put(report)

@@ -14,13 +14,14 @@ def count(metrics: Metrics, report: CallReport) -> None:
         return
     last, metered = attempts[-1], about.asked.protocol.operation is not None
     usage = "exact" if last.tokens else "estimated" if last.estimate else "unknown" if metered else "none"
-    metrics.call(route, arm, last.state, usage, seconds)
-    for before in attempts[:-1]:
-        metrics.add("attempts_failed_total", upstream=before.target.upstream.name, error=before.error or before.state)
+    asked, answered = last.tokens[:2] if last.tokens else (0, 0)
+    metrics.call(route, arm, last.state, usage, seconds, asked or 0, answered or 0)
+    if len(attempts) > 1:
+        for before in attempts[:-1]:
+            error = before.error or before.state
+            metrics.add("attempts_failed_total", upstream=before.target.upstream.name, error=error)
     if last.fallback:
         metrics.add("fallbacks_total", route=route, upstream=last.target.upstream.name)
-    if last.tokens:
-        metrics.tokens(route, arm, last.tokens.input or 0, last.tokens.output or 0)
-    elif metered:
+    if metered and not last.tokens:
         why = (last.reading and last.reading.unknown) or last.state
         metrics.add("usage_unknown_total", route=route, reason=why)

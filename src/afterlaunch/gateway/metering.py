@@ -109,14 +109,18 @@ def note_document(reading: Reading, wire: Wire, document: Any) -> None:
     usage, error = document.get("usage"), document.get("error")
     if isinstance(usage, dict):
         reading.usage, reading.usage_ended = usage, True
-        _note_tier(reading, usage)
+        if "service_tier" in usage:
+            _note_tier(reading, usage)
     if isinstance(error, dict):
         _note_error(reading, error)
     if wire is MESSAGES and isinstance(document.get("stop_reason"), str):
         reading.finish_reasons = [document["stop_reason"]]
     if wire is RESPONSES and isinstance(document.get("status"), str):
         reading.finish_reasons = [document["status"]]
-    _note_choices(reading, document)
+    choices = document.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and isinstance(reason := choice.get("finish_reason"), str):
+            reading.finish_reasons.append(reason)
 
 
 def _note_head(reading: Reading, document: dict[str, Any]) -> None:
@@ -137,13 +141,6 @@ def _note_tier(reading: Reading, usage: dict[str, Any]) -> None:
 def _note_error(reading: Reading, error: dict[str, Any]) -> None:
     names = (error.get("code"), error.get("type"))
     reading.error = next((name for name in names if isinstance(name, str) and name), "error")
-
-
-def _note_choices(reading: Reading, document: dict[str, Any]) -> None:
-    choices = document.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and isinstance(choice.get("finish_reason"), str):
-            reading.finish_reasons.append(choice["finish_reason"])
 
 
 class JsonMeter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -33,16 +32,13 @@ _HELP = {
 Labels = tuple[tuple[str, str], ...]
 
 
-@lru_cache(maxsize=4096)
-def _call(route: str, arm: str, state: str, usage: str) -> tuple[Labels, tuple[str, Labels]]:
-    labels = (("route", route), ("arm", arm), ("state", state), ("usage", usage))
-    return labels, ("calls_total", labels)
+class _Calls:
+    """That ended alike: how many, their seconds, the tokens that they asked and that were answered."""
 
+    __slots__ = ("answered", "asked", "calls", "seconds")
 
-@lru_cache(maxsize=4096)
-def _tokens(route: str, arm: str) -> tuple[tuple[str, Labels], tuple[str, Labels]]:
-    where = (("route", route), ("arm", arm))
-    return ("tokens_total", (*where, ("kind", "input"))), ("tokens_total", (*where, ("kind", "output")))
+    def __init__(self) -> None:
+        self.calls, self.seconds, self.asked, self.answered = 0, 0.0, 0, 0
 
 
 class Metrics:
@@ -51,6 +47,7 @@ class Metrics:
     def __init__(self, file: Path | None = None) -> None:
         self._counts: Counter[tuple[str, Labels]] = Counter()
         self._seconds: dict[Labels, float] = {}
+        self._calls: dict[tuple[str, str, str, str], _Calls] = {}  # not in the counts yet, by route, arm, state, usage
         self._file = file
         self.in_flight = 0
         if file is not None and file.exists():
@@ -58,6 +55,7 @@ class Metrics:
 
     def share(self) -> None:
         """Called about once a second."""
+        self._fold()
         if self._file is not None:
             counts = [[name, labels, count] for (name, labels), count in self._counts.items()]
             document = {"counts": counts, "seconds": list(self._seconds.items()), "in_flight": self.in_flight}
@@ -67,6 +65,7 @@ class Metrics:
 
     def _of_all(self) -> tuple[Counter[tuple[str, Labels]], dict[Labels, float], int]:
         """With those of the other workers, as they were up to a second ago."""
+        self._fold()
         counts, seconds, in_flight = Counter(self._counts), dict(self._seconds), self.in_flight
         others = self._file.parent.glob("*.json") if self._file is not None else ()
         for file in others:
@@ -81,15 +80,30 @@ class Metrics:
     def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
         self._counts[name, tuple(labels.items())] += amount
 
-    def call(self, route: str, arm: str, state: str, usage: str, seconds: float) -> None:
-        labels, key = _call(route, arm, state, usage)
-        self._counts[key] += 1
-        self._seconds[labels] = self._seconds.get(labels, 0.0) + seconds
+    def call(
+        self, route: str, arm: str, state: str, usage: str, seconds: float, asked: int = 0, answered: int = 0
+    ) -> None:
+        """`asked`, `answered`: tokens that the provider told."""
+        key = (route, arm, state, usage)
+        found = self._calls.get(key)
+        if found is None:
+            found = self._calls[key] = _Calls()
+        found.calls += 1
+        found.seconds += seconds
+        found.asked += asked
+        found.answered += answered
 
-    def tokens(self, route: str, arm: str, asked: int, answered: int) -> None:
-        into, out = _tokens(route, arm)
-        self._counts[into] += asked
-        self._counts[out] += answered
+    def _fold(self) -> None:
+        """Into the counts, what has ended since."""
+        calls, self._calls = self._calls, {}
+        for (route, arm, state, usage), one in calls.items():
+            where = (("route", route), ("arm", arm))
+            labels = (*where, ("state", state), ("usage", usage))
+            self._counts["calls_total", labels] += one.calls
+            self._seconds[labels] = self._seconds.get(labels, 0.0) + one.seconds
+            if usage == "exact":
+                self._counts["tokens_total", (*where, ("kind", "input"))] += one.asked
+                self._counts["tokens_total", (*where, ("kind", "output"))] += one.answered
 
     def text(self, gauges: dict[str, float]) -> bytes:
         """`gauges` are read at this moment by the caller."""

@@ -219,9 +219,8 @@ def credential_headers(asked: Asked, provider: str, passthrough: bool, secret: b
 
 def response_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Of the provider, without hop-by-hop ones; names are in lower case already."""
-    kept = [pair for pair in headers if pair[0] not in _HOP]
-    if len(kept) < len(headers):
-        told = [value for name, value in headers if name == b"connection"]
-        named = {part.strip().lower() for value in told for part in value.split(b",")}
-        kept = [pair for pair in kept if pair[0] not in named]
-    return kept
+    if _HOP.isdisjoint(dict(headers)):
+        return headers.copy()
+    told = [value for name, value in headers if name == b"connection"]
+    named = _HOP | {part.strip().lower() for value in told for part in value.split(b",")}
+    return [pair for pair in headers if pair[0] not in named]

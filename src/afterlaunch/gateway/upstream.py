@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,10 +43,11 @@ def request_head(origin: Origin, method: str, target: bytes, headers: Sequence[t
 
 
 class Client:
-    """One per worker. No cookies, no redirects, no decompression, no proxy of the environment."""
+    """One per worker. No cookies, no redirects, no decompression, no proxy of the environment. `now`: loop time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
         self._resolver = Resolver()
         self._secure: ssl.SSLContext | None = None
         self._idle: dict[Origin, list[Connection]] = {}
@@ -85,29 +86,10 @@ class Client:
         connection = await self._connect(origin, min(CONNECT_SECONDS, seconds))
         return await self._ask(connection, request, body, method, seconds)
 
-    def now(self) -> float:
-        """Loop time."""
-        return self._loop.time()
-
-    @staticmethod
-    def read(head: Head) -> Awaitable[bytes]:
-        """The next bytes as they came, b"" at the end. Raises Broken."""
-        return head.read()
-
-    @staticmethod
-    def pump(head: Head, forward: Callable[[bytes], bool]) -> Awaitable[None]:
-        """Where a read would wait: what comes goes to `forward` until that says False, or until the end."""
-        return head.pump(forward)
-
-    @staticmethod
-    def take(head: Head) -> bytes:
-        """Where a read would not wait. Raises Broken."""
-        return head.take()
-
-    @staticmethod
-    def unread(head: Head, read: bytes) -> None:
-        """The next read begins with it again."""
-        head.unread(read)
+    read = staticmethod(Head.read)
+    pump = staticmethod(Head.pump)
+    take = staticmethod(Head.take)
+    unread = staticmethod(Head.unread)
 
     @staticmethod
     def waits(head: Head) -> bool:

@@ -39,6 +39,7 @@ class Head:
         self._forward: Callable[[bytes], bool] | None = None
 
     def unread(self, read: bytes) -> None:
+        """The next read begins with it again."""
         self.parts.insert(0, read)
         self.size += len(read)
 
@@ -73,8 +74,8 @@ class Head:
         return self.take()
 
     async def pump(self, forward: Callable[[bytes], bool]) -> None:
-        """Each read goes to `forward` in the turn of the loop in which it comes, until that says that it has enough, or
-        the end has come: then what is left can be taken."""
+        """Where a read would wait: each one that comes goes to `forward` in the same turn of the loop, until that says
+        that it has enough, or the end has come: then what is left can be taken."""
         if self.parts or self.connection is None:
             return
         self._forward, self._waiter = forward, self.connection.loop.create_future()
@@ -277,7 +278,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         head, self._head = self._head, None
-        self.resume()
+        if self._paused:
+            self.resume()
         if self._transport.get_write_buffer_size():
             self._spoiled = True  # it answered before it had read all
         if self._spoiled:

@@ -94,7 +94,7 @@ class Purse:
             settle(self._budgets, attempt)
 
     def spend(self, last: Attempt) -> None:
-        """The tokens of the limits."""
+        """The tokens of the limits, where there are some."""
         spent = last.tokens or (last.estimate[0] if last.estimate else None)
-        if self._admission.limited and spent is not None:
+        if spent is not None:
             self._buckets.spend(self._admission.limited, (spent.input or 0) + (spent.output or 0))
