@@ -131,7 +131,11 @@ class Attempts:
             inject = self._route.inject_usage and upstream not in self._without_usage
             cheaper = self._purse.cheaper() if self._purse.counted is not None else None
             prepared = prepare(self._asked, body, cheaper[0] if cheaper else place.model, inject)
-            attempt = self._attempt(place, prepared, since(), cheaper[1] if cheaper else None)
+            number, size = len(self.made) + 1, len(prepared.body)
+            attempt = Attempt(number, place.target, since(), prepared.model, sent_bytes=size)
+            attempt.fallback = place is not self._places[0]
+            if cheaper is not None:
+                attempt.downgraded = cheaper[1]
             try:
                 answer = await self._ask(attempt, prepared, since)
                 if isinstance(answer, Head):
@@ -182,13 +186,6 @@ class Attempts:
     def _next(waiting: list[Place], failure: Failure) -> Place:
         larger = failure.kind == failures.CONTEXT
         return waiting.pop(next(at for at, one in enumerate(waiting) if one.larger_context == larger))
-
-    def _attempt(self, place: Place, prepared: Prepared, began: float, downgraded: str | None) -> Attempt:
-        """`downgraded`: the budget that chose its model."""
-        attempt = Attempt(len(self.made) + 1, place.target, began, prepared.model, sent_bytes=len(prepared.body))
-        attempt.downgraded = downgraded
-        attempt.fallback = place is not self._places[0]
-        return attempt
 
     async def _ask(self, attempt: Attempt, prepared: Prepared, since: Callable[[], float]) -> Head | Broken:
         if self._purse.counted is not None:
@@ -244,7 +241,8 @@ class Attempts:
             if not answer.ended:
                 self._client.abort(answer)
         self.head = None
-        self._purse.settle(attempt)
+        if attempt.hold is not None:
+            self._purse.settle(attempt)
 
 
 def _failure(answer: Head | Broken, said: bytes) -> Failure:

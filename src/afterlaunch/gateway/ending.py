@@ -53,7 +53,8 @@ def conclude(attempt: Attempt, tokens: Tokens | None, wire: Protocol, estimator:
 
 
 def settle(budgets: Budgets, attempt: Attempt) -> None:
-    """Once for each attempt that holds a reservation. An error's answer costs nothing, one within a stream does."""
+    """Once for each attempt that holds a reservation, and nothing for others. An error's answer costs nothing, one
+    within a stream does."""
     hold, attempt.hold = attempt.hold, None
     if hold is not None:
         answered = attempt.tokens is not None or (attempt.sse and attempt.status == 200)

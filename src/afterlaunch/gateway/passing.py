@@ -57,6 +57,9 @@ class Passage:
         headers += own
         if self.gate is None or not self.gate.holds:
             answer.start(self.head.status, headers)
+        if self.head.ended and self._withhold is None and self.gate is None and kept is None and not largest:
+            self._at_once(answer)
+            return
         try:
             await self._pass(answer, headers, largest or _UNBOUNDED, kept)
         except Broken as problem:
@@ -71,6 +74,14 @@ class Passage:
             raise
         if not self.attempt.ended:
             self.finish()
+
+    def _at_once(self, answer: Answer) -> None:
+        """What has come whole already, and nobody edits."""
+        self.attempt.first_byte = self._since()
+        read = self._client.take(self.head)
+        answer.end(read)
+        self.meter.feed(read)
+        self.finish()
 
     async def _pass(self, answer: Answer, headers: Headers, left: int, kept: Keeping | None) -> None:
         client, head, attempt, meter = self._client, self.head, self.attempt, self.meter

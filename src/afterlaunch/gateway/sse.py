@@ -17,6 +17,7 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 # Between the tokens of JSON there may be white space, also that of an event with several data lines.
 GAP = rb"(?:\s|[\r\n]data:)*"
 _EMPTY_CHOICES = re.compile(rb'"choices"' + GAP + rb":" + GAP + rb"\[" + GAP + rb"\]")
+ENDS = (b"\n\n", b"\r\n\r\n")
 KEPT = 64 << 10
 
 
@@ -54,7 +55,7 @@ class Assembler:
 
     def feed(self, read: bytes) -> bytes:
         """Whole events that are complete now, b"" when none is."""
-        if not self._tail and read.endswith((b"\n\n", b"\r\n\r\n")):
+        if not self._tail and read.endswith(ENDS):
             return read  # the common case: providers write whole events
         known = max(0, len(self._tail) - 3)
         self._tail += read

@@ -90,8 +90,7 @@ class Purse:
 
     def settle(self, attempt: Attempt) -> None:
         """Once for each attempt, however it ended."""
-        if attempt.hold is not None:
-            settle(self._budgets, attempt)
+        settle(self._budgets, attempt)
 
     def spend(self, last: Attempt) -> None:
         """The tokens of the limits, where there are some."""

@@ -28,13 +28,14 @@ class Standing(NamedTuple):
 class Standings:
     """All of them in one window of each. `limited`: those that can refuse."""
 
-    __slots__ = ("_money", "_tokens", "all", "ids", "limited", "scopes")
+    __slots__ = ("_alone", "_money", "_tokens", "all", "ids", "limited", "scopes")
 
     def __init__(self, standings: Sequence[Standing]) -> None:
         self.all = tuple(standings)
         self.ids = [one.budget.id for one in self.all]
         self.limited = [one for one in self.all if one.limit is not None]
         self._tokens = [one.budget.unit == "tokens" for one in self.all]
+        self._alone = all(self._tokens)
         self._money = any(one.budget.unit == "usd" for one in self.all)
         self.scopes = Scopes(
             [one.key for one in self.all], [one.limit for one in self.all], [one.observed for one in self.all]
@@ -44,7 +45,7 @@ class Standings:
         """What a call uses of each, in its unit; None where nobody can tell. `counts`: tokens, `nano`: their cost."""
         if self._money:
             return [_amount(one.budget, counts, nano) for one in self.all]
-        return [counts if tokens else 1 for tokens in self._tokens]
+        return [counts] * len(self.all) if self._alone else [counts if tokens else 1 for tokens in self._tokens]
 
     def known(self, amounts: Sequence[int | None]) -> Standings:
         """Without those of which nobody can tell the amount."""
