@@ -120,7 +120,10 @@ class About:
             if len(self._alike) >= _MOST_ALIKE:
                 self._alike.clear()
             failed = attempt.error if attempt.state in _FAILED else None
-            client = _sent(self.asked, attempt, streaming, usage) + status_of(attempt.error)
+            wire, upstream, origin = self.asked.protocol, attempt.target.upstream, attempt.target.origin
+            name = f"{wire.operation or self.asked.method} {model or self.asked.path}"
+            at = (origin.host, origin.port, upstream.name, upstream.provider)
+            client = _sent(name, wire.operation, model, at, told[:-1], streaming, usage)
             server = self.served(attempt.status, attempt.state, failed)
             found = self._alike[key] = Alike(client + self._common_of(attempt.fallback), server)
         return found
@@ -150,13 +153,7 @@ class About:
 
     def served(self, status: int | None, state: str, error: str | None) -> bytes:
         """The server span, up to the call's id."""
-        said = _encoded(
-            ("http.request.method", self.asked.method),
-            ("http.route", self.asked.path),
-            ("http.response.status_code", status),
-            ("afterlaunch.call_state", state),
-        )
-        return self.name + said + status_of(error) + self._common_of(False)
+        return self.name + _served(self.asked.method, self.asked.path, status, state, error) + self._common_of(False)
 
 
 @dataclass(slots=True)
@@ -195,10 +192,8 @@ def told_of(report: CallReport) -> Told:
         own += _trail(report.trail)
     spans, alike = b"", None
     for at, attempt in enumerate(attempts):
-        alike, ids = (
-            about.alike(attempt, report.streaming),
-            ids_of(trace_id, fresh[24 + 8 * at : 32 + 8 * at], root, state),
-        )
+        alike = about.alike(attempt, report.streaming)
+        ids = ids_of(trace_id, fresh[24 + 8 * at : 32 + 8 * at], root, state)
         began, ended = start_ns + int(attempt.began * 1e9), start_ns + int(attempt.ended * 1e9)
         spans += span(ids, began, ended, alike.client, own + _answered(about.asked.protocol, attempt, report.streaming))
     if not report.shadow:
@@ -254,29 +249,50 @@ def _usage(attempt: Attempt) -> str:
     return "exact" if attempt.tokens is not None else "estimated" if attempt.estimate else "unknown"
 
 
-def _sent(asked: Asked, attempt: Attempt, streaming: bool, usage: str) -> bytes:
-    """Name and attributes of a client span."""
-    upstream, origin, model = attempt.target.upstream, attempt.target.origin, attempt.model or None
-    operation = asked.protocol.operation
+@lru_cache(maxsize=4096)
+def _served(method: str, path: str, status: int | None, state: str, error: str | None) -> bytes:
+    """Attributes and status of the server span alone."""
+    said = _encoded(
+        ("http.request.method", method),
+        ("http.route", path),
+        ("http.response.status_code", status),
+        ("afterlaunch.call_state", state),
+    )
+    return said + status_of(error)
+
+
+@lru_cache(maxsize=4096)
+def _sent(
+    name: str,
+    operation: str | None,
+    model: str | None,
+    at: tuple[str, int, str, str],
+    told: tuple[int, str, int | None, str | None, str | None],
+    streaming: bool,
+    usage: str,
+) -> bytes:
+    """Name, attributes and status of a client span alone. `at`: host, port, upstream, provider; `told`: number, state,
+    status, error, the budget that chose its model."""
+    (host, port, upstream, provider), (number, state, status, error, downgraded) = at, told
     done = _encoded(
-        ("server.address", origin.host),
-        ("server.port", origin.port),
-        ("afterlaunch.upstream", upstream.name),
-        ("afterlaunch.attempt", attempt.number),
-        ("afterlaunch.call_state", attempt.state),
-        ("http.response.status_code", attempt.status),
-        ("error.type", attempt.error),
+        ("server.address", host),
+        ("server.port", port),
+        ("afterlaunch.upstream", upstream),
+        ("afterlaunch.attempt", number),
+        ("afterlaunch.call_state", state),
+        ("http.response.status_code", status),
+        ("error.type", error),
     )
     if operation is not None:
         done += _encoded(
             ("gen_ai.operation.name", operation),
-            ("gen_ai.provider.name", upstream.provider),
+            ("gen_ai.provider.name", provider),
             ("gen_ai.request.stream", streaming),
             ("afterlaunch.usage_state", usage),
             ("gen_ai.request.model", model),
-            ("afterlaunch.downgraded_by", attempt.downgraded or None),
+            ("afterlaunch.downgraded_by", downgraded or None),
         )
-    return named(f"{operation or asked.method} {model or asked.path}", CLIENT) + done
+    return named(name, CLIENT) + done + status_of(error)
 
 
 def _answered(wire: Protocol, attempt: Attempt, streaming: bool) -> bytes:
