@@ -7,34 +7,20 @@ traces, so that a trace is found without reading the whole table; 2. hours and d
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines.blocks import Blocks
+from afterlaunch.telemetry.engines.duck_file import DuckFile
 from afterlaunch.telemetry.tables import TIERS, Table
 from afterlaunch.telemetry.tiers import Stretch, plan, shorter
 
-log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
-MEMORY, ONCE = "128MB", "2GB"  # at work; for what breaks the store where it lacks memory
-MOST_REPLACED = 500_000
-"""Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
-have them."""
-WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 MOST_SERIES = 200_000  # remembered; others are looked up
-ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
 _TYPES = {
     pa.string(): "varchar",
     pa.bool_(): "boolean",
@@ -48,10 +34,6 @@ _TYPES = {
 _COARSE = [tier for tier in TIERS if tier != "minute"]
 
 
-def _escaped(file: Path) -> str:
-    return str(file).replace("'", "''")
-
-
 def column_type(kind: Any) -> str:
     """The DuckDB type that keeps an Arrow type. Raises KeyError."""
     if pa.types.is_fixed_size_binary(kind):
@@ -63,45 +45,13 @@ def column_type(kind: Any) -> str:
     return _TYPES[kind]
 
 
-class Duck:
-    """`threads`: half of the cores by default, so that ingest keeps the others."""
+class Duck(DuckFile):
+    """The tables of telemetry in a file."""
 
     shared = False
-    unwritable: tuple[type[Exception], ...] = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)
-    broken: tuple[type[Exception], ...] = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
     def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:
-        self.file = file
-        if not read_only:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        threads = threads or max(1, (os.cpu_count() or 2) // 2)
-        spilled = file.with_name(file.name + ".tmp")
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY,
-            "threads": threads,
-            "checkpoint_threshold": WAL,
-            "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
-            "temp_directory": str(spilled),  # beside the store, within its disk budget, and not where we were started
-        }
-        how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
-        self._connection = duckdb.connect(":memory:", config=config)
-        self._room, self._need_room = threading.Lock(), 0
-        self._attach = f"attach '{_escaped(file)}' as kept ({how})"
-        with self._roomy():
-            try:
-                self._connection.execute(self._attach)
-            except duckdb.IOException as problem:
-                raise Unavailable(
-                    f"The telemetry store cannot be opened: {problem}", "Is another server running on it?"
-                ) from None
-            if not read_only:
-                self._settle()
-        if not read_only:  # nobody else has it open: what lies there is of a process that was killed
-            shutil.rmtree(spilled, ignore_errors=True)
-        self._write = threading.Lock()
-        self._writer = self._connection.cursor()
-        self._writer.execute("use kept")
-        self._local = threading.local()
+        super().__init__(file, read_only, threads)
         self._series: set[int] = set()
         self.to_rebuild = False  # an old layout: only its spans can be relied on
         self._blocks = Blocks()
@@ -109,32 +59,6 @@ class Duck:
         self._oldest: int | None = None  # minute of the rollups, or one after it; asked for anew after a deletion
         if read_only:
             self._read_rolled()
-
-    @contextmanager
-    def _roomy(self) -> Iterator[None]:
-        """For what changes many rows, its checkpoint, the log when it is read again, new columns, and questions to
-        very long texts. The last one who needs it takes it back."""
-        with self._room:
-            self._need_room += 1
-            self._connection.execute(f"set memory_limit = '{ONCE}'")
-        try:
-            yield
-        finally:
-            with self._room:
-                self._need_room -= 1
-                try:
-                    if not self._need_room:
-                        self._connection.execute(f"set memory_limit = '{MEMORY}'")
-                except duckdb.OutOfMemoryException:
-                    log.info("a question holds more than %s; the next change of the limit takes it back", MEMORY)
-
-    def _settle(self) -> None:
-        """What a long log held, or a change of the schema, takes memory until a checkpoint. Without need there is none:
-        on a full disk it would break what can still be read."""
-        held = "select 1 from duckdb_memory() having sum(memory_usage_bytes) * 2 > parse_formatted_bytes(?)"
-        if self._connection.execute(held, [MEMORY]).fetchall():
-            self._connection.execute("checkpoint kept")
-        self._replaced = 0
 
     def prepare(self, tables: Sequence[Table]) -> None:
         from afterlaunch.telemetry.engines.duck_upgrades import upgrade
@@ -167,60 +91,6 @@ class Duck:
         if cursor.execute("select 1 from duckdb_tables() where table_name = 'rolled'").fetchall():
             for tier, minute in cursor.execute("select tier, minute from rolled").fetchall():
                 self._rolled[tier].add(minute)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        return self._asked(lambda: self._query(sql, parameters))
-
-    def _query(self, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
-        found = self._cursor().execute(sql, list(parameters))
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return self._asked(lambda: self._cursor().sql(sql, params=list(parameters)).to_arrow_table())
-
-    def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """Texts of 100 kB each make a block of them larger than the memory at work: it is asked again with more."""
-        try:
-            return ask()
-        except duckdb.OutOfMemoryException:
-            with self._roomy():
-                return ask()
-
-    def _cursor(self) -> Any:
-        """A cursor of the calling thread: reads run beside the one writer."""
-        cursor = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
-            cursor.execute("use kept")
-        return cursor
-
-    def _lighten(self, replaced: int) -> None:
-        """After a transaction that deleted or altered so many rows."""
-        self._replaced += replaced
-        if self._replaced >= MOST_REPLACED:
-            with self._write, self._roomy():
-                self._writer.execute("checkpoint kept")
-            self._replaced = 0
-
-    @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        """A cursor of the one writer; all or nothing."""
-        with self._write:
-            self._writer.execute("begin")
-            try:
-                yield self._writer
-                self._writer.execute("commit")
-            except BaseException:
-                with suppress(duckdb.Error):  # what broke has ended it
-                    self._writer.execute("rollback")
-                raise
-
-    @contextmanager
-    def _changing(self) -> Iterator[Any]:
-        """A transaction that may delete or alter many rows."""
-        with self._roomy(), self.transaction() as cursor:
-            yield cursor
 
     def finish(self, spans: Any) -> None:
         """A transaction leaves nothing half done."""
@@ -351,22 +221,11 @@ class Duck:
             for tier, minutes in stale.items():
                 self._rolled[tier] |= set(minutes)
 
-    def reopen(self) -> None:
-        """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
-        with self._write, self._roomy():
-            try:
-                self._connection.execute("detach kept")
-            except duckdb.Error as problem:
-                log.warning("the telemetry store was let go without a checkpoint: %s", problem)
-            if not self._connection.execute("select 1 from duckdb_databases() where database_name = 'kept'").fetchall():
-                self._connection.execute(self._attach)
-            self._settle()
-            self._writer = self._connection.cursor()
-            self._writer.execute("use kept")
-            self._series.clear()
-            self._blocks = Blocks.read(self._writer)
-            self._rolled = {tier: set() for tier in _COARSE}
-            self._read_rolled()
+    def _reopened(self, cursor: Any) -> None:
+        self._series.clear()
+        self._blocks = Blocks.read(cursor)
+        self._rolled = {tier: set() for tier in _COARSE}
+        self._read_rolled()
 
     def blank(self, table: Table, columns: Sequence[str], condition: str, parameters: Sequence[Any] = ()) -> int:
         emptied = ", ".join(f'"{name}" = null' for name in columns)
@@ -391,37 +250,3 @@ class Duck:
             cursor.execute("insert into series select * from batch where id not in (select id from series)")
         self._series -= set(ids)
         self._lighten(altered)
-
-    def disk_left(self) -> int:
-        return shutil.disk_usage(self.file.parent).free
-
-    def bytes_free(self) -> int:
-        (row,) = self.query("select block_size, free_blocks from pragma_database_size() where database_name = 'kept'")
-        return int(row["block_size"] * row["free_blocks"])
-
-    def bytes_by_table(self) -> dict[str, int]:
-        names = [row["table_name"] for row in self.query("select table_name from duckdb_tables()")]
-        (size,) = self.query("select block_size from pragma_database_size() where database_name = 'kept'")
-        held = {}
-        for name in names:
-            (row,) = self.query(f"select count(distinct block_id) as blocks from pragma_storage_info('{name}')")
-            held[name] = int(row["blocks"] * size["block_size"])
-        return held
-
-    def bytes_used(self) -> int:
-        return sum(
-            one.stat().st_size for one in (self.file, self.file.with_name(self.file.name + ".wal")) if one.exists()
-        )
-
-    @contextmanager
-    def beside(self, file: Path) -> Iterator[str]:
-        """The name under which another store's file can be read meanwhile."""
-        self._connection.execute(f"attach '{_escaped(file)}' as other (read_only)")
-        try:
-            yield "other"
-        finally:
-            self._connection.execute("detach other")
-
-    def close(self) -> None:
-        with self._write:
-            self._connection.close()

@@ -9,8 +9,9 @@ from random import Random
 import duckdb
 import pytest
 
-from afterlaunch.telemetry.engines import duck
-from afterlaunch.telemetry.engines.duck import MEMORY, Duck
+from afterlaunch.telemetry.engines import duck_file
+from afterlaunch.telemetry.engines.duck import Duck
+from afterlaunch.telemetry.engines.duck_file import MEMORY
 from afterlaunch.telemetry.tables import PROFILE_TABLES, TABLES
 
 
@@ -45,7 +46,7 @@ def test_texts_that_do_not_fit_in_memory_are_read_with_more(tmp_path: Path, monk
                 cursor.execute(
                     "insert into spans (start_ns, input_text, output_text) values (?, ?, ?)", [number, *texts]
                 )
-    monkeypatch.setattr(duck, "MEMORY", "12MB")
+    monkeypatch.setattr(duck_file, "MEMORY", "12MB")
     with closing(Duck(tmp_path / "t.duckdb")) as engine:
         asked = "select * from spans order by start_ns desc limit 150"
         with pytest.raises(duckdb.OutOfMemoryException):
@@ -57,7 +58,7 @@ def test_texts_that_do_not_fit_in_memory_are_read_with_more(tmp_path: Path, monk
 
 
 def test_forgetting_and_adding_up_much_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duck, "MEMORY", "32MB")
+    monkeypatch.setattr(duck_file, "MEMORY", "32MB")
     minutes, a_minute = 60 * 24, 1_200
     with closing(Duck(tmp_path / "t.duckdb")) as engine:
         engine.prepare(TABLES)
