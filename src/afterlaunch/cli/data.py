@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def check(
 ) -> None:
     """Check a table against its contract: quality score with its parts, rules broken, changes of schema. Exit 0: ok; 1:
     below 95 % clean records, at risk, failing or not assessed; 2: a file or an option is wrong."""
-    import pyarrow as pa
-
+    # Arrow's own allocator reserves a gigabyte of addresses at once, which a limit may not have.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from afterlaunch.data_contracts import shown
     from afterlaunch.data_contracts.cells import instant
     from afterlaunch.data_contracts.checking import Check
@@ -71,7 +72,6 @@ def check(
     from afterlaunch.data_contracts.tables import Text
     from afterlaunch.ground import clock
 
-    pa.set_memory_pool(pa.system_memory_pool())  # others reserve a gigabyte of addresses, which a limit may not have
     at = clock.now() if now is None else instant(now)
     if at is None:
         fail(f"--now {now!r} is no instant.", "Write it like 2026-08-21T12:00:00Z.", code=2)

@@ -24,7 +24,7 @@ def columns_of(rule: Rule) -> set[str]:
 class Unique:
     """Values seen before, by their 64-bit hashes; `of` columns of a table share the memory for them."""
 
-    MOST = 64_000_000
+    MOST = 40_000_000
 
     def __init__(self, broken: Broken, of: int = 1) -> None:
         self.broken, self.seen, self.most = broken, Seen(), self.MOST // of

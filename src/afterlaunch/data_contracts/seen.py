@@ -90,7 +90,14 @@ def _in(runs: list[Keys], keys: Keys, maybe: Bools) -> Bools:
 
 def _merged(one: Keys, other: Keys) -> Keys:
     count = len(one) + len(other)
-    out = np.frombuffer(mmap(-1, 8 * count), np.uint64) if count >= APART else np.empty(count, np.uint64)
+    out = np.empty(count, np.uint64) if count < APART else np.frombuffer(_pages(8 * count), np.uint64)
     out[: len(one)], out[len(one) :] = one, other
     out.sort(kind="stable")
     return out
+
+
+def _pages(size: int) -> mmap:
+    try:
+        return mmap(-1, size)
+    except OSError as problem:
+        raise MemoryError(problem.strerror) from problem

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from afterlaunch.data_contracts.verdicts import FEWEST
 from afterlaunch.datasets.actions import all_in_force
@@ -26,13 +28,16 @@ def judge(now: datetime) -> None:
     standings: dict[int, list[Standing]] = defaultdict(list)
     for row in Standing.objects.filter(dataset__ended_at=None).defer("detector"):
         standings[row.dataset_id].append(row)
+    newest = newest_of(one.pk for rows in standings.values() for one in rows)
     places: dict[Scope, list[Place]] = defaultdict(list)
     for pk, version in sorted(versions.items()):
         system = version.dataset.system
         known: list[Standing | None] = [*standings[pk]]
         for standing in known or [None]:
             environment = standing.environment if standing else DEFAULT
-            places[Scope(system.client.slug, system.key, environment)].append(place_of(version, standing))
+            places[Scope(system.client.slug, system.key, environment)].append(
+                place_of(version, standing, newest.get(standing.pk) if standing else None)
+            )
     findings: list[tuple[Scope, Named, Finding]] = []
     for scope, found in places.items():
         findings += [(scope, of, told) for of, told in all_of(found, now)]
@@ -40,13 +45,20 @@ def judge(now: datetime) -> None:
         watch.write(findings, now, JUDGES)
 
 
-def place_of(version: Version, standing: Standing | None) -> Place:
+def newest_of(standings: Iterable[int]) -> dict[int, Check]:
+    """The newest delivery of each, by one question."""
+    newest = Check.objects.filter(standing=OuterRef("pk")).order_by("-received_at", "-pk").values("pk")[:1]
+    wanted = Standing.objects.filter(pk__in=list(standings)).values_list(Subquery(newest), flat=True)
+    return {row.standing_id: row for row in Check.objects.filter(pk__in=[pk for pk in wanted if pk is not None])}
+
+
+def place_of(version: Version, standing: Standing | None, newest: Check | None) -> Place:
     if standing is None:
         return Place(version.contract)
-    rows = Check.objects.filter(standing=standing, received_at__gte=standing.last_at - WINDOW)
-    rows = rows.order_by("-received_at", "-pk")
-    found = [_delivery(row) for row in rows[:1]]
+    since = standing.last_at - WINDOW
+    found = [_delivery(newest)] if newest is not None and newest.received_at >= since else []
     if found and found[0].rows < FEWEST:  # too few alone: counts of those before it are enough
+        rows = Check.objects.filter(standing=standing, received_at__gte=since).order_by("-received_at", "-pk")
         found += [Delivery(*told) for told in rows[1:LOOKED_AT].values_list("received_at", "records", "clean_records")]
     return Place(version.contract, found, standing.newest, standing.deliveries)
 

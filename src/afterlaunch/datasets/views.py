@@ -10,7 +10,7 @@ from typing import Any
 
 from afterlaunch.data_contracts.verdicts import LINE, PARTS
 from afterlaunch.datasets.actions import datasets_of, newest_versions
-from afterlaunch.datasets.duties import DEFAULT, place_of
+from afterlaunch.datasets.duties import DEFAULT, newest_of, place_of
 from afterlaunch.datasets.models import Check, Dataset, Standing, Version
 from afterlaunch.datasets.rules import ORDER, Said, contract, freshness, quality, volume
 from afterlaunch.estate.models import System
@@ -43,6 +43,7 @@ def lines(system: System, now: datetime) -> list[Line]:
     standings: dict[int, list[Standing]] = defaultdict(list)
     for row in Standing.objects.filter(dataset__system=system).defer("detector"):
         standings[row.dataset_id].append(row)
+    checks = newest_of(one.pk for rows in standings.values() for one in rows)
     out = []
     for dataset in datasets_of(system):
         version = newest.get(dataset.pk)
@@ -50,18 +51,20 @@ def lines(system: System, now: datetime) -> list[Line]:
             continue  # it was made since
         version.dataset = dataset
         known: list[Standing | None] = [*standings[dataset.pk]]
-        out += [_line(dataset, version, standing, now) for standing in known or [None]]
+        out += [
+            _line(dataset, version, standing, checks.get(standing.pk) if standing else None, now)
+            for standing in known or [None]
+        ]
     return sorted(out, key=lambda one: (ORDER.index(one.status), one.dataset.name, one.environment))
 
 
-def _line(dataset: Dataset, version: Version, standing: Standing | None, now: datetime) -> Line:
-    place = place_of(version, standing)
+def _line(dataset: Dataset, version: Version, standing: Standing | None, newest: Check | None, now: datetime) -> Line:
+    place = place_of(version, standing, newest)
     judged = {"quality": quality(place, now), "contract": contract(place, now), "volume": volume(place, now)}
     fresh = freshness(place, now)
     if fresh is not None:
         judged["freshness"] = fresh
     environment = standing.environment if standing else DEFAULT
-    newest = Check.objects.filter(standing=standing).order_by("-received_at", "-pk").first() if standing else None
     return Line(dataset, version, environment, standing, newest, judged)
 
 

@@ -21,9 +21,11 @@ from afterlaunch.verdicts.models import Verdict
 SHOWN = 48  # hours
 ORDER = ("breach", "warning", "not_assessed", "ok")
 CELL, HEIGHT = 10, 18
+LISTED, MOST_LISTED = 30, 60
+"""Features of a page, unless all are asked for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """A feature over the hours. `cells`: (hour, status, why); None: there were no predictions."""
 
@@ -100,6 +102,15 @@ def matrix(hours: list[Hour], shown: int = SHOWN) -> list[Row]:
             cells.append((told[""], told[one["name"]]) if told and one["name"] in told else None)
         rows.append(Row(one["name"], one["kind"], cells, starts))
     return sorted(rows, key=lambda row: (row.rank, row.name))
+
+
+def listed(rows: list[Row], chosen: Row | None, every: bool) -> list[Row]:
+    """The first ones, and as many more as are not well now; with the one that is looked at."""
+    if every:
+        return rows
+    wrong = sum(1 for row in rows if row.newest.get("status") in ("breach", "warning"))
+    kept = rows[: min(max(LISTED, wrong), MOST_LISTED)]
+    return kept if chosen is None or chosen in kept else [*kept, chosen]
 
 
 def then_and_now(reference: Reference, hour: Hour, name: str, told: str) -> SafeString:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from afterlaunch.datasets import views
 from afterlaunch.datasets.models import Dataset, Version
 from afterlaunch.datasets.tests.conftest import CONTRACT, House, table
 from afterlaunch.evidence.models import Entry
@@ -67,3 +71,14 @@ def test_an_ended_dataset_is_not_judged_and_begins_again_with_its_contract(house
     assert house.send(table()).status == 409
     house.put()
     assert house.send(table()).status == 200
+
+
+def test_many_datasets_are_listed_by_as_many_questions_as_one(
+    house: House, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    for name in ("orders", "refunds", "visits", "prices"):
+        house.put(CONTRACT.replace("name: orders", f"name: {name}"))
+        assert house.send(table(), name=name).status == 200
+    with django_assert_num_queries(5):
+        found = views.lines(house.system, house.clock.now())
+    assert len(found) == 4 and all(one.newest for one in found)
