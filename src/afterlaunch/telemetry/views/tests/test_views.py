@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as parquet
 import pytest
 from django.test import Client as Browser
+from django.utils.html import conditional_escape
 
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.telemetry import store
@@ -105,6 +106,14 @@ def test_with_nothing_told_a_view_says_what_to_send(view: Any) -> None:
     empty = {"from": END.isoformat(), "to": (END + timedelta(days=1)).isoformat(), **IDS.get(view.name, {})}
     page = browser().get(view.page, empty)
     assert page.status_code == 200
+    said, parts = page.content.decode(), [card["one"] for card in page.context["sections"]]
+    for one in parts:
+        if one.later:
+            said += browser().get(view.page, {**empty, "part": one.key}).content.decode()
+    nothing = [one for one in parts if not one.grid.rows]
+    assert nothing or view.name == "compare", "figures of which nothing is known stand in it"
+    for one in nothing:
+        assert conditional_escape(one.empty) in said and conditional_escape(one.advice) in said, one.key
 
 
 def test_tokens_cache_and_cost_by_any_dimension(ask: Any) -> None:
