@@ -16,8 +16,8 @@ def show(
 ) -> None:
     """Print the DDL of the telemetry tables in ClickHouse, for one server or a replicated, sharded cluster. A server of
     ours makes what is missing by itself; this is for those who let nobody but themselves do so."""
-    from afterlaunch.telemetry.engines.clickhouse import statements
     from afterlaunch.telemetry.engines.clickhouse_clients import address
+    from afterlaunch.telemetry.engines.clickhouse_database import statements
     from afterlaunch.telemetry.engines.clickhouse_tables import Site
     from afterlaunch.telemetry.keeping.forgetting import longest
     from afterlaunch.telemetry.keeping.rules import Rules

@@ -17,8 +17,9 @@ from afterlaunch.ground.settings import WrongSetting
 from afterlaunch.telemetry import queries, records
 from afterlaunch.telemetry.engines import Changes
 from afterlaunch.telemetry.engines import clickhouse_commits as commits
-from afterlaunch.telemetry.engines.clickhouse import ClickHouse, statements
+from afterlaunch.telemetry.engines.clickhouse import ClickHouse
 from afterlaunch.telemetry.engines.clickhouse_clients import address
+from afterlaunch.telemetry.engines.clickhouse_database import statements
 from afterlaunch.telemetry.engines.clickhouse_sql import LONGEST_PARAMETER, bound
 from afterlaunch.telemetry.engines.clickhouse_tables import Site
 from afterlaunch.telemetry.signals import tables as signals
