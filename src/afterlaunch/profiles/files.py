@@ -21,6 +21,7 @@ __all__ = ["Batch", "CsvTable", "ParquetTable", "Table", "Trouble", "open_table"
 BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 GROUP_BYTES = 4 << 20
+MANY_BYTES = 1 << 19  # of a dictionary; writers give one up at a megabyte
 DELIMITERS = ",;\t|"
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "<NA>", "NaT")
 
@@ -90,7 +91,7 @@ class ParquetTable:
         self.path, self.trouble = path, Trouble()
         try:
             self._schema = parquet.read_schema(path)
-            texts = [one.name for one in self._schema if _kind(one.type) == "text"]
+            texts = _coded(parquet.read_metadata(path), {one.name for one in self._schema if _kind(one.type) == "text"})
             # Buffered, not mapped: a mapped file counts as memory, and a column chunk of a large row group is large.
             options = {"read_dictionary": texts, "pre_buffer": False, "buffer_size": 1 << 20, "memory_map": False}
             self._file = parquet.ParquetFile(path, **options)
@@ -127,6 +128,19 @@ class ParquetTable:
                 first += batch.num_rows
         except (pa.ArrowException, OSError) as problem:
             raise Invalid(f"{self.path} can't be read to its end: {_said(problem)}") from problem
+
+
+def _coded(told: Any, texts: set[str]) -> list[str]:
+    """Those of few values, as the file's own dictionaries say: of many, a reader keeps all that it has met."""
+    groups = [told.row_group(at) for at in sorted({0, told.num_row_groups - 1})] if told.num_row_groups else []
+    found = dict.fromkeys(texts, bool(groups))
+    for group in groups:
+        for at in range(group.num_columns):
+            column = group.column(at)
+            size = column.data_page_offset - column.dictionary_page_offset if column.has_dictionary_page else MANY_BYTES
+            if column.path_in_schema in found and size >= MANY_BYTES:
+                found[column.path_in_schema] = False
+    return sorted(name for name, few in found.items() if few)
 
 
 class CsvTable:
