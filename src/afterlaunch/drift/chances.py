@@ -3,7 +3,7 @@ cost the command more time than its arithmetic; `tests/test_chances.py` compares
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import erfc, exp, lgamma, log, pi, sqrt
 
 import numpy as np
@@ -47,41 +47,63 @@ def _log_gamma(values: np.ndarray) -> np.ndarray:
     return lgamma(values[0]) + np.concatenate(([0.0], np.cumsum(np.log(values[:-1]))))
 
 
+class _Shifted:
+    """Noncentral chi-squares at one `x`: Poisson mixtures of central ones, over the terms that carry all but 1e-15.
+    What does not depend on the shift is worked out once."""
+
+    def __init__(self, x: float, df: int) -> None:
+        self._half, self._df = x / 2, df
+        self._first, self._base = 0, chi2_tail(x, df)
+        self._logs, self._rises, self._tails = np.zeros(0), np.zeros(0), np.zeros(0)
+
+    def tail(self, shift: float) -> tuple[float, float]:
+        """(P(noncentral chi-square >= x), its slope by the shift)."""
+        mean = shift / 2
+        reach = 9 * sqrt(mean) + 40
+        first, last = max(0, int(mean - reach)), int(mean + reach)
+        if first < self._first or last >= self._first + len(self._rises):
+            self._work_out(first, last + 40)
+        held = slice(first - self._first, last + 1 - self._first)
+        weights = np.exp(np.arange(first, last + 1) * log(mean) - mean - self._logs[held])
+        tail, slope = float(weights @ self._tails[held]), float(weights @ self._rises[held]) / 2
+        return min(max(tail, SMALLEST), 1.0), slope
+
+    def _work_out(self, first: int, last: int) -> None:
+        """Q(a + 1, y) = Q(a, y) + y ** a exp(-y) / gamma(a + 1)."""
+        steps = np.arange(first, last + 1, dtype=np.float64)
+        halves = steps + self._df / 2
+        self._first, self._logs = first, _log_gamma(steps + 1)
+        self._rises = np.exp(halves * log(self._half) - self._half - _log_gamma(halves + 1))
+        least = chi2_tail(2 * self._half, self._df + 2 * first) if first else self._base
+        self._tails = np.minimum(least + np.concatenate(([0.0], np.cumsum(self._rises[:-1]))), 1.0)
+
+
+@lru_cache(maxsize=16)
+def _shifted(x: float, df: int) -> _Shifted:
+    return _Shifted(x, df)
+
+
 def shifted_chi2_tail(x: float, df: int, shift: float) -> float:
-    """P(noncentral chi-square >= x): a Poisson mixture of central ones, over the terms that carry all but 1e-15."""
+    """P(noncentral chi-square >= x)."""
     if shift <= 0:
         return chi2_tail(x, df)
-    if x <= 0:
-        return 1.0
-    mean = shift / 2
-    reach = 9 * sqrt(mean) + 40
-    first, last = max(0, int(mean - reach)), int(mean + reach)
-    steps = np.arange(first, last + 1, dtype=np.float64)
-    weights = np.exp(steps * log(mean) - mean - _log_gamma(steps + 1))
-    # Q(a + 1, y) = Q(a, y) + y ** a exp(-y) / gamma(a + 1)
-    half, halves = x / 2, steps + df / 2
-    rises = np.exp(halves[:-1] * log(half) - half - _log_gamma(halves[:-1] + 1))
-    tails = np.minimum(chi2_tail(x, df + 2 * first) + np.concatenate(([0.0], np.cumsum(rises))), 1.0)
-    return min(max(float(weights @ tails), SMALLEST), 1.0)
+    return _shifted(x, df).tail(shift)[0] if x > 0 else 1.0
 
 
 def shift_where(x: float, df: int, tail: float) -> float:
     """The noncentrality at which P(noncentral chi-square >= x) is `tail`; 0 where even none exceeds it."""
     if chi2_tail(x, df) >= tail:
         return 0.0
-    z = normal_quantile(tail)
-    # Where the square root of the variable is near normal; then secants on the true tail.
-    start = max((sqrt(max(x, 1e-9)) + z) ** 2 - df + 1, 1e-6)
+    # Where the square root of the variable is near normal; then Newton's steps, or halves where one leads astray.
+    at = max((sqrt(max(x, 1e-9)) + normal_quantile(tail)) ** 2 - df + 1, 1e-6)
     low, high = 0.0, 2 * (x + df + 10 * sqrt(x + df) + 50)
-    at, was = start, 0.0
     for _ in range(60):
-        gap = shifted_chi2_tail(x, df, at) - tail
-        if abs(gap) < 5e-5:
-            return at
+        found, slope = _shifted(x, df).tail(at)
+        gap = found - tail
+        if abs(gap) < 1e-6:
+            break
         low, high = (at, high) if gap < 0 else (low, at)
-        spread = sqrt(2 * (df + 2 * at))
-        slope = exp(-z * z / 2) / sqrt(2 * pi) / spread
-        step = at - gap / slope
+        step = at - gap / slope if slope > 0 else high
         was, at = at, step if low < step < high else (low + high) / 2
         if abs(at - was) < 1e-6 * (1 + at):
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import log, sqrt
 
@@ -62,7 +62,8 @@ class Test:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared.
+    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared. `tell`
+    writes what moved: asked for by few verdicts only.
     `chance_error`: of vectors, the standard deviation of a classifier's AUC without drift."""
 
     tests: tuple[Test, ...]
@@ -72,8 +73,12 @@ class Evidence:
     s: float = 0.0
     psi: Effect | None = None
     distances: dict[str, float] = field(default_factory=dict)
-    moved: str = ""
     chance_error: float = 0.0
+    tell: Callable[[], str] = str
+
+    @property
+    def moved(self) -> str:
+        return self.tell()
 
     @property
     def p(self) -> float:
@@ -102,7 +107,7 @@ def weigh(
     if not reference.count or not current.count:
         which = "reference" if not reference.count else "current table"
         if rates:
-            return Evidence(rates, moved=_shares_told(reference, current))
+            return Evidence(rates, tell=lambda: _shares_told(reference, current))
         return _nothing("no_values", f"The {which} has no values in this column.")
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
         return _numeric(reference, current, tolerance, rates)
@@ -147,7 +152,7 @@ def _numeric(
     elif reference.least == reference.greatest == current.least == current.greatest:
         if not rates:
             return _nothing("constant", f"The column is {said(reference.least)} throughout, in both.")
-        return Evidence(rates, moved=_shares_told(reference, current))
+        return Evidence(rates, tell=lambda: _shares_told(reference, current))
     else:
         at = int(before.argmax())
         hits = [int(cells.sum() - cells[at]) for cells in (before, now)]
@@ -163,12 +168,15 @@ def _numeric(
         with np.errstate(over="ignore"):
             distances["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
     outside = int(now[0] + now[-1])
-    moved = _median_told(reference, current)
-    if outside / current.count > 0.005:
-        moved += f", {_share(outside / current.count)} of the values lie outside the reference's range"
-    apart = _shares_told(reference, current)
-    moved += f"; {apart}" if apart else ""
-    return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, distances=distances, moved=moved)
+
+    def moved() -> str:
+        told = _median_told(reference, current)
+        if outside / current.count > 0.005:
+            told += f", {_share(outside / current.count)} of the values lie outside the reference's range"
+        apart = _shares_told(reference, current)
+        return told + (f"; {apart}" if apart else "")
+
+    return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, distances=distances, tell=moved)
 
 
 def _distances(before: Array, now: Array) -> dict[str, float]:
@@ -202,27 +210,28 @@ def _categories(
     s = statistics.inverse_size(reference.count, current.count)
     had, has, stays = statistics.pooled(before, now)
     apart = _shares_told(reference, current)
+
+    def moved() -> str:
+        return _category_told(names, before, now) + (f"; {apart}" if apart else "")
+
     if len(had) < 2:
         top = int((before + now)[:-1].argmax())
         hits = [int(counts.sum() - counts[top]) for counts in (before, now)]
         if not stays.any() and max(before[:-1].max(), now[:-1].max()) * 20 < min(reference.count, current.count):
             told = "Nearly every value is its own, like an identifier or free text: there are no shares to compare."
-            return Evidence(rates, moved=apart) if rates else _nothing("identifier", told)
+            return Evidence(rates, tell=lambda: apart) if rates else _nothing("identifier", told)
         if not any(hits):
             told = f"The column is {said(names[top])} throughout, in both."
-            return Evidence(rates, moved=apart) if rates else _nothing("constant", told)
+            return Evidence(rates, tell=lambda: apart) if rates else _nothing("constant", told)
         other = rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
-        return Evidence(
-            (other, *rates), cells=2, s=s, moved=_category_told(names, before, now) + (f"; {apart}" if apart else "")
-        )
+        return Evidence((other, *rates), cells=2, s=s, tell=moved)
     statistic, df = statistics.chi_square(had, has), len(had) - 1
     distances = _distances(had, has)
     distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
     psi = statistics.corrected(distances["psi"] / s, df, s)
     tolerated = chances.shifted_chi2_tail(statistic, df, tolerance.psi / s)
     test = Test("chi_square", statistic, kept_p(chances.chi2_tail(statistic, df), tolerated), psi)
-    moved = _category_told(names, before, now) + (f"; {apart}" if apart else "")
-    return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, moved=moved)
+    return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, tell=moved)
 
 
 def _category_told(names: list[str], before: Array, now: Array) -> str:

@@ -68,7 +68,8 @@ def weigh(reference: Sample, current: Sample, tolerance: Tolerance) -> Weighed:
     cosine = float(means[0] @ means[1] / max(float(np.linalg.norm(means[0]) * np.linalg.norm(means[1])), 1e-30))
     distances = {"cosine_of_means": cosine, **{test.method: test.statistic for test in tests[:2]}}
     moved = f"the means of the vectors have a cosine of {cosine:.3f}"
-    evidence = Evidence(tuple(tests), distances=distances, moved=moved, s=_error(n, m) ** 2, chance_error=_error(n, m))
+    error = _error(n, m)
+    evidence = Evidence(tuple(tests), distances=distances, s=error**2, chance_error=error, tell=lambda: moved)
     return Weighed(evidence, *_profiles(*scores[strongest]))
 
 

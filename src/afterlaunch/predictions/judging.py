@@ -141,7 +141,6 @@ def _alone(one: Judged) -> Feature:
 
 
 def _worded(one: Judged, held: bool, paged: bool, warned: bool) -> Feature:
-    moved = one.evidence.moved if one.evidence else ""
     if held:
         reason = "e_detector" if paged else "still_drifted"
         told = (
@@ -149,16 +148,17 @@ def _worded(one: Judged, held: bool, paged: bool, warned: bool) -> Feature:
             if paged
             else "It was paged for, and has not come back."
         )
-        return Feature(one.name, BREACH, reason, _sentence(moved, told), one)
+        return Feature(one.name, BREACH, reason, _sentence(one, told), one)
     if one.verdict == DRIFT:
         return _alone(one)
     if warned:
         told = f"Its mean or spread moves away from the reference; by chance once in {WINDOWS:,} hours."
-        return Feature(one.name, WARNING, "chart", _sentence(moved, told), one)
+        return Feature(one.name, WARNING, "chart", _sentence(one, told), one)
     return _alone(one)
 
 
-def _sentence(moved: str, told: str) -> str:
+def _sentence(one: Judged, told: str) -> str:
+    moved = one.evidence.moved if one.evidence else ""
     return f"{moved[:1].upper()}{moved[1:]}. {told}" if moved else told
 
 
