@@ -12,14 +12,12 @@ of the targets turns with every round, since nobody's minute is like another's. 
 medians: CPU per request of both, their ratio, and the latency added to a direct call, p50 and p99, at one caller and at
 sixteen; exit 1 above the bar of eight. Uses three ports from `--port` on.
 
-Measured with `budgets` on 2 cores. Idle, before calls were encoded from what many have in common: 188 microseconds, 8.2
-times nginx (23), 42 an event of a stream (nginx 20), 307 microseconds added at one caller. After it the machine was
-never idle (load 6 to 12), where only figures of one run compare: 181 against 26, 7.0 times, 35 an event (nginx 16);
-other runs 196 against 34 (5.8 times) and 221 against 28 (7.9). Four turns of before and after at sixteen callers: 205
-and 167 (medians). Instructions of a call without its sockets, which no neighbour moves: 578,000 before, 512,000 after;
-453,000 since spans are put together from what their kind has in common and whole answers pass in one step. Of an event
-of a stream: 45,000 before that, 38,000 after. At sixteen callers a call takes two reads, two writes and 0.3 writes of
-pages: nothing of that can go. The profile is flat, some 165 frames of Python. The next factor is fewer of them, or
+Measured with `budgets` on 2 idle cores: 170 microseconds a call, 8.1 times nginx (21); 42 an event that comes alone
+(nginx 21), 14 where events of a stream come together; 284 microseconds added at one caller (nginx 157); 61 MB. Before
+its last changes: 192 and 314. Instructions of a call without its sockets, which no neighbour moves: 578,000, then
+512,000, then 453,000 since spans are put together from what their kind has in common and whole answers pass in one
+step; of an event of a stream 45,000, then 38,000. At sixteen callers a call takes two reads, two writes and 0.3 writes
+of pages: nothing of that can go. The profile is flat, some 165 frames of Python. The next factor is fewer of them, or
 compiled modules.
 """
 
