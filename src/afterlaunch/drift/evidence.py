@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -143,7 +143,7 @@ def _numeric(
     groups, groups_now = statistics.grouped(before, starts), statistics.grouped(now, starts)
     tests = []
     psi = None
-    distances = _distances(groups, groups_now)
+    distances = statistics.distances(groups, groups_now)
     if len(groups) > 1:
         raw, df = distances["psi"], len(groups) - 1
         psi = statistics.corrected(raw / s, df, s)
@@ -177,16 +177,6 @@ def _numeric(
         return told + (f"; {apart}" if apart else "")
 
     return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, distances=distances, tell=moved)
-
-
-def _distances(before: Array, now: Array) -> dict[str, float]:
-    js = statistics.jensen_shannon(before, now)
-    return {
-        "psi": statistics.psi(before, now),
-        "kl_nats": statistics.kullback_leibler(before, now),
-        "js_nats": js,
-        "js_distance": sqrt(js / log(2)),
-    }
 
 
 def union(reference: CategoryProfile, current: CategoryProfile) -> tuple[list[str], Array, Array]:
@@ -226,7 +216,7 @@ def _categories(
         other = rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
         return Evidence((other, *rates), cells=2, s=s, tell=moved)
     statistic, df = statistics.chi_square(had, has), len(had) - 1
-    distances = _distances(had, has)
+    distances = statistics.distances(had, has)
     distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
     psi = statistics.corrected(distances["psi"] / s, df, s)
     tolerated = chances.shifted_chi2_tail(statistic, df, tolerance.psi / s)

@@ -47,23 +47,18 @@ def shares(counts: Array) -> Array:
     return divided
 
 
-def psi(reference: Array, current: Array) -> float:
-    """Population stability index: sum of (p - q) ln(p / q)."""
+def distances(reference: Array, current: Array) -> dict[str, float]:
+    """Population stability index, sum of (p - q) ln(p / q); Kullback-Leibler of the current shares from the reference's
+    and Jensen-Shannon, both in nats; the Jensen-Shannon distance that libraries show, sqrt(JS / ln 2)."""
     p, q = shares(current), shares(reference)
-    return float(((p - q) * np.log(p / q)).sum())
-
-
-def kullback_leibler(reference: Array, current: Array) -> float:
-    """Of the current shares from the reference's, in nats."""
-    p, q = shares(current), shares(reference)
-    return float((p * np.log(p / q)).sum())
-
-
-def jensen_shannon(reference: Array, current: Array) -> float:
-    """Divergence in nats; the distance that libraries show is sqrt(JS / ln 2)."""
-    p, q = shares(current), shares(reference)
-    middle = (p + q) / 2
-    return max(float((p * np.log(p / middle) + q * np.log(q / middle)).sum()) / 2, 0.0)
+    middle, logs = (p + q) / 2, np.log(p / q)
+    divergence = max(float((p * np.log(p / middle) + q * np.log(q / middle)).sum()) / 2, 0.0)
+    return {
+        "psi": float(((p - q) * logs).sum()),
+        "kl_nats": float((p * logs).sum()),
+        "js_nats": divergence,
+        "js_distance": sqrt(divergence / log(2)),
+    }
 
 
 def kolmogorov_smirnov(reference: Array, current: Array) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -28,16 +29,16 @@ class CategoryProfile:
     def empty(cls, layout: CategoryLayout) -> CategoryProfile:
         return cls(layout, np.zeros((2, layout.cells), np.int64), np.zeros(2, np.int64), {})
 
-    @property
+    @cached_property
     def cells(self) -> Array:
         both: Array = self.counts.sum(0)
         return both
 
-    @property
+    @cached_property
     def count(self) -> int:
         return int(self.counts.sum())
 
-    @property
+    @cached_property
     def missing(self) -> int:
         return int(self.nulls.sum())
 
@@ -45,7 +46,7 @@ class CategoryProfile:
     def wrong(self) -> int:
         return 0
 
-    @property
+    @cached_property
     def records(self) -> int:
         return self.count + self.missing
 

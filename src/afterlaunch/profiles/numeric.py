@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -31,26 +32,26 @@ class NumericProfile:
         counts = np.zeros((2, layout.cells), np.int64)
         return cls(layout, counts, np.zeros((2, len(APART)), np.int64), np.zeros((2, 2)))
 
-    @property
+    @cached_property
     def cells(self) -> Array:
         """Counts of both halves together."""
         both: Array = self.counts.sum(0)
         return both
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Finite numbers."""
         return int(self.counts.sum())
 
-    @property
+    @cached_property
     def records(self) -> int:
         return self.count + int(self.apart.sum())
 
-    @property
+    @cached_property
     def missing(self) -> int:
         return int(self.apart[:, [NULL, NAN]].sum())
 
-    @property
+    @cached_property
     def wrong(self) -> int:
         """Infinities, and what is no number at all."""
         return int(self.apart[:, [PLUS_INFINITY, MINUS_INFINITY, INVALID]].sum())

@@ -9,14 +9,17 @@ from afterlaunch.drift import statistics
 def test_psi_of_the_textbook() -> None:
     """Two shares moved by ten points: sum of (p - q) ln(p / q)."""
     before, now = np.array([5_000_000, 5_000_000]), np.array([6_000_000, 4_000_000])
-    assert statistics.psi(before, now) == pytest.approx(0.1 * np.log(1.2) + 0.1 * np.log(1.25), rel=1e-5)
-    assert statistics.jensen_shannon(before, now) == pytest.approx(statistics.psi(before, now) / 8, rel=0.02)
+    assert statistics.distances(before, now)["psi"] == pytest.approx(0.1 * np.log(1.2) + 0.1 * np.log(1.25), rel=1e-5)
+    assert statistics.distances(before, now)["js_nats"] == pytest.approx(
+        statistics.distances(before, now)["psi"] / 8, rel=0.02
+    )
 
 
 def test_an_empty_cell_on_either_side_is_finite() -> None:
-    assert np.isfinite(statistics.psi(np.array([0, 100]), np.array([100, 0])))
-    assert statistics.psi(np.array([0, 100]), np.array([100, 0])) == statistics.psi(
-        np.array([100, 0]), np.array([0, 100])
+    assert np.isfinite(statistics.distances(np.array([0, 100]), np.array([100, 0]))["psi"])
+    assert (
+        statistics.distances(np.array([0, 100]), np.array([100, 0]))["psi"]
+        == statistics.distances(np.array([100, 0]), np.array([0, 100]))["psi"]
     )
 
 
@@ -109,6 +112,8 @@ def test_at_the_tolerated_psi_the_test_rejects_as_often_as_it_says(tolerated: fl
         low, high = (middle, high) if ((now - before) * np.log(now / before)).sum() < tolerated else (low, middle)
     now = (before + low * tilt) / (before + low * tilt).sum()
     s = 2 / n
-    drawn = [statistics.psi(random.multinomial(n, before), random.multinomial(n, now)) for _ in range(2_000)]
+    drawn = [
+        statistics.distances(random.multinomial(n, before), random.multinomial(n, now))["psi"] for _ in range(2_000)
+    ]
     rejected = np.mean([shifted_chi2_tail(one / s, 9, tolerated / s) <= 0.05 for one in drawn])
     assert 0.035 <= rejected <= 0.068
