@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "afterlaunch.app.django_settings")
 
@@ -22,6 +23,9 @@ from django.urls import get_resolver
 
 from afterlaunch.app.roles import Role, need_shared_stores
 from afterlaunch.ground.settings import settings
+
+if TYPE_CHECKING:
+    from afterlaunch.engine.duties import Engine
 
 Progress = Callable[[str], None]
 MIGRATING = 0x61667465726C6175  # PostgreSQL's lock while the schema changes
@@ -88,16 +92,17 @@ def first_sign_in_link() -> str | None:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Calls `listening` once it listens."""
+    """Calls `listening` once it listens; then `read` is set."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, read: asyncio.Event, listening: Callable[[], None]) -> None:
         super().__init__(config)
-        self._listening = listening
+        self.read, self._listening = read, listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             await asyncio.to_thread(self._listening)
+            self.read.set()
 
 
 class Server:
@@ -108,20 +113,17 @@ class Server:
         need_shared_stores(role)
         from afterlaunch.app import health
         from afterlaunch.app.asgi import Application, assemble
-        from afterlaunch.app.duties import DUTIES
         from afterlaunch.app.hot import open_stores
         from afterlaunch.datasets import doors as datasets
-        from afterlaunch.engine.duties import Engine
         from afterlaunch.labels import doors as labels
         from afterlaunch.predictions import doors as predictions
         from afterlaunch.receivers import doors
         from afterlaunch.receivers.asgi import Receivers
 
         self._stores = open_stores(host, role)
-        holder = f"{socket.gethostname()}:{os.getpid()}"
-        period = settings().number("ENGINE_PERIOD")
-        self._engine = Engine(DUTIES, holder, period) if role.has_engine else None
-        health.this = health.Process(role, holder)
+        self._role = role
+        self._engine: Engine | None = None
+        health.this = health.Process(role, f"{socket.gethostname()}:{os.getpid()}")
         received: list[tuple[Callable[[str], bool], Application]] = []
         if role.receives:
             alerts = Receivers(int(settings().number("RECEIVERS_MAX_BODY_KB") * 1024))
@@ -138,8 +140,9 @@ class Server:
             )
             received.append((datasets.serves, tables))
             self._stores.closers.append(tables.close)
+        read = asyncio.Event()
         config = uvicorn.Config(
-            assemble(self._stores.hot, role.has_pages, received),
+            assemble(self._stores.hot, role.has_pages, received, read),
             host=host,
             port=port,
             log_level="warning",
@@ -149,7 +152,7 @@ class Server:
             timeout_graceful_shutdown=5,
             server_header=False,
         )
-        self._uvicorn = _Uvicorn(config, self._begin)
+        self._uvicorn = _Uvicorn(config, read, self._begin)
 
     @property
     def started(self) -> bool:
@@ -157,8 +160,6 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or `stop`; then end the engine and close the stores, in that order."""
-        gc.freeze()  # what is loaded stays: it is not looked through again and again
-        gc.enable()
         try:
             self._stores.listen()
             self._serve()
@@ -167,13 +168,20 @@ class Server:
             gc.unfreeze()
 
     def _begin(self) -> None:
-        """The engine's first look at everything is long: who asks for a page need not wait for it."""
-        if self._engine:
+        """Pages and duties take a while to read; telemetry, alerts and predictions are taken meanwhile."""
+        get_resolver().url_patterns  # noqa: B018 - it reads them
+        if self._role.has_engine:
+            from afterlaunch.app import health
+            from afterlaunch.app.duties import DUTIES
+            from afterlaunch.engine.duties import Engine
+
+            self._engine = Engine(DUTIES, health.this.holder, settings().number("ENGINE_PERIOD"))
             self._engine.start()
             connection.close()
+        gc.freeze()  # what is loaded stays: it is not looked through again and again
+        gc.enable()
 
     def _serve(self) -> None:
-        get_resolver().url_patterns  # noqa: B018 - read now, not while the first page is waited for
         try:
             self._uvicorn.run()
         finally:

@@ -70,7 +70,7 @@ def up(
     with_gateway: bool = typer.Option(True, "--gateway/--no-gateway", help="Whether a gateway runs beside it."),
 ) -> None:
     """Start the server and the gateway on embedded stores, until stopped."""
-    gc.disable()  # until all is loaded: `Server.run` turns it on
+    gc.disable()  # until all is loaded: the server turns it on
     _flags(data, host, port, host, gateway_port)
     _need_free(host, port, "--port")
     if with_gateway:
@@ -120,7 +120,7 @@ def serve(
 
         main(host, port or int(chosen["GATEWAY_PORT"]), workers or max(int(chosen["GATEWAY_WORKERS"]), 1))
         return
-    gc.disable()  # until all is loaded: `Server.run` turns it on
+    gc.disable()  # until all is loaded: the server turns it on
     from afterlaunch.app.roles import Role, need_shared_stores
 
     role = Role(kind)
