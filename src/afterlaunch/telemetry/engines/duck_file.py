@@ -52,6 +52,7 @@ class DuckFile:
         how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
         self._room, self._need_room = threading.Lock(), 0
+        self._opened, self._reopening = 0, False
         self._attach = f"attach '{_escaped(file)}' as kept ({how})"
         with self._roomy():
             try:
@@ -107,12 +108,19 @@ class DuckFile:
         return self._asked(lambda: self._cursor().sql(sql, params=list(parameters)).to_arrow_table())
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """Texts of 100 kB each make a block of them larger than the memory at work: it is asked again with more."""
+        """Texts of 100 kB each make a block of them larger than the memory at work: it is asked again with more. Raises
+        Unavailable while the file is broken or opened again."""
+        opened = self._opened
         try:
             return ask()
         except duckdb.OutOfMemoryException:
             with self._roomy():
                 return ask()
+        except duckdb.Error as problem:
+            if isinstance(problem, duckdb.FatalException) or self._opened != opened or self._reopening:
+                told = "The telemetry store is opened again after a write that broke."
+                raise Unavailable(told, "Ask again in a moment.", 1) from problem
+            raise
 
     def _cursor(self) -> Any:
         """A cursor of the calling thread: reads run beside the one writer."""
@@ -151,6 +159,14 @@ class DuckFile:
 
     def reopen(self) -> None:
         """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
+        self._reopening = True
+        try:
+            self._reopen()
+        finally:
+            self._opened += 1
+            self._reopening = False
+
+    def _reopen(self) -> None:
         with self._write, self._roomy():
             try:
                 self._connection.execute("detach kept")

@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 SPANS_A_BODY = 50
 BODIES = 200
+LATELY = time.time_ns() - 60 * 10**9  # what is older than the store keeps would be forgotten, soon or late
 pytestmark = pytest.mark.process
 
 
@@ -31,8 +32,8 @@ def body(number: int) -> bytes:
             trace_id=mark + mark,
             span_id=mark,
             name="step",
-            start_time_unix_nano=1_772_323_200_000_000_000 + number,
-            end_time_unix_nano=1_772_323_201_000_000_000 + number,
+            start_time_unix_nano=LATELY + number,
+            end_time_unix_nano=LATELY + 10**9 + number,
         )
     return request.SerializeToString()
 
