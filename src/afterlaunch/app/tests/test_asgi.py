@@ -14,10 +14,10 @@ pytestmark = pytest.mark.django_db
 
 async def status(application: Any, path: str) -> int:
     told: list[Any] = []
-    coming = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    coming: list[dict[str, Any]] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        return next(coming, None) or await asyncio.Future()  # nobody goes away
+        return coming.pop() if coming else await asyncio.Future()  # nobody goes away
 
     async def send(message: Any) -> None:
         told.append(message)
