@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -348,25 +348,42 @@ def told(problem: Exception) -> str:
 
 def _in_one_piece(group: list[_Waiting]) -> list[Any]:
     """The rows of all. Each keeps its part of the whole; what it came with goes column by column, so that hardly more
-    than one column is in memory twice. Rows that an older version put down stay apart."""
+    than one column is in memory twice. Rows that an older version put down stay apart. Where it fails, each has all of
+    its columns as before. Raises MemoryError, ArrowCapacityError."""
     schema = group[0].table.schema
     if len(group) == 1 or any(one.table.schema != schema for one in group):
         return [one.table for one in group]
     if sum(one.size or one.table.nbytes for one in group) > MOST_BYTES:
         return [one.table for one in group]
     sizes = [one.table.num_rows for one in group]
-    columns = []
-    for _ in schema:
-        parts = [one.table.column(0) for one in group]
-        columns.append(pa.chunked_array([part for column in parts for part in column.chunks], parts[0].type))
-        columns[-1] = columns[-1].combine_chunks()
-        for one in group:
-            one.table = one.table.remove_column(0)
+    columns: list[Any] = []
+    try:
+        for _ in schema:
+            columns.append(_joined([one.table.column(0) for one in group]))
+            for one in group:
+                one.table = one.table.remove_column(0)
+    except BaseException:
+        _give_back(group, sizes, columns, schema)
+        raise
     whole, at = pa.table(columns, schema=schema), 0
     for one, size in zip(group, sizes, strict=True):
         one.table = whole.slice(at, size)
         at += size
     return [whole]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return pa.chunked_array([part for column in parts for part in column.chunks], parts[0].type).combine_chunks()
+
+
+def _give_back(group: Sequence[_Waiting], sizes: Sequence[int], columns: Sequence[Any], schema: Any) -> None:
+    """Of what was put together its part to each, before what it still has of its own."""
+    at = 0
+    for one, size in zip(group, sizes, strict=True):
+        own = one.table.columns
+        given = [column.slice(at, size) for column in columns[: len(schema) - len(own)]]
+        one.table = pa.table([*given, *own], schema=schema)
+        at += size
 
 
 def _rows(waiting: Iterable[_Waiting]) -> int:

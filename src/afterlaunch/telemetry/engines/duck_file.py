@@ -29,12 +29,21 @@ def _escaped(file: Path) -> str:
     return str(file).replace("'", "''")
 
 
+class Reopening(Unavailable):
+    """A write broke the file; the next one opens it again."""
+
+
 class DuckFile:
     """`threads`: half of the cores by default, so that ingest keeps the others. Unless `read_only`, it belongs to this
     process alone. Raises Unavailable."""
 
     unwritable: tuple[type[Exception], ...] = (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError)
-    broken: tuple[type[Exception], ...] = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+    broken: tuple[type[Exception], ...] = (
+        duckdb.IOException,
+        duckdb.TransactionException,
+        duckdb.FatalException,
+        Reopening,
+    )
 
     def __init__(self, file: Path, read_only: bool = False, threads: int | None = None) -> None:
         self.file = file
@@ -109,7 +118,7 @@ class DuckFile:
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
         """Texts of 100 kB each make a block of them larger than the memory at work: it is asked again with more. Raises
-        Unavailable while the file is broken or opened again."""
+        Reopening while the file is broken or opened again."""
         opened = self._opened
         try:
             return ask()
@@ -119,7 +128,7 @@ class DuckFile:
         except duckdb.Error as problem:
             if isinstance(problem, duckdb.FatalException) or self._opened != opened or self._reopening:
                 told = "The telemetry store is opened again after a write that broke."
-                raise Unavailable(told, "Ask again in a moment.", 1) from problem
+                raise Reopening(told, "Ask again in a moment.", 1) from problem
             raise
 
     def _cursor(self) -> Any:

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,25 @@ def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: py
     buffer.close()
     assert shelf.numbers == list(range(7)) and sizes == [1, 4, 2]
     assert buffer.held_bytes == 0 and not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_put_into_one_piece_keeps_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second column does not fit in memory, once."""
+    joined, turns = buffers._joined, iter([False, True])
+    wide = [pa.table({"a": [number, number], "b": [str(number), None], "c": [None, 1.5]}) for number in range(3)]
+
+    def fragile(parts: Any) -> Any:
+        if next(turns, False):
+            raise MemoryError
+        return joined(parts)
+
+    monkeypatch.setattr(buffers, "_joined", fragile)
+    group = [buffers._Waiting(one, 1, Future()) for one in wide]
+    with pytest.raises(MemoryError):
+        buffers._in_one_piece(group)
+    assert [one.table for one in group] == wide
+    (whole,) = buffers._in_one_piece(group)
+    assert whole == pa.concat_tables(wide).combine_chunks() and [one.table for one in group] == wide
 
 
 def test_appending_while_others_are_done_loses_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry import memory
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.engines.duck import Duck
@@ -57,6 +58,30 @@ def test_what_could_not_be_recalled_is_recalled_before_a_commit(
     monkeypatch.setattr(memory, "recalled", fragile)
     with closing(opened(tmp_path)) as kept:
         assert kept.commit([rows(2, 3)]) == (1, 1)
+
+
+def test_a_question_that_finds_the_file_broken_has_it_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise duckdb.FatalException("database has been invalidated")
+
+    with closing(opened(tmp_path)) as kept:
+        kept.commit([rows(1, 2)])
+        reopen, times = kept.engine.reopen, list[int]()
+
+        def counted() -> None:
+            times.append(1)
+            reopen()
+
+        monkeypatch.setattr(kept.engine, "reopen", counted)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(kept.engine, "_query", broken)
+            with pytest.raises(Unavailable):
+                kept.query("select 1")
+            with pytest.raises(Unavailable):
+                kept.commit([rows(2, 3)])  # asks whether 2 is stored
+        assert kept.commit([rows(2, 3)]) == (1, 1) and times == [1]
 
 
 def test_a_store_is_closed_once_nothing_reads_it(tmp_path: Path) -> None:
