@@ -41,6 +41,7 @@ from afterlaunch.slo import duties as slo
 from afterlaunch.spend.attributing import judge as judge_attribution
 from afterlaunch.spend.billed import judge as reconcile
 from afterlaunch.spend.explaining import behind, explained
+from afterlaunch.spend.mix_judging import judge as judge_mix
 from afterlaunch.spend.repricing import work as reprice
 from afterlaunch.status_pages import duties as status_pages
 from afterlaunch.telemetry.duties import add_up, notice_systems, settle_aggregates
@@ -85,6 +86,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("guard.tidy", 3_600, guard.tidy),
     Duty("spend.reprice", 5, reprice, apart=True),
     Duty("spend.attribute", 300, judge_attribution, apart=True),
+    Duty("spend.mix", 300, judge_mix, apart=True),
     Duty("spend.reconcile", 600, reconcile, apart=True),
     Duty("savings.find", 21_600, savings.find, apart=True),
     Duty("savings.measure", 600, savings.measure, apart=True),

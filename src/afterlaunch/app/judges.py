@@ -26,6 +26,7 @@ from afterlaunch.quality.rules import Refusals, Truncated
 from afterlaunch.slo.rules import ErrorRate, Latency, Timeouts
 from afterlaunch.spend.attributing import JUDGES as OF_ATTRIBUTION
 from afterlaunch.spend.billed import JUDGE as RECONCILIATION
+from afterlaunch.spend.mix_judging import MIX
 from afterlaunch.spend.rules import CacheHits, CostPerCall, CostPerHour, UnknownCost, UnknownModel
 from afterlaunch.spend.use_rules import CacheLost, RetryStorm, input_per_call, output_per_call
 from afterlaunch.verdicts.words import Judge
@@ -68,6 +69,7 @@ JUDGES: tuple[Judge, ...] = (
 TITLES: dict[str, tuple[str, str]] = {judge.name: (judge.title, judge.explanation) for judge in JUDGES}
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_GUARDS}  # run by the duty guard.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_ATTRIBUTION}  # by the duty spend.attribute
+TITLES |= {MIX.name: (MIX.title, MIX.explanation)}  # run by the duty spend.mix
 TITLES |= {RECONCILIATION.name: (RECONCILIATION.title, RECONCILIATION.explanation)}  # run by the duty spend.reconcile
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_AGENTS}  # run by the duty agents.judge
 TITLES |= {judge.name: (judge.title, judge.explanation) for judge in OF_DATA}  # run by the duty datasets.judge

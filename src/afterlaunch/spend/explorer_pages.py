@@ -18,8 +18,11 @@ from afterlaunch.look.requests import Request
 from afterlaunch.spend.drivers import FACTORS, WORDS, Drivers
 from afterlaunch.spend.drivers import Share as Moved
 from afterlaunch.spend.explorer import BY, MEASURES, Explorer, chosen
+from afterlaunch.spend.mix_judging import MIX
 from afterlaunch.telemetry.views.asked import Asked, asked
 from afterlaunch.telemetry.views.sheets import Section, Tile
+from afterlaunch.verdicts.models import Verdict
+from afterlaunch.verdicts.words import Status
 
 MANIFOLD = 10  # from so many times more on a percentage is hard to read
 KEEP = ("group_by", "measure")
@@ -59,8 +62,15 @@ def explorer(request: Request) -> HttpResponse:
         "card": {"one": section, "files": ask.files(API), "cells": found.grid.cells(SHOWN)},
         "left": max(0, len(rows) - SHOWN),
         "why": why(found.drivers) if used else None,
+        "mixes": _mixes(ask) if used else [],
     }
     return render(request, "spend/explorer.html", context)
+
+
+def _mixes(ask: Asked) -> list[Verdict]:
+    """Systems whose newest hour is divided as no usual one."""
+    lasting = Verdict.objects.filter(judge=MIX.name, status__in=(Status.BREACH.value, Status.WARNING.value))
+    return list((lasting if ask.clients is None else lasting.filter(client__in=ask.clients))[:MOVED])
 
 
 def _second(ask: Asked, names: Sequence[str]) -> list[tuple[str, str, bool]]:
