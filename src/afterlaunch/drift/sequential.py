@@ -28,7 +28,9 @@ BUDGET = {"fast": 0.8, "single": 0.05, "slow": 0.1, "spread": 0.05}
 
 @dataclass(frozen=True)
 class Ranks:
-    """What the reference makes of each cell. `u`, `v` (F, C): mid-rank and (2u - 1)^2; the others (F,)."""
+    """What the reference makes of each cell. `u`, `v` (F, C): mid-rank and (2u - 1)^2; the others (F,). `lasting`: 1
+    for a stream that has one reference in all windows, whose error therefore stays; 0 where neighbouring windows have
+    references of their own."""
 
     u: Array
     v: Array
@@ -36,6 +38,7 @@ class Ranks:
     var_u: Array
     mean_v: Array
     var_v: Array
+    lasting: Array
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ def padded(cells: Array, starts: Array) -> Array:
     return found
 
 
-def ranks(reference: Array) -> Ranks:
-    """`reference` (F, C): counts. A cell without mass lies between its neighbours."""
+def ranks(reference: Array, lasting: Array | None = None) -> Ranks:
+    """`reference` (F, C): counts. A cell without mass lies between its neighbours. `lasting`: all, where it is None."""
     size = reference.sum(1).astype(np.float64)
     share = reference / np.maximum(size, 1)[:, None]
     u = np.cumsum(share, 1) - share / 2
@@ -101,7 +104,7 @@ def ranks(reference: Array) -> Ranks:
     least = 1 / (np.maximum(size, 1) + 1)
     var_u = np.maximum((share * (u - 0.5) ** 2).sum(1), least / 4)
     var_v = np.maximum((share * v**2).sum(1) - mean_v**2, least)
-    return Ranks(u, v, size, var_u, mean_v, var_v)
+    return Ranks(u, v, size, var_u, mean_v, var_v, np.ones(len(size)) if lasting is None else lasting)
 
 
 def step(known: Ranks, state: State, counts: Array, promise: Promise) -> tuple[State, Signals]:
@@ -112,7 +115,7 @@ def step(known: Ranks, state: State, counts: Array, promise: Promise) -> tuple[S
     s = 1 / rows + 1 / np.maximum(known.size, 1)
     z = np.where(assessed, ((counts * known.u).sum(1) / rows - 0.5) / np.sqrt(known.var_u * s), 0.0)
     spread_z = np.where(assessed, ((counts * known.v).sum(1) / rows - known.mean_v) / np.sqrt(known.var_v * s), 0.0)
-    charted, warned = _warn(state, z, spread_z, assessed, rows / (rows + known.size), promise)
+    charted, warned = _warn(state, z, spread_z, assessed, known.lasting * rows / (rows + known.size), promise)
     log_r, log_e, paged = _page(known, charted.log_r, counts, assessed, promise)
     after = replace(charted, log_r=log_r, windows=state.windows + assessed)
     return after, Signals(assessed, z, spread_z, warned, paged, log_e)

@@ -18,7 +18,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
-from afterlaunch.predictions import folding, keeping, packed, vectors
+from afterlaunch.predictions import folding, keeping, packed, rhythms, vectors
 from afterlaunch.predictions.bodies import ID, TIME, VERSION, Rows
 from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference, Task
 from afterlaunch.profiles.layouts import Layout
@@ -102,6 +102,9 @@ def make_reference(actor: Actor, client: str, key: str, environment: str, rows: 
     if not layouts:
         raise Invalid("No column of the table can be compared.", f"Beside {ID}, {TIME} and {VERSION} it needs others.")
     profiles = folding.whole(layouts, rows)
+    system = System.objects.select_related("client").filter(client__slug=client, key=key).first()
+    zoned = system or System(client=Client.objects.get(slug=client), key=key)
+    learnt = rhythms.of_table(zoned, layouts, profiles, rows, clock.now() + AHEAD)
     given = {
         "source": "body",
         "rows": rows.count,
@@ -111,7 +114,7 @@ def make_reference(actor: Actor, client: str, key: str, environment: str, rows: 
         "profile": packed.pack(profiles),
         "left_out": left_out,
     }
-    return _made(actor, client, key, environment, digest, given)
+    return _made(actor, client, key, environment, digest, given, learnt)
 
 
 def make_from_period(actor: Actor, system: System, environment: str, start: datetime, end: datetime) -> Reference:
@@ -136,6 +139,8 @@ def make_from_period(actor: Actor, system: System, environment: str, start: date
     if rows < LEAST:
         raise Invalid(f"A reference needs {LEAST} rows; the period has {rows}.", "Choose a longer one.")
     body = packed.pack(profiles)
+    told = hours.exclude(profile=None).order_by("start", "pk").values_list("pk", "start")
+    learnt = rhythms.of_hours(system, layouts, profiles, list(told), start, end, compare=False)
     given = {
         "source": "period",
         "starts_at": start,
@@ -148,11 +153,19 @@ def make_from_period(actor: Actor, system: System, environment: str, start: date
         "left_out": before.left_out,
     }
     digest = hashlib.sha256(bytes(before.kept) + body).hexdigest()
-    return _made(actor, system.client.slug, system.key, environment, digest, given)
+    return _made(actor, system.client.slug, system.key, environment, digest, given, learnt)
 
 
 @transaction.atomic
-def _made(actor: Actor, client: str, key: str, environment: str, digest: str, given: Mapping[str, Any]) -> Reference:
+def _made(
+    actor: Actor,
+    client: str,
+    key: str,
+    environment: str,
+    digest: str,
+    given: Mapping[str, Any],
+    learnt: rhythms.Learnt | None,
+) -> Reference:
     now = clock.now()
     system = _locked(client, key, environment, now)
     before = in_force(system, environment)
@@ -167,6 +180,8 @@ def _made(actor: Actor, client: str, key: str, environment: str, digest: str, gi
         made_by=actor.name[:200],
         **given,
     )
+    if learnt is not None:
+        rhythms.keep(made, learnt, None, now)
     told = {"system": system.key, "environment": environment, "version": made.version, "rows": made.rows}
     sums = {"digest": digest, "profile": hashlib.sha256(bytes(made.profile)).hexdigest()}
     record(actor, "reference.made", f"reference/{made.pk}", client, {**told, **sums, "source": made.source})

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from afterlaunch.estate.models import System
 from afterlaunch.ground.settings import settings
-from afterlaunch.predictions import importance, judging, packed, upstream
+from afterlaunch.predictions import importance, judging, packed, rhythms, upstream, weekly
 from afterlaunch.predictions.actions import HOUR, all_in_force, hour_of, layouts_of
 from afterlaunch.predictions.judging import Followed, Known
 from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference
@@ -31,8 +31,11 @@ def judge(now: datetime) -> None:
     findings: list[tuple[Scope, Named, Finding]] = []
     for reference in all_in_force():
         due = Hour.objects.filter(reference=reference, due=True, start__lte=now - HOUR - LATENESS)
-        for version in list(due.order_by("model_version").values_list("model_version", flat=True).distinct()):
+        versions = list(due.order_by("model_version").values_list("model_version", flat=True).distinct())
+        for version in versions:
             _follow(reference, version, now)
+        if versions:
+            rhythms.learn(reference, layouts_of(reference.pk, reference.digest), now)
         scope = Scope(reference.system.client.slug, reference.system.key, reference.environment)
         findings.append((scope, INPUT, _finding(reference, now)))
         if (ranks := importance.finding(reference, now)) is not None:
@@ -80,8 +83,13 @@ def _follow(reference: Reference, version: str, now: datetime) -> None:
     hours = list(rows.filter(start__gte=first).order_by("start")[: AT_ONCE + 1])
     following = hours[AT_ONCE].pk if len(hours) > AT_ONCE else None
     touched = {hour.pk: hour.touched for hour in hours}
+    rhythm = weekly.of(reference)
+    last = before.start if before else None
     for hour in hours[:AT_ONCE]:
-        followed = _judged(hour, known, followed, layouts, now)
+        if rhythm and weekly.begins(rhythm, last, hour.start):
+            followed = judging.begun_anew(followed, known, rhythm.features)
+        compared = weekly.known_at(known, rhythm, reference, hour.start)
+        followed, last = _judged(hour, compared, followed, layouts, now), hour.start
     _keep(hours[:AT_ONCE], touched, following)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
+from afterlaunch.drift import rhythms
 from afterlaunch.ground.errors import TooLarge
 from afterlaunch.predictions.bodies import Rows, halves_or_rows, second_halves, times, versions
 from afterlaunch.predictions.packed import Profiles
@@ -138,6 +139,45 @@ def whole(layouts: Mapping[str, Layout], rows: Rows) -> Profiles:
     """A table that may have no ids and no times."""
     every = np.arange(rows.count)
     return {name: fold(every) for name, fold in _folds(layouts, rows, halves_or_rows(rows)).items()}
+
+
+def parts(layouts: Mapping[str, Layout], rows: Rows, chosen: Sequence[Array]) -> list[tuple[int, Profiles]]:
+    """Of a table, some rows each: how many, and their profiles."""
+    folds = _folds(layouts, rows, halves_or_rows(rows))
+    return [(len(some), {name: fold(some) for name, fold in folds.items()}) for some in chosen]
+
+
+def grouped(
+    layouts: Mapping[str, Layout], profiles: Profiles, rows: Rows, places: Array, count: int
+) -> dict[str, Array]:
+    """Of each feature how its values lie over the groups of its rhythm, in each of `count` parts of the table: `places`
+    says which part a row belongs to. As `rhythms.counts_of` tells it of profiles."""
+    found = {}
+    for name, layout in layouts.items():
+        starts = rhythms.groups_of(profiles[name])
+        cells = _cells(layout, rows.features[name])
+        groups = np.where(cells >= 0, np.searchsorted(starts, cells, "right") - 1, len(starts) - 1 - cells)
+        width = len(starts) + 2
+        found[name] = np.bincount(places * width + groups, minlength=count * width).reshape(count, width)
+    return found
+
+
+def _cells(layout: Layout, column: pa.Array) -> Array:
+    """Of each row; -1: it has no value, -2: what it has is no number."""
+    places = np.full(len(column), -1)
+    if isinstance(layout, NumericLayout):
+        read = numbers_of(column)
+        cells = np.searchsorted(layout.edges, read.values, "right")
+        cells = np.where(np.isnan(read.values), -1, np.where(np.isinf(read.values), -2, cells))
+        if read.invalid is not None:
+            cells[read.invalid] = -2
+        valid = read.valid
+    else:
+        texts = categories_of(column)
+        cells = np.array([layout.place(one) for one in texts.values], np.int64)[texts.codes]
+        valid = texts.valid
+    places[slice(None) if valid is None else valid] = cells
+    return places
 
 
 def windows(layouts: Mapping[str, Layout], rows: Rows, latest: datetime) -> list[Folded]:

@@ -3,8 +3,8 @@ of each feature. Pure; the same profiles in the same order give the same bytes."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,14 @@ WIDTH = 3 + 4 * len(BETS) + 2  # numbers of a stream's state
 
 @dataclass(frozen=True)
 class Known:
-    """A reference, prepared. `streams`: the features that are followed from hour to hour."""
+    """A reference, prepared. `streams`: the features that are followed from hour to hour. `hours`: of features with a
+    rhythm, the hours of the week that this one is compared with, in words."""
 
     profiles: Profiles
     streams: tuple[str, ...]
     starts: dict[str, Array]
     ranks: Ranks | None
+    hours: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def promise(self) -> Promise:
@@ -53,20 +55,20 @@ class Followed:
 
 @dataclass(frozen=True)
 class Feature:
-    """`judged`: the comparison of this hour alone."""
+    """`judged`: the comparison of this hour alone. `hours`: of the week, with which it was compared; else ''."""
 
     name: str
     status: str
     reason: str
     why: str
     judged: Judged
+    hours: str = ""
 
     def as_document(self) -> dict[str, Any]:
         told = self.judged.as_document()
         kept = ("kind", "method", "statistic", "effect", "q_value", "n_reference", "n_current")
-        return {"name": self.name, "status": self.status, "reason": self.reason, "why": self.why} | {
-            key: told[key] for key in kept
-        }
+        said = {"name": self.name, "status": self.status, "reason": self.reason, "why": self.why}
+        return said | ({"hours": self.hours} if self.hours else {}) | {key: told[key] for key in kept}
 
 
 def known(profiles: Profiles) -> Known:
@@ -75,6 +77,31 @@ def known(profiles: Profiles) -> Known:
     if not streams:
         return Known(profiles, (), {}, None)
     return Known(profiles, streams, starts, sequential.ranks(_counts(profiles, streams, starts)))
+
+
+def in_hours(of: Known, same: Profiles, told: str) -> Known:
+    """The features of `same` compared with that: the same hours of the week, in words `told`."""
+    starts = dict(of.starts)
+    for name in of.streams:
+        if name in same and same[name].count:
+            starts[name] = sequential.starts_of(same[name].cells)
+    profiles = {**of.profiles, **same}
+    ranks = of.ranks
+    if ranks is not None:
+        lasting = np.array([name not in same for name in of.streams], np.float64)
+        ranks = sequential.ranks(_counts(profiles, of.streams, starts), lasting)
+    return replace(of, profiles=profiles, starts=starts, ranks=ranks, hours=dict.fromkeys(same, told))
+
+
+def begun_anew(followed: Followed, of: Known, names: Sequence[str]) -> Followed:
+    """What charts and detectors gathered against another reference says nothing of this one."""
+    anew = np.array([name in names for name in of.streams], bool)
+    state, fresh_state = followed.state, State.fresh(len(of.streams))
+    found = {
+        one: np.where(anew.reshape((-1,) + (1,) * (getattr(state, one).ndim - 1)), getattr(fresh_state, one), had)
+        for one, had in vars(state).items()
+    }
+    return Followed(State(**found), followed.held & ~anew)
 
 
 def _followed(profile: Profile) -> bool:
@@ -112,9 +139,9 @@ def from_bytes(body: bytes, of: Known) -> Followed:
 
 def judge(of: Known, before: Followed, current: Profiles) -> tuple[Followed, list[Feature]]:
     """One closed hour: what is known after it, and every feature's verdict, in the order of the reference."""
-    compared = {one.name: one for one in judging.judge(_pairs(of, current), LIMITS)}
+    compared = _compared(of, current)
     if of.ranks is None:
-        return before, [_alone(one) for one in compared.values()]
+        return before, [_in_hours(_alone(one), of) for one in compared.values()]
     counts = _counts(current, of.streams, of.starts)
     state, signals = sequential.step(of.ranks, before.state, counts, of.promise)
     place = {name: at for at, name in enumerate(of.streams)}
@@ -128,11 +155,30 @@ def judge(of: Known, before: Followed, current: Profiles) -> tuple[Followed, lis
         moved = one.verdict == DRIFT or bool(signals.warned[at])
         held[at] = signals.paged[at] or (before.held[at] and (moved or not signals.assessed[at]))
         features.append(_worded(one, bool(held[at]), bool(signals.paged[at]), bool(signals.warned[at])))
-    return Followed(state, held), features
+    return Followed(state, held), [_in_hours(one, of) for one in features]
 
 
-def _pairs(of: Known, current: Profiles) -> dict[str, tuple[Profile, Profile]]:
-    return {name: (profile, current[name]) for name, profile in of.profiles.items()}
+def _compared(of: Known, current: Profiles) -> dict[str, Judged]:
+    """In the order of the reference. What the same hours of the week told too little of is not assessed."""
+    thin = {name for name in of.hours if of.profiles[name].count < sequential.LEAST_REFERENCE}
+    pairs = {name: (profile, current[name]) for name, profile in of.profiles.items() if name not in thin}
+    found = {one.name: one for one in judging.judge(pairs, LIMITS)}
+    for name in thin:
+        before = of.profiles[name]
+        had, least = before.count, sequential.LEAST_REFERENCE
+        why = f"Not assessed. The weeks that were learnt have {had} of {least} values on {of.hours[name]}."
+        kind = "category" if isinstance(before, CategoryProfile) else "numeric"
+        count = current[name].count
+        found[name] = Judged(name, kind, NOT_ASSESSED, NOT_ASSESSED, "thin_hours", why, had, count)
+    return {name: found[name] for name in of.profiles}
+
+
+def _in_hours(one: Feature, of: Known) -> Feature:
+    """What was found, with what it was compared with."""
+    told = of.hours.get(one.name, "")
+    if told and one.status in (BREACH, WARNING):
+        return replace(one, hours=told, why=f"{one.why} Compared with {told}.")
+    return replace(one, hours=told)
 
 
 def _alone(one: Judged) -> Feature:

@@ -37,6 +37,41 @@ class Reference(models.Model):
         return f"reference {self.version} of {self.system}, {self.environment}"
 
 
+class Rhythm(models.Model):
+    """What is known of a reference's rhythm of the week, never altered. `shares`: of each feature how much of what
+    differs between hours the hours of the week explain; `features`: those compared by them, from `since` on (null: in
+    all hours); `left_out`: why others with a rhythm are not."""
+
+    reference = models.OneToOneField(Reference, on_delete=models.CASCADE, related_name="rhythm")
+    zone = models.CharField(max_length=64)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    weeks = models.PositiveSmallIntegerField()
+    since = models.DateTimeField(null=True)
+    shares = models.JSONField(default=dict)
+    features = models.JSONField(default=list)
+    left_out = models.JSONField(default=dict)
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"rhythm of {self.reference}"
+
+
+class Bucket(models.Model):
+    """The profiles of one hour of the week, 0 from Monday's midnight on, of the features with a rhythm."""
+
+    rhythm = models.ForeignKey(Rhythm, on_delete=models.CASCADE, related_name="buckets")
+    hour = models.PositiveSmallIntegerField()
+    rows = models.PositiveIntegerField()
+    profile = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rhythm", "hour"], name="one_bucket_per_hour_of_week")]
+
+    def __str__(self) -> str:
+        return f"hour {self.hour} of {self.rhythm}"
+
+
 class Batch(models.Model):
     """A body that was taken. `key`: its digest, or what the sender called it; the same one changes nothing again."""
 

@@ -11,7 +11,7 @@ from afterlaunch.estate.actions import system_by_id
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
-from afterlaunch.predictions import views
+from afterlaunch.predictions import views, weekly
 
 
 @require_safe
@@ -52,6 +52,7 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "method": METHODS.get(told.get("method") or "", ""),
         "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
         "shown": views.SHOWN,
+        "season": weekly.season(weekly.of(reference), name) if chosen else "",
         "upstream": views.upstream_of(system, environment, chosen),
         "importance": views.importance_of(system, environment),
     }

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
-from afterlaunch.predictions import packed, upstream
+from afterlaunch.predictions import packed, upstream, weekly
 from afterlaunch.predictions.actions import HOUR, layouts_of, references_of
 from afterlaunch.predictions.models import Hour, Reference
 from afterlaunch.predictions.packed import Profiles
@@ -116,7 +116,9 @@ def listed(rows: list[Row], chosen: Row | None, every: bool) -> list[Row]:
 def then_and_now(reference: Reference, hour: Hour, name: str, told: str) -> SafeString:
     """The distribution of one feature as a picture; empty where there is nothing to draw."""
     layouts = layouts_of(reference.pk, reference.digest)
-    before, now = (_profiles(body, layouts, name) for body in (reference.profile, hour.profile))
+    same, _ = weekly.same_hours(weekly.of(reference), reference, hour.start)
+    before = same[name] if name in same else _profiles(reference.profile, layouts, name)
+    now = _profiles(hour.profile, layouts, name)
     if before is None or now is None:
         return SafeString("")
     return mark_safe(picture(before, now, told))  # noqa: S308
@@ -175,6 +177,7 @@ def document(system: System, environment: str | None, shown: int) -> dict[str, A
         found.append(
             {
                 "reference": reference_document(reference),
+                "rhythm": weekly.document(weekly.of(reference)),
                 "hours": told,
                 "importance": importance_of(system, reference.environment),
             }
