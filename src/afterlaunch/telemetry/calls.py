@@ -74,7 +74,10 @@ def merge(a: Row, b: Row) -> Row:
     if known(best):
         out |= {name: best[name] for name in NUMBERS}
     out |= {name: _first(application[name], gateway[name]) for name in APPLICATION_FIRST}
-    out |= {name: _first(gateway[name], application[name]) for name in GATEWAY_FIRST}
+    first, second = gateway, application
+    if _of_ours(a) != _of_ours(b):
+        first, second = (a, b) if _of_ours(a) else (b, a)
+    out |= {name: _first(first[name], second[name]) for name in GATEWAY_FIRST}
     for name in ("trace_id", "span_id", "start_ns", "duration_ns", "minute"):
         out[name] = application[name]
     out["gateway"] = a["gateway"] and b["gateway"]
@@ -83,6 +86,11 @@ def merge(a: Row, b: Row) -> Row:
     out["scopes"] = sorted({*a["scopes"], *b["scopes"]})
     out["conflict"] = a["conflict"] or b["conflict"] or conflicting(a, b)
     return out
+
+
+def _of_ours(row: Row) -> bool:
+    """Whether our own gateway told of it, which knows the route that it served; other proxies tell their path."""
+    return row["gateway_call"] is not None
 
 
 def _first(one: Any, two: Any) -> Any:

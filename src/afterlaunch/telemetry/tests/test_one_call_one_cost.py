@@ -251,3 +251,20 @@ def test_what_has_no_id_is_one_call_with_what_stands_below_any_of_its_reports(pl
         random.Random(seed).shuffle(shuffled)
         calls, sums = stored(places, [shuffled[:1], shuffled[1:]])
         assert sums["calls"] == 1 and sums["tokens"] == 100 and len(calls[0]["members"]) == 3, seed
+
+
+def test_the_route_is_our_gateways_whatever_another_proxy_tells(places: Places) -> None:
+    answered = {**CHAT, **USED, "gen_ai.response.id": "r-1"}
+    ours = {"afterlaunch.gateway": "true", "afterlaunch.call_id": "c-1", "afterlaunch.route": "desk"}
+    theirs = {"afterlaunch.gateway": "true", "afterlaunch.route": "/v1/chat"}
+    spans = [
+        span(1, "instrumentation", 0, 500, answered, trace=7),
+        span(2, "afterlaunch.gateway", 10, 480, {**answered, **ours}, trace=7, parent=1),
+        span(3, "litellm", 20, 450, {**answered, **theirs}, trace=7, parent=2),
+    ]
+    for seed in range(12):
+        shuffled = spans[:]
+        random.Random(seed).shuffle(shuffled)
+        cut = random.Random(seed).randrange(4)
+        calls, _ = stored(places, [part for part in (shuffled[:cut], shuffled[cut:]) if part])
+        assert [(call["route"], len(call["members"])) for call in calls] == [("desk", 3)], seed
