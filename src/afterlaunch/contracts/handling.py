@@ -56,7 +56,8 @@ class Limits:
 @dataclass(frozen=True)
 class Handling:
     """`limits`: of the whole route; `tenant_limits`: of each tenant on it. Sizes are bytes of bodies. `cache_seconds`:
-    how long an answer is given again to exactly the same request of the same tenant; 0: never. `own_headers`: answers
+    how long an answer is given again to exactly the same request of the same tenant; 0: never; `cache_observe`: it
+    is not given, only told what it would have saved and whether the upstream said the same. `own_headers`: answers
     tell call id, arm and the like."""
 
     resilience: Resilience = field(default_factory=Resilience)
@@ -66,6 +67,7 @@ class Handling:
     largest_request: int = 64 << 20
     largest_answer: int = 0
     cache_seconds: int = 0
+    cache_observe: bool = False
     own_headers: bool = True
     shadow: Shadow = field(default_factory=Shadow)
 

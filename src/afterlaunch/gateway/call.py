@@ -24,6 +24,7 @@ from afterlaunch.gateway.guarding.judging import Again, Judge, facts_of
 from afterlaunch.gateway.passing import Passage
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.remembered import Keeping, Remembered, key_of
+from afterlaunch.gateway.repeated import compared
 from afterlaunch.gateway.report import Attempt, CallReport, new_id
 from afterlaunch.gateway.request import response_headers
 from afterlaunch.gateway.shadowing.copies import Copy
@@ -64,6 +65,7 @@ class Call:
         self._passage: Passage | None = None
         self._kept: Keeping | None = None  # the answer, where it may be remembered
         self._hit: Remembered | None = None
+        self._repeats: Remembered | None = None  # what would have been given, where the cache is only observed
         self._later: Gate | None = None
         self._gone = self._drained = self._streaming = False
         if stack.busy[key] >= CALLS_PER_KEY:
@@ -156,7 +158,7 @@ class Call:
         finally:
             if timer is not None:
                 timer.cancel()
-        if self._kept is not None:
+        if self._kept is not None and self._repeats is None:  # what is kept grows old as if it were given
             self._remember(self._kept, passage)
         if (gate := passage.gate) is not None:
             if gate.later:
@@ -216,6 +218,9 @@ class Call:
         if found is None:
             self._kept = Keeping(key)
             return False
+        if self._route.handling.cache_observe:
+            self._repeats, self._kept = found, Keeping(key)
+            return False
         self._hit = found
         told = [(b"afterlaunch-cache", b"hit"), (b"age", b"%d" % (now - found.at))]
         answer.start(200, [*found.headers, *self._own_headers(), *told])
@@ -233,6 +238,12 @@ class Call:
         headers.append((b"content-length", b"%d" % len(body)))
         one = Remembered(headers, body, self._stack.client.now(), reading.model, attempt.tokens)
         self._stack.answers.put(kept.key, one)
+
+    def _compared(self, remembered: Remembered) -> bytes:
+        last = self._attempts.made[-1] if self._attempts.made else None
+        whole = last is not None and last.state == "complete" and last.status == 200
+        fresh = self._kept.whole() if self._kept is not None and whole else None
+        return compared(remembered.body, fresh, self.admission.asked.protocol)
 
     # ---- a caller who leaves
 
@@ -308,6 +319,8 @@ class Call:
             self._hit,
             trail or None,
         )
+        if self._repeats is not None:
+            report.repeats = self._compared(self._repeats)
         count(self._stack.metrics, report)
         if attempts and self.admission.limited:
             self._purse.spend(attempts[-1])

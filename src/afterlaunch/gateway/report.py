@@ -168,6 +168,7 @@ class CallReport:
     attempts: list[Attempt]
     hit: Remembered | None = None  # the answer was remembered: no upstream was asked
     trail: Trail | None = None  # where a policy of the guard matched or could not be asked
+    repeats: bytes = b""  # where the cache is only observed: the attribute that tells what it would have given
     shadow: bool = False  # a copy that was answered for nobody: a span alone, in a trace of its own
 
     @property
@@ -190,6 +191,8 @@ def told_of(report: CallReport) -> Told:
     own = report.call_id.encode()
     if report.trail:
         own += _trail(report.trail)
+    if report.repeats:
+        own += report.repeats
     spans, alike = b"", None
     for at, attempt in enumerate(attempts):
         alike = about.alike(attempt, report.streaming)

@@ -18,6 +18,7 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 from afterlaunch.savings import gathering, trials
+from afterlaunch.savings.answered import Difference, as_document, differences
 from afterlaunch.savings.facts import Place, Terms
 from afterlaunch.savings.measuring import Measured, compare
 from afterlaunch.savings.models import Recommendation, RouteTerms
@@ -182,16 +183,34 @@ def measure(row: Recommendation, now: datetime) -> None:
     """Bring an accepted one up to date with what trial and ledger show; each change of state is evidence."""
     place = Place(**row.place)
     measured, how = _measured(row, place, now)
-    state = _state(row, measured, how)
     kept = _measurement(row, measured, how)
+    state = _state(row, measured, how)
+    if how in trials.TRIED:
+        found = _answered(row, place)
+        kept["answers"] = as_document(found)
+        if any(one.worse for one in found):
+            state = "refuted"
+    note(row, state, kept, now)
+
+
+def note(row: Recommendation, state: str, kept: dict[str, Any], now: datetime) -> None:
+    """What a trial or the ledger has shown so far; a change of state is evidence."""
     if state == row.state and kept == row.measured:
         return
     with transaction.atomic():
         Recommendation.objects.filter(pk=row.pk, state=row.state).update(state=state, measured=kept, measured_at=now)
         if state != row.state:
-            shown = {name: str(value) for name, value in kept.items()}  # evidence holds no floats
+            shown = {name: str(value) for name, value in kept.items() if name != "answers"}  # evidence holds no floats
             told = {**_told(row), "state": state, "measured": shown}
             record(automation("savings.measure"), f"saving.{state}", f"saving/{row.pk}", row.client.slug, told)
+
+
+def _answered(row: Recommendation, place: Place) -> list[Difference]:
+    assert row.decided_at is not None  # it is on trial
+    target = row.target if row.kind == "model_swap" else ""
+    terms = _terms(row.client).get((place.system, place.route))
+    margins = {terms.metric: terms.margin} if terms is not None and terms.metric else {}
+    return differences(*trials.answers_of_arms(place, row.decided_at, target), margins)
 
 
 def _measured(row: Recommendation, place: Place, now: datetime) -> tuple[Measured, str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.look.requests import Request
-from afterlaunch.savings import shadows
+from afterlaunch.savings import shadows, watching
 from afterlaunch.savings.actions import by_id, decide, go_live, say_terms, seen_by, terms_of
 from afterlaunch.savings.facts import Terms
 from afterlaunch.savings.models import RouteTerms
@@ -25,10 +25,11 @@ class Decision(Schema):
 
 
 class ShadowIn(Schema):
-    """`percent` of the route's calls; `usd_a_day`: what the shadow may cost."""
+    """`percent` of the route's calls; `usd_a_day`: what the shadow may cost. Trials without copies need none of
+    it."""
 
-    upstream: str
-    usd_a_day: float
+    upstream: str = ""
+    usd_a_day: float = 0.0
     percent: float = shadows.SHARE
 
 
@@ -78,15 +79,19 @@ def accept_saving(request: Request, pk: int, body: Decision) -> dict[str, Any]:
 
 @router.post("/savings/{pk}/shadow")
 def shadow_saving(request: Request, pk: int, body: ShadowIn) -> dict[str, Any]:
-    """Accept it, and answer a share of its route's calls with its model as well, for nobody."""
+    """Accept it and try it: on copies of a share of its route's calls, for nobody. Repeated questions, failed attempts
+    and batches need no copies and no body: what they would have saved on the calls as they are is added up."""
     row = by_id(request.actor, pk)
+    if watching.watch_of(row) is not None:
+        return as_document(watching.start(request.actor, row))
     return as_document(shadows.start(request.actor, row, body.upstream, body.percent, body.usd_a_day))
 
 
 @router.post("/savings/{pk}/shadow/stop")
 def end_shadow(request: Request, pk: int) -> dict[str, Any]:
     """What was measured stays."""
-    return as_document(shadows.stop(request.actor, by_id(request.actor, pk)))
+    row = by_id(request.actor, pk)
+    return as_document((watching if watching.watch_of(row) is not None else shadows).stop(request.actor, row))
 
 
 @router.post("/savings/{pk}/decline")

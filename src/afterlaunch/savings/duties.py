@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from afterlaunch.ground.actors import automation
-from afterlaunch.savings import actions, shadows
+from afterlaunch.savings import actions, shadows, watching
 
 MEASURE = automation("savings.measure")
 
@@ -16,4 +16,6 @@ def find(now: datetime) -> None:
 def measure(now: datetime) -> None:
     """What was accepted, and the end of shadows whose question is answered."""
     actions.measure_accepted(now)
+    watching.measure(now)
     shadows.stop_shown(MEASURE)
+    watching.stop_shown(MEASURE)

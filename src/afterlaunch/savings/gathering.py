@@ -12,6 +12,7 @@ from afterlaunch.ground import clock
 from afterlaunch.prices.in_force import book_of
 from afterlaunch.prices.table import rates
 from afterlaunch.savings.facts import Place, Rate, Said, Score, Terms, Use
+from afterlaunch.savings.replays import Seen
 from afterlaunch.savings.rules import WORTH_NANO, Prices
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.attribution import purpose_of
@@ -26,6 +27,8 @@ GROUPED = Place._fields
 DAYS, SAMPLE_DAYS = 30, 7
 PLACES, SAMPLE, SHOWN = 40, 1_000, 20_000
 """So many of the dearest places of a client are looked at; so many calls of each; so many characters of a prompt."""
+WATCHED = 50_000
+"""Calls of a trial that are looked at, the newest."""
 TermsOf = Mapping[tuple[str | None, str | None], Terms]
 """(system, route) -> what its owner says."""
 
@@ -176,3 +179,44 @@ def _scores(client: str, start: datetime, now: datetime) -> Scores:
 
 def score(values: Sequence[float]) -> Score:
     return Score(len(values), fmean(values), stdev(values) if len(values) > 1 else 0.0)
+
+
+def seen(place: Place, since: datetime, now: datetime, kind: str) -> list[Seen]:
+    """Calls of the place, the newest first. Of a batch, whatever else its courses hold counts as well: hence of the
+    whole system."""
+    equals = place._asdict() if kind != "batch" else {"client": place.client, "system": place.system}
+    where, parameters = narrowed(None, equals)
+    rows = current().query(
+        "select start_ns, coalesce(duration_ns, 0) as lasted, coalesce(transaction, session) as told, trace_id, failed,"
+        f" cost_nano, gateway_call, route, agent, provider, model from calls where minute >= ? and minute <= ?"
+        f" and op_kind in {CALL_KINDS} and part is null and {NOT_MIRRORED} and {where}"
+        f" order by start_ns desc limit {WATCHED}",
+        [minute_of(since), minute_of(now), *parameters],
+    )
+    repeats = _repeats(place.client, since, now) if kind == "response_caching" else {}
+    return [
+        Seen(
+            row["start_ns"],
+            row["start_ns"] + row["lasted"],
+            row["told"] or row["trace_id"].hex(),
+            row["told"] is not None and all(row[name] == getattr(place, name) for name in _OWN),
+            bool(row["failed"]),
+            row["cost_nano"] if all(row[name] == getattr(place, name) for name in _OWN) else None,
+            repeats.get(row["gateway_call"] or "", ""),
+        )
+        for row in rows
+    ]
+
+
+_OWN = ("route", "agent", "provider", "model")
+
+
+def _repeats(client: str, since: datetime, now: datetime) -> Mapping[str, str]:
+    """Gateway's call -> how the answer that its cache would have given compares."""
+    rows: list[dict[str, Any]] = current().query(
+        "select distinct gateway_call, attributes['afterlaunch.response_cache'] as how from spans where client = ?"
+        " and start_ns >= ? and start_ns <= ? and gateway_call is not null"
+        " and attributes['afterlaunch.response_cache'] like 'would_hit_%'",
+        [client, clock.to_ns(since), clock.to_ns(now)],
+    )
+    return {row["gateway_call"]: row["how"] for row in rows}

@@ -17,7 +17,7 @@ from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.look.formats import money
 from afterlaunch.look.requests import Request
-from afterlaunch.savings import shadows, words
+from afterlaunch.savings import shadows, watching, words
 from afterlaunch.savings.actions import RUNNING, TRIED, by_id, decide, find, go_live, say_terms, seen_by, terms_of
 from afterlaunch.savings.facts import Terms
 from afterlaunch.savings.gathering import routes_of
@@ -115,7 +115,7 @@ def look_again(request: Request) -> HttpResponse:
 def recommendation(request: Request, pk: int) -> HttpResponse:
     row = by_id(request.actor, pk)
     told = {name: value for name, value in row.place.items() if value is not None}
-    trial = shadows.trial_of(row)
+    trial, watch = shadows.trial_of(row), watching.watch_of(row)
     context = {
         **_shown(row),
         "place": told,
@@ -128,6 +128,9 @@ def recommendation(request: Request, pk: int) -> HttpResponse:
         "may_decline": row.state in ("projected", "accepted", "in_shadow", "not_assessed"),
         "tried": row.kind in TRIED,
         "trial": trial,
+        "watch": watch,
+        "may_watch": watch is not None and not watch.why_not and row.state in watching.OPEN,
+        "answers": row.measured.get("answers", []),
         "may_shadow": trial is not None and row.state in shadows.OPEN,
         "percent": shadows.SHARE,
     }
@@ -153,6 +156,10 @@ def deed(request: Request, pk: int, deed: str) -> HttpResponse:
 def start_shadow(request: Request, pk: int) -> HttpResponse:
     row, given = by_id(request.actor, pk), request.POST
     try:
+        if watching.watch_of(row) is not None:
+            watching.start(request.actor, row)
+            messages.success(request, "The trial runs. Callers notice nothing.")
+            return redirect(row.path)
         percent, usd = _number(given.get("percent", ""), "share"), _number(given.get("usd_a_day", ""), "budget")
         shadows.start(request.actor, row, given.get("upstream", ""), percent or 0.0, usd or 0.0)
         messages.success(request, "The shadow runs. Its callers get the same answers as before.")
@@ -167,7 +174,7 @@ def start_shadow(request: Request, pk: int) -> HttpResponse:
 def stop_shadow(request: Request, pk: int) -> HttpResponse:
     row = by_id(request.actor, pk)
     try:
-        shadows.stop(request.actor, row)
+        (watching if watching.watch_of(row) is not None else shadows).stop(request.actor, row)
     except AfterlaunchError as problem:
         if problem.status != 409:
             raise

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from afterlaunch.contracts.labels import SHADOW_ARM
 from afterlaunch.ground import clock
+from afterlaunch.savings.answered import Answered
 from afterlaunch.savings.facts import Place, answers_as
+from afterlaunch.savings.gathering import score
 from afterlaunch.savings.measuring import Costs
 from afterlaunch.telemetry import profiles
+from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.queries import Rollups, minute_of
 from afterlaunch.telemetry.tiers import grain_of
+from afterlaunch.telemetry.told_events import evaluated
 
 TRIED = (SHADOW_ARM, "candidate")
 BEFORE = timedelta(days=30)
@@ -28,6 +34,51 @@ def of_arms(place: Place, since: datetime, target: str) -> tuple[Costs, Costs, s
         if tried:
             return _merged(baseline), _merged(tried), name
     return _merged(baseline), Costs((), 0), ""
+
+
+def answers_of_arms(place: Place, since: datetime, target: str) -> tuple[Answered, Answered]:
+    """Of the calls that `of_arms` compares: how they ended. Of a swap, also what evaluations scored, which tell the
+    model and not the arm."""
+    equals = _equals(place, "client", "system", "route")
+    rows = Rollups(minute_of(since), minute_of(clock.now()) + 1, None, equals, grain_of(())).sums(("arm", "model"))
+    own, tried_model = place.model or "", target or place.model or ""
+    scores = _scores(place, since) if target else {}
+    baseline = _answered(rows, "baseline", own, scores)
+    for name in TRIED:
+        tried = _answered(rows, name, tried_model, scores)
+        if tried.calls:
+            return baseline, tried
+    return baseline, Answered()
+
+
+def _answered(
+    rows: Sequence[Mapping[str, Any]], arm: str, model: str, scores: Mapping[tuple[str, str], list[float]]
+) -> Answered:
+    mine = [row for row in rows if row["arm"] == arm and answers_as(row["model"], model)]
+    calls, failed, refused, truncated = (
+        sum(row[name] for row in mine) for name in ("calls", "failed", "refused", "truncated")
+    )
+    tokens = sum(row[name] or 0 for row in mine for name in BUCKETS[6:])
+    told: dict[str, list[float]] = defaultdict(list)
+    for (metric, answered), values in scores.items():
+        if answers_as(answered, model):
+            told[metric] += values
+    return Answered(calls, failed, refused, truncated, tokens, {name: score(values) for name, values in told.items()})
+
+
+def _scores(place: Place, since: datetime) -> dict[tuple[str, str], list[float]]:
+    """(evaluation, model) -> scores. A day is asked for at a time: an answer to one question is bounded."""
+    out: dict[tuple[str, str], list[float]] = defaultdict(list)
+    now = clock.now()
+    begin = max(since, now - BEFORE)
+    while begin < now:
+        end = min(begin + timedelta(days=1), now)
+        for one in evaluated(clock.to_ns(begin), clock.to_ns(end), clock.to_ns(now)):
+            mine = (one.client, one.system, one.route) == (place.client, place.system, place.route)
+            if mine and one.score is not None and one.model:
+                out[one.name, one.model].append(one.score)
+        begin = end
+    return out
 
 
 def before_and_after(place: Place, at: datetime, same_model: bool) -> tuple[Costs, Costs]:

@@ -31,7 +31,12 @@ STATES = {
     "declined": "declined",
     "gone": "no longer found",
 }
-BY = {"shadow": "a shadow run", "candidate": "a staged change", "ledger": "the time before and after"}
+BY = {
+    "shadow": "a shadow run",
+    "candidate": "a staged change",
+    "ledger": "the time before and after",
+    "watched": "what its calls would have cost",
+}
 
 
 def saving(row: Recommendation) -> str:
@@ -61,11 +66,30 @@ def measured(row: Recommendation) -> str:
     if not told:
         return ""
     how = BY[told["by"]]
+    if told["by"] == "watched":
+        return _watched(row.kind, told)
     if "share" not in told:
         return f"{how}: {told['before']:,} and {told['after']:,} calls so far, at least 100 of each are needed"
     less = f"{percent(abs(told['share']))} {'less' if told['share'] >= 0 else 'more'} a call"
     bounds = f"{told['low']:+.1%} to {told['high']:+.1%} saved"
     return f"{money(abs(told['share_nano']))} {'saved' if told['share'] >= 0 else 'more'}: {less} ({bounds}) by {how}"
+
+
+TAKEN = {
+    "response_caching": ("would have been answered again", "were answered otherwise by the upstream"),
+    "failed_attempts": ("would not have been tried", "were answered after all"),
+    "batch": ("could have waited", "would have been lost"),
+}
+
+
+def _watched(kind: str, told: Mapping[str, Any]) -> str:
+    taken, lost = TAKEN[kind]
+    seen = f"{told['after']:,} of {told['before']:,} calls in {told['hours']} hours {taken}"
+    seen += f", {told['lost']:,} of them {lost}" if told["after"] and kind != "batch" else ""
+    if "share" not in told:
+        return f"{seen}; at least 100 calls in 12 hours are needed"
+    saved = f"{money(told['share_nano'])} saved: {percent(told['share'])} of the cost"
+    return f"{saved} ({percent(told['low'])} to {percent(told['high'])}); {seen}"
 
 
 def as_document(row: Recommendation) -> dict[str, Any]:

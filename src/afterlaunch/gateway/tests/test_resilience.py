@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from afterlaunch.contracts.handling import Fallback, Handling, Leaving, Limits, Resilience
@@ -166,6 +167,27 @@ def test_an_answer_is_given_again_to_the_same_request_only(gateway_house: House)
     assert streams[0][2] == streams[1][2] == EVENT + b"data: [DONE]\n\n"
     assert streams[1][1]["afterlaunch-cache"] == "hit"
     until(lambda: any("afterlaunch.response_cache" in str(span) for _, span in gateway_house.server.spans))
+
+
+def test_a_cache_that_only_observes_tells_what_it_would_have_given(gateway_house: House) -> None:
+    handled(gateway_house, Handling(cache_seconds=60, cache_observe=True))
+
+    def said(text: str, number: int) -> Canned:
+        return Canned([orjson.dumps({"id": number, "choices": [{"message": {"content": text}}], "usage": {}})])
+
+    answers = [said("nine to five", 1), said("nine to five", 2), said("nine to five", 1), said("closed", 3)]
+    for answer in answers:
+        gateway_house.provider.answer = lambda _, answer=answer: answer  # type: ignore[misc]
+        _, headers, body = call(gateway_house)
+        assert "afterlaunch-cache" not in headers and orjson.loads(body)["id"] == orjson.loads(answer.chunks[0])["id"]
+    assert len(gateway_house.provider.requests) == 4
+    until(lambda: len(gateway_house.server.attempts()) == 4)
+    told = [one.get("afterlaunch.response_cache") for one in gateway_house.server.attempts()]
+    assert sorted(str(one) for one in told if one) == [
+        "would_hit_differs",
+        "would_hit_same_bytes",
+        "would_hit_same_text",
+    ]
 
 
 def test_sizes_are_those_of_the_route(gateway_house: House) -> None:
