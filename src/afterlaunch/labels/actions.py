@@ -12,7 +12,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid
-from afterlaunch.labels import bodies
+from afterlaunch.labels import bodies, comments
 from afterlaunch.labels.models import Batch, Place, Source
 from afterlaunch.predictions.actions import AHEAD, task_of
 from afterlaunch.predictions.bodies import Rows
@@ -58,6 +58,7 @@ def receive(
     numeric = task is not None and task.kind in QUANTITIES
     labels = bodies.read(rows, now + AHEAD, actor.name[:200] or "unnamed", numeric)
     columns = pack(labels.as_columns())
+    told = comments.kept(labels.ids, labels.sources, labels.comments) if labels.comments is not None else None
     with transaction.atomic():
         place = place_locked(client, key, environment, now)
         if (found := known_batch(client, key, environment, batch, digest)) is not None:
@@ -70,6 +71,7 @@ def receive(
             digest=digest,
             rows=rows.count,
             columns=columns,
+            comments=told,
             received_at=now,
             received_from=actor.name[:200],
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.labels.comments import COMMENT
 from afterlaunch.predictions.bodies import ID, Rows, no_nulls, times
 from afterlaunch.predictions.columns import Columns, Texts
 from afterlaunch.predictions.keeping import floats, texts
@@ -21,13 +22,14 @@ SOURCES = 200  # of one body
 @dataclass(frozen=True)
 class Labels:
     """Of every row: 64 bits of the prediction's id, and its text; the label; its time in microseconds since 1970; who
-    says so."""
+    says so; a comment, of which no text is kept."""
 
     ids: Array
     texts: Texts
     labels: Texts
     times: Array
     sources: Texts
+    comments: Texts | None = None
 
     def as_columns(self) -> Columns:
         return {"id": self.ids, "text": self.texts, "label": self.labels, "time": self.times, "source": self.sources}
@@ -41,7 +43,8 @@ def read(rows: Rows, latest: datetime, usual_source: str, numeric: bool) -> Labe
     no_nulls(column, ID)
     named = texts(column)
     bits = np.fromiter((digest(value) for value in named.values), np.uint64, len(named.values))[named.codes]
-    return Labels(bits, named, _labels(rows, numeric), times(rows, latest), _sources(rows, usual_source))
+    said = texts(rows.columns[COMMENT]) if COMMENT in rows.columns else None
+    return Labels(bits, named, _labels(rows, numeric), times(rows, latest), _sources(rows, usual_source), said)
 
 
 def _labels(rows: Rows, numeric: bool) -> Texts:

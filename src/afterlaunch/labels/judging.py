@@ -15,9 +15,12 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
+from afterlaunch.labels.comments import gathered
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
 from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, LATENCY, OVERRIDES, SOURCES, Named
 from afterlaunch.performance import (
+    comments,
+    conflicts,
     estimating,
     expecting,
     judging,
@@ -27,11 +30,14 @@ from afterlaunch.performance import (
     noise,
     operating,
     rankings,
+    reviewers,
     scores,
+    shown,
     slices,
     sources,
     tally,
 )
+from afterlaunch.performance.checks import Check
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.expecting import Expecting
 from afterlaunch.performance.judging import Judged, not_assessed
@@ -93,6 +99,7 @@ class View:
     calibrator: Calibrator | Expecting | str = ""
     slices: list[slices.Slice] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
     def verdict(self, judge: Named) -> Judged:
         """The worst of the versions speaks. An accuracy that rests on labels which can't be relied on is no pass."""
@@ -131,7 +138,9 @@ def _of_sources(whole: View) -> Judged:
     count = sum(one.current.labelled for one in whole.versions)
     if whole.task.kind != CLASSIFICATION and not whole.troubles:
         what = "grades" if whole.task.kind == RANKING else "quantities"
-        return not_assessed("quantities", f"Sources of {what} are judged for bursts alone; there is none.", count)
+        return not_assessed(
+            "quantities", f"Of sources of {what} no agreement is judged; nothing else was found.", count
+        )
     active = sum(one.stopped_at is None for one in whole.sources)
     if not whole.troubles:
         if count < judging.LEAST:
@@ -144,15 +153,26 @@ def _of_sources(whole: View) -> Judged:
 
 def _troubles(whole: View, known: Tally) -> list[Trouble]:
     """Sources that are set aside are not asked."""
-    found = []
+    found = [trouble for one in whole.checks for trouble in one.troubles]
     if whole.task.kind == CLASSIFICATION:
         now = tally.total([one.current for one in whole.versions])
-        found = sources.agreement(known, now) + noise.noisy(known, now) + sources.echo(known, now)
+        found += sources.agreement(known, now) + noise.noisy(known, now) + sources.echo(known, now)
         found += noise.loops(now) + sources.slower(known, now)
     for one in whole.sources:
         if one.stopped_at is None:
             found += sources.burst(one.name, _hours(one, whole.now))
     return found
+
+
+def _checks(whole: View, place: Place, known: Tally) -> list[Check]:
+    now = tally.total([one.current for one in whole.versions])
+    found = []
+    if whole.task.kind == CLASSIFICATION:
+        found = [conflicts.check(known, now), reviewers.check(known, now)]
+    elif whole.task.kind == RANKING:
+        found = [shown.check(known, now), shown.exploration(now)]
+    stopped = {one.name for one in whole.sources if one.stopped_at is not None}
+    return [*found, comments.check(gathered(place, whole.now, stopped))]
 
 
 def _hours(source: Source, now: datetime) -> list[int]:
@@ -222,6 +242,7 @@ def _judge(whole: View, place: Place, baseline: Baseline, known: Tally) -> None:
         if hours[-1].start + HOUR >= whole.now - SILENT or any(one.mature for one in hours[-1:]):
             whole.versions.append(_version(whole, place, known, name, hours))
     whole.versions.sort(key=lambda one: one.hours[-1].start, reverse=True)
+    whole.checks = _checks(whole, place, known)
     whole.troubles = _troubles(whole, known)
     if whole.versions:
         whole.slices = slices.ranked(known, whole.versions[0].current)

@@ -27,7 +27,8 @@ class Place(models.Model):
 
 class Batch(models.Model):
     """A body of labels, never altered, and gone after its retention. `columns`: id (64 bits), text of the id, label,
-    time, source of every row. `waiting`: how many found no prediction yet; `waiting_rows`: which."""
+    time, source of every row. `waiting`: how many found no prediction yet; `waiting_rows`: which. `comments`: what is
+    kept of texts that came with labels, which cannot be read from it."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="batches")
     key = models.CharField(max_length=210)
@@ -39,6 +40,7 @@ class Batch(models.Model):
     joined = models.BooleanField(default=False)
     waiting = models.PositiveIntegerField(default=0)
     waiting_rows = models.BinaryField(default=bytes)
+    comments = models.BinaryField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["place", "key"], name="one_batch_of_labels_per_key")]

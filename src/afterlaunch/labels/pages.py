@@ -84,6 +84,7 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
         "days": [_day(one, is_share) for one in reversed(days)][:DAYS],
         "has_estimate": told["kind"] != "ranking",
         "reliability": _reliability(told["reliability"], is_share) if told["kind"] != "ranking" else "",
+        "checks": told.get("checks", []),
         "exposure": _exposure(told.get("exposure")),
         "sources": [
             {**views.timed(one), "echo": shown(one["equal_to_output"], True) if one["joined"] else "", **_wrong(one)}

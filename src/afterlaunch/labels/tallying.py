@@ -11,13 +11,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from afterlaunch.labels.models import Baseline, Hour, Match, Place, Source
-from afterlaunch.performance import expecting, rankings, tally
+from afterlaunch.performance import expecting, rankings, sampling, tally
 from afterlaunch.performance.expecting import Column, Expecting
 from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds
-from afterlaunch.predictions.keeping import LATENCY, RANKING, REGRESSION, Task, features_in, segments_in
+from afterlaunch.predictions.keeping import CONTENT, LATENCY, RANKING, REGRESSION, Task, features_in, segments_in
 from afterlaunch.predictions.models import Kept
 from afterlaunch.predictions.models import Task as Declared
 from afterlaunch.profiles.hashing import Array
@@ -191,11 +191,31 @@ def _counted(task: Task, found: Read, by: By) -> Tally:
         if queries is None or isinstance(queries, Texts) or queries.dtype.kind != "u":
             return Tally(rows=rows, cutoff=task.cutoff)  # kept before it was declared a ranking
         values = _as_floats(_coded(output)) if isinstance(output, Texts) else output
-        return rankings.ranked(rankings.Shown(queries, values, _as_floats(labels), lags, task.cutoff, segments))
+        items = columns.get("item")
+        if items is None or isinstance(items, Texts) or items.dtype.kind != "u":
+            items = None
+        grades = _as_floats(labels)
+        return rankings.ranked(rankings.Shown(queries, values, grades, lags, task.cutoff, segments, items))
     outputs = _coded(output) if isinstance(output, Texts) else _as_texts(output)
     scores, speaks_of = _scores(task, columns, outputs, rows)
     said = tuple(Said(name, at, each) for name, at, each, _ in sourced)
-    return tally.classified(Classified(outputs, labels, lags, scores, speaks_of, task.positive, segments, said))
+    added = tally.classified(Classified(outputs, labels, lags, scores, speaks_of, task.positive, segments, said))
+    added.contents, added.contents_below = _contents(columns, labels, rows, sourced)
+    return added
+
+
+def _contents(columns: Columns, labels: Coded, rows: int, sourced: list[Sourced]) -> tuple[sampling.Contents, float]:
+    """What labels the same features got, from whom: of each prediction the label that counts."""
+    bits = columns.get(CONTENT)
+    if bits is None or isinstance(bits, Texts) or bits.dtype.kind != "u":
+        return {}, 1.0  # kept before contents were
+    by, newest = np.full(rows, -1), np.full(rows, np.iinfo(np.int64).min)
+    for place, (_, at, _, times) in enumerate(sourced):
+        later = times > newest[at]
+        by[at[later]], newest[at[later]] = place, times[later]
+    there = np.flatnonzero((labels.codes >= 0) & (by >= 0) & (bits != 0))
+    pairs = zip(by[there].tolist(), labels.codes[there].tolist(), strict=True)
+    return sampling.sampled(bits[there], [f"{sourced[one][0]}\t{labels.values[code]}" for one, code in pairs])
 
 
 def quantities(task: Task, found: Read) -> tuple[dict[str, Column], Array, Array]:

@@ -54,6 +54,7 @@ def document(whole: View, place: Place) -> dict[str, Any]:
         "days": _days(whole, place),
         "sources": _sources(whole),
         "exposure": _exposure(whole),
+        "checks": [one.as_document() for one in whole.checks],
         "troubles": [vars(one) for one in whole.troubles],
     }
 

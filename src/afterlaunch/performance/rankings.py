@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from afterlaunch.performance import tally
+from afterlaunch.performance import shown, tally
 from afterlaunch.performance.tally import GAINS, MEASURES, Array, Coded, Tally
 
 NEAR = (GAINS - 1) * 1.0
@@ -20,7 +20,7 @@ NEAR = (GAINS - 1) * 1.0
 @dataclass(frozen=True)
 class Shown:
     """Items as they were shown: `queries` (rows,) say which belong together, the highest of `scores` stands first.
-    `grades` and `lags` are not a number where there is no label."""
+    `grades` and `lags` are not a number where there is no label; `items`: 32 bits each."""
 
     queries: Array
     scores: Array
@@ -28,6 +28,7 @@ class Shown:
     lags: Array
     cutoff: int
     segments: Mapping[str, Coded] = field(default_factory=dict)
+    items: Array | None = None
 
 
 def ranked(given: Shown) -> Tally:
@@ -45,6 +46,8 @@ def ranked(given: Shown) -> Tally:
     best = np.lexsort((-gains, given.queries))
     starts = np.flatnonzero(np.append(True, np.diff(given.queries[order]) != 0))
     place = 1 + np.arange(found.rows) - np.repeat(starts, np.diff(np.append(starts, found.rows)))
+    if given.items is not None:
+        found.items = shown.counted(given.items[order], place, given.cutoff)
     asked = np.add.reduceat(labelled[order].astype(np.int64), starts) > 0
     told = _measures(gains[order], gains[best], place, starts, given.cutoff)
     first = order[starts]

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from afterlaunch.performance.sampling import merged
+
 Array = npt.NDArray[Any]
 CELLS, WIDEST = 400, 10.0  # of log odds, from -10 to 10
 LAGS, FIRST_LAG, LAG_STEP = 72, 1.0, 1.3  # cells of seconds from prediction to label; the last ends after five years
@@ -29,6 +31,7 @@ LATENCY_STEP, LATEST = 1.01, 1 << 20  # cells of milliseconds; that of time-outs
 EXPECTED_FOLDS = 5  # models that expect errors
 GAINS = 201  # cells of nDCG, from 0 to 1
 PROBABILITY, CONFIDENCE = "probability", "confidence"
+APART = ("speaks_of", "cutoff", "expected_by", "contents", "contents_below")  # do not add up as sums do
 
 
 def _cells() -> Array:
@@ -51,7 +54,9 @@ class Tally:
     `pairs`: of two sources that labelled the same prediction, how often they said what; `coincidences`: of all of them,
     as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
     `cutoff`: the rank down to which they were judged. `expected`, `large_cells`: sums of `expecting.Expecting` over all
-    quantities, labelled or not, by the model `expected_by`. `latency`: predictions by cells of milliseconds."""
+    quantities, labelled or not, by the model `expected_by`. `latency`: predictions by cells of milliseconds.
+    `source_labels`: what each source said how often. `contents`, `contents_below`: a sample of contents, and of each
+    what labels which source gave it, see `sampling`. `items`: of rankings what they showed, by groups of items."""
 
     rows: int = 0
     labelled: int = 0
@@ -79,6 +84,10 @@ class Tally:
     large_cells: Array = field(default_factory=lambda: np.zeros(101, np.int64))
     expected_by: int = 0
     latency: dict[int, int] = field(default_factory=dict)
+    source_labels: dict[str, dict[str, int]] = field(default_factory=dict)
+    contents: dict[str, dict[str, int]] = field(default_factory=dict)
+    contents_below: float = 1.0
+    items: dict[int, int] = field(default_factory=dict)
 
     @property
     def correct(self) -> int:
@@ -112,8 +121,11 @@ class Tally:
         found = Tally(speaks_of=speaks, cutoff=max(self.cutoff, other.cutoff))
         found.expected_by = self.expected_by or other.expected_by
         for one in fields(Tally):
-            if one.name not in ("speaks_of", "cutoff", "expected_by"):
+            if one.name not in APART:
                 setattr(found, one.name, _sum(getattr(self, one.name), getattr(other, one.name)))
+        found.contents, found.contents_below = merged(
+            self.contents, self.contents_below, other.contents, other.contents_below
+        )
         if not speaks and (self.speaks_of or other.speaks_of):
             found.cells, found.labelled_cells, found.hit_cells = _cells(), _cells(), _cells()
         if self.expected_by and other.expected_by and self.expected_by != other.expected_by:
@@ -158,7 +170,7 @@ def unpack(body: bytes) -> Tally:
         if name not in told:
             continue  # it was packed before there was such a thing
         told[name] = np.array(told[name], np.int64 if name in whole else np.float64)
-    for name in ("sizes", "latency"):
+    for name in ("sizes", "latency", "items"):
         told[name] = {int(key): count for key, count in told.get(name, {}).items()}
     return Tally(**told)
 
@@ -226,7 +238,7 @@ class Measured:
 def classified(given: Classified) -> Tally:
     outputs, labels = given.outputs, given.labels
     judged = (outputs.codes >= 0) & (labels.codes >= 0)
-    names = _few(outputs, labels)
+    names = _few(outputs, labels, *(one.labels for one in given.said))
     found = Tally(rows=len(outputs.codes), labelled=int((labels.codes >= 0).sum()))
     found.without_output = int((outputs.codes < 0).sum())
     found.outputs = _counts(outputs, names)
@@ -236,7 +248,7 @@ def classified(given: Classified) -> Tally:
     found.lags = lags_in(given.lags)
     _scored(found, given, judged, same)
     found.segments = losses_by(given.segments, len(outputs.codes), judged, wrong)
-    _sources(found, given)
+    _sources(found, given, names)
     _source_cells(found, given)
     return found
 
@@ -345,12 +357,13 @@ def losses_by(
     return found
 
 
-def _sources(found: Tally, given: Classified) -> None:
+def _sources(found: Tally, given: Classified, names: Mapping[str, str]) -> None:
     for one in given.said:
         there = one.labels.codes >= 0
         outputs = given.outputs.codes[one.rows]
         same = _same(Coded(given.outputs.values, outputs), one.labels)
         before = found.sources.get(one.source, [0, 0])
+        found.source_labels[one.source] = _counts(one.labels, names)
         found.sources[one.source] = [before[0] + int(there.sum()), before[1] + int((there & same).sum())]
     for at, one in enumerate(given.said):
         for other in given.said[at + 1 :]:

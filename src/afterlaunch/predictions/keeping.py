@@ -17,7 +17,7 @@ import pyarrow as pa
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.predictions.bodies import Rows, ids, no_nulls, times, versions
 from afterlaunch.predictions.columns import Columns, Texts, pack
-from afterlaunch.profiles.hashing import Array
+from afterlaunch.profiles.hashing import Array, mixed
 from afterlaunch.profiles.layouts import digest
 from afterlaunch.profiles.values import categories, numbers
 
@@ -32,6 +32,10 @@ HOUR = 3_600_000_000  # microseconds
 SEGMENT, FEATURE = "segment:", "feature:"
 LATENCY = "latency_ms"  # kept where it is told; null is a time-out
 EXPOSED = "exposed"  # whether those who label see the output: kept where it is told
+EXPLORED = "explored"  # whether a ranking tries something else: kept where it is told
+ITEM = "item_id"  # of a ranking: kept where it is told, as 32 bits
+CONTENT = "content"  # 32 bits of all features of a row
+ATTRIBUTION = "attribution:"
 QUERY, CUTOFF = "query_id", 10
 
 
@@ -109,7 +113,10 @@ def _columns(rows: Rows, task: Task) -> Columns:
     found: Columns = {"output": floats(column) if task.kind in QUANTITIES else texts(column)}
     if task.kind == RANKING:
         found["query"] = _queries(rows, task)
+        if ITEM in rows.columns:
+            found["item"] = _short(_bits(rows.columns[ITEM]))
     if task.kind == CLASSIFICATION:
+        found[CONTENT] = contents(rows, task)
         if task.probability in rows.columns:
             found["probability"] = floats(rows.columns[task.probability]).astype("<f4")
         elif task.confidence in rows.columns:
@@ -120,10 +127,37 @@ def _columns(rows: Rows, task: Task) -> Columns:
     for name in task.features if task.kind == REGRESSION else ():
         if name in rows.columns:
             found[FEATURE + name] = floats(rows.columns[name]).astype("<f4")
-    for name in dict.fromkeys((*task.segments, EXPOSED)):
+    for name in dict.fromkeys((*task.segments, EXPOSED, EXPLORED)):
         if name in rows.columns:
             found[SEGMENT + name] = texts(rows.columns[name])
     return found
+
+
+def contents(rows: Rows, task: Task) -> Array:
+    """32 bits of each row's features, the same for the same values whatever came with them; 0: it has none."""
+    told = {task.output, task.probability, task.confidence, LATENCY, EXPOSED, EXPLORED}
+    found = np.zeros(rows.count, np.uint64)
+    for name in sorted(set(rows.features) - told):
+        if not name.startswith(ATTRIBUTION):
+            found = mixed(found ^ mixed(_bits(rows.columns[name]) ^ np.uint64(digest(name))))
+    return _short(found)
+
+
+def _short(bits: Array) -> Array:
+    short: Array = (mixed(bits) >> np.uint64(32)).astype("<u4")
+    return np.where(bits == 0, np.uint32(0), short)
+
+
+def _bits(column: pa.Array) -> Array:
+    """64 of each value; texts that look like numbers are texts."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = floats(column) + 0.0  # minus zero is zero
+        return np.where(np.isnan(values), 0.0, values).view(np.uint64) ^ np.isnan(values).astype(np.uint64)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return np.array([digest(str(one)) for one in column.to_pylist()], np.uint64)
+    named = texts(column)
+    return np.array([*map(digest, named.values), 0], np.uint64)[named.codes]
 
 
 def _queries(rows: Rows, task: Task) -> Array:
