@@ -782,6 +782,7 @@ REST = (
     do(f"{API}/changes/{{rolling}}/rollback", "responder", "Roll a change back"),
     look(f"{API}/routes", "viewer", "Routes"),
     do(f"{API}/routes/{{route}}/handling", "operator", "How calls of a route are handled"),
+    do(f"{API}/routes/{{route}}/handling/members", "operator", "Members of how calls of a route are handled"),
     do(f"{API}/keys/{{key}}/limits", "admin", "Limit a caller key"),
     look(f"{API}/oncall", "viewer", "Who is on call", "weeks=20"),
     look(f"{API}/oncall/{{client}}/load", "viewer", "On-call load", "from=2026-01-01&to=2026-02-01"),

@@ -19,6 +19,7 @@ from afterlaunch.look.requests import Request
 from afterlaunch.overview.live_routes import LiveRoute, live
 from afterlaunch.routes.actions import (
     ArmValues,
+    alter_handling,
     create_key,
     key_by_id,
     keys_seen_by,
@@ -27,7 +28,6 @@ from afterlaunch.routes.actions import (
     revoke_key,
     route_by_name,
     routes_seen_by,
-    set_handling,
 )
 from afterlaunch.routes.models import Route, Upstream
 from afterlaunch.routes.shadow_use import standings
@@ -117,7 +117,7 @@ def route_put(request: Request) -> HttpResponse:
 def shadow_end(request: Request, name: str) -> HttpResponse:
     """What was measured of it stays in telemetry."""
     route = route_by_name(request.actor, name)
-    set_handling(request.actor, route, {key: value for key, value in route.handling.items() if key != "shadow"})
+    alter_handling(request.actor, route, {"shadow": None})
     messages.success(request, f"The shadow of {route.name} ends within a second.")
     return redirect(HERE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -136,9 +138,34 @@ def checked_limits(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @transaction.atomic
-def set_handling(actor: Actor, route: Route, handling: Mapping[str, Any]) -> Route:
-    """How the gateways handle the route's calls from now on: retries, fallbacks, limits, sizes, remembered answers."""
+def set_handling(actor: Actor, route: Route, handling: Mapping[str, Any], expected: str | None = None) -> Route:
+    """How the gateways handle the route's calls from now on: retries, fallbacks, limits, sizes, remembered answers.
+    `expected`: the version that the whole was made from. Raises Conflict where another one is in force by now."""
     route = _locked(actor, route)
+    return _handled(actor, route, handling, expected)
+
+
+@transaction.atomic
+def alter_handling(actor: Actor, route: Route, members: Mapping[str, Any], expected: str | None = None) -> Route:
+    """Only these members of it, the others as they are by now; None: as by default. Raises Conflict, Invalid."""
+    route = _locked(actor, route)
+    whole = {**route.handling, **members}
+    return _handled(actor, route, {name: value for name, value in whole.items() if value is not None}, expected)
+
+
+def handling_version(route: Route) -> str:
+    """The same for the same handling, whoever set it."""
+    return hashlib.sha256(orjson.dumps(route.handling, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _handled(actor: Actor, route: Route, handling: Mapping[str, Any], expected: str | None) -> Route:
+    """Of a locked route."""
+    if expected is not None and expected != (version := handling_version(route)):
+        raise Conflict(
+            f"The handling of {route.name} is not what you altered: somebody has set it meanwhile (now {version}).",
+            "Read the route again, put your change into what is in force, and send it with that version; or send only"
+            " the members that you alter, to …/handling/members.",
+        )
     route.handling = checked_handling(handling)
     route.save(update_fields=["handling"])
     _tell(actor, route, "route.handling_set", {"handling": _as_text(route.handling)})

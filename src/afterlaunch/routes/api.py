@@ -8,7 +8,15 @@ from ninja import Body, Router
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.look.requests import Request
-from afterlaunch.routes.actions import key_by_id, route_by_name, routes_seen_by, set_handling, set_limits
+from afterlaunch.routes.actions import (
+    alter_handling,
+    handling_version,
+    key_by_id,
+    route_by_name,
+    routes_seen_by,
+    set_handling,
+    set_limits,
+)
 from afterlaunch.routes.models import Route
 from afterlaunch.routes.shadow_use import ShadowStanding, standing, standings
 from afterlaunch.routes.snapshot import current
@@ -51,6 +59,7 @@ def _out(route: Route, shadow: ShadowStanding | None) -> dict[str, Any]:
         "environment": route.environment,
         "share": route.share,
         "handling": route.handling,
+        "handling_version": handling_version(route),
         "shadow": _shadow(shadow),
         "arms": {
             arm.name: {
@@ -62,6 +71,12 @@ def _out(route: Route, shadow: ShadowStanding | None) -> dict[str, Any]:
             for arm in route.arms.all()
         },
     }
+
+
+def _expected(request: Request) -> str | None:
+    """None: whatever is in force."""
+    told = request.headers.get("If-Match", "*").strip()
+    return None if told == "*" else told.removeprefix("W/").strip('"')
 
 
 @router.get("/routes")
@@ -79,8 +94,16 @@ def list_routes(request: Request, limit: int = 100, cursor: str = "") -> dict[st
 @router.post("/routes/{name}/handling")
 def handle(request: Request, name: str, handling: Body[dict[str, Any]]) -> dict[str, Any]:
     """How calls of the route are handled: `resilience`, `leaving`, `limits`, `tenant_limits`, sizes, `cache_seconds`;
-    what is not named is as by default. In force within a second. For operators of the route's client."""
-    route = set_handling(request.actor, route_by_name(request.actor, name), handling)
+    what is not named is as by default. In force within a second. With `If-Match: "VERSION"` (`handling_version` of
+    the route) only if nobody has set it since, else 409. For operators of the route's client."""
+    route = set_handling(request.actor, route_by_name(request.actor, name), handling, _expected(request))
+    return _out(route, standing(route, clock.now()))
+
+
+@router.post("/routes/{name}/handling/members")
+def alter(request: Request, name: str, members: Body[dict[str, Any]]) -> dict[str, Any]:
+    """Only these members of the handling, the others stay as they are; null: as by default. `If-Match` likewise."""
+    route = alter_handling(request.actor, route_by_name(request.actor, name), members, _expected(request))
     return _out(route, standing(route, clock.now()))
 
 

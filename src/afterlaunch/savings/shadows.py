@@ -14,7 +14,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid
-from afterlaunch.routes.actions import set_handling
+from afterlaunch.routes.actions import alter_handling
 from afterlaunch.routes.models import Route, Upstream
 from afterlaunch.routes.shadow_use import ShadowStanding, standing
 from afterlaunch.savings.actions import by_id, decide
@@ -116,7 +116,7 @@ def start(actor: Actor, row: Recommendation, upstream: str, percent: float, usd_
         **trial.how,
         "budget": {"limit": usd_a_day, "unit": "usd", "window": "day"},
     }
-    set_handling(actor, trial.route, {**trial.route.handling, "shadow": shadow})
+    alter_handling(actor, trial.route, {"shadow": shadow})
     row.figures = {**row.figures, "shadow": trial.route.name}
     row.save(update_fields=["figures"])
     told = {"route": trial.route.name, "upstream": upstream, "how": trial.words, "share": shadow["share"]}
@@ -131,8 +131,7 @@ def stop(actor: Actor, row: Recommendation) -> Recommendation:
     trial = trial_of(row)
     if trial is None or not trial.running:
         raise Conflict("No shadow of this recommendation runs.", "Look again.")
-    kept = {name: value for name, value in trial.route.handling.items() if name != "shadow"}
-    set_handling(actor, trial.route, kept)
+    alter_handling(actor, trial.route, {"shadow": None})
     row.figures = {name: value for name, value in row.figures.items() if name != "shadow"}
     row.save(update_fields=["figures"])
     record(actor, "saving.shadow_ended", f"saving/{row.pk}", row.client.slug, {"route": trial.route.name})

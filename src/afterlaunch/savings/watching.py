@@ -13,7 +13,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict
-from afterlaunch.routes.actions import set_handling
+from afterlaunch.routes.actions import alter_handling
 from afterlaunch.routes.models import Route
 from afterlaunch.savings import gathering, replays
 from afterlaunch.savings.actions import by_id, decide, note, terms_of
@@ -25,7 +25,6 @@ KINDS = ("response_caching", "failed_attempts", "batch")
 OPEN = ("projected", "declined", "accepted")
 LONGEST = timedelta(days=14)
 """A trial that lasts longer is of its last two weeks."""
-OBSERVED = ("cache_seconds", "cache_observe")
 WORDS = {
     "response_caching": "Every call is answered by its upstream as before; the route's cache only tells which answers"
     " it would have given again, and whether the upstream said the same.",
@@ -82,8 +81,7 @@ def start(actor: Actor, row: Recommendation) -> Recommendation:
     if row.state != "accepted":
         row = decide(actor, row, True, "watched")
     if watch.route is not None:
-        observed = {"cache_seconds": watch.seconds, "cache_observe": True}
-        set_handling(actor, watch.route, {**watch.route.handling, **observed})
+        alter_handling(actor, watch.route, {"cache_seconds": watch.seconds, "cache_observe": True})
     row.figures = {**row.figures, "watched_from": clock.now().isoformat()}
     row.state = "in_shadow"
     row.save(update_fields=["figures", "state"])
@@ -100,8 +98,7 @@ def stop(actor: Actor, row: Recommendation) -> Recommendation:
     if watch is None or not watch.running:
         raise Conflict("No trial of this recommendation runs.", "Look again.")
     if watch.route is not None and watch.route.handling.get("cache_observe"):
-        kept = {name: value for name, value in watch.route.handling.items() if name not in OBSERVED}
-        set_handling(actor, watch.route, kept)
+        alter_handling(actor, watch.route, {"cache_seconds": None, "cache_observe": None})
     row.figures = {name: value for name, value in row.figures.items() if name != "watched_from"}
     if row.state == "in_shadow":
         row.state = "accepted"

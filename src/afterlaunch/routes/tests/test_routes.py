@@ -209,3 +209,19 @@ def test_the_api_takes_handling_and_limits_as_its_body(route: Route) -> None:
     assert handled.json()["handling"] == {"cache_seconds": 5}
     limited = api.post(f"/api/v1/keys/{key.key_id}/limits", {"requests": 100}, "application/json")
     assert limited.json()["limits"] == {"requests": 100}
+
+
+def test_two_people_who_set_handling_do_not_undo_each_other(route: Route) -> None:
+    _, secret = create_token(ENGINE, "ops", "admin", None)
+    api = Browser(headers={"Authorization": f"Bearer {secret}"})
+    address = f"/api/v1/routes/{route.name}/handling"
+    read = api.get("/api/v1/routes").json()["routes"][0]["handling_version"]
+    mine = api.post(address, {"cache_seconds": 5}, "application/json", headers={"If-Match": f'"{read}"'})
+    assert mine.status_code == 200 and mine.json()["handling_version"] != read
+    theirs = api.post(address, {"own_headers": False}, "application/json", headers={"If-Match": f'"{read}"'})
+    assert theirs.status_code == 409 and "somebody has set it meanwhile" in theirs.json()["detail"]
+    beside = api.post(f"{address}/members", {"own_headers": False}, "application/json")
+    assert beside.json()["handling"] == {"cache_seconds": 5, "own_headers": False}
+    back = api.post(f"{address}/members", {"cache_seconds": None}, "application/json", headers={"If-Match": "*"})
+    assert back.json()["handling"] == {"own_headers": False}
+    assert api.post(f"{address}/members", {"cache_seconds": -1}, "application/json").status_code == 400
