@@ -98,7 +98,8 @@ def _said(signals: Signals | None, at: int | None) -> tuple[bool, bool]:
 def _stepped(known: Known, before: Followed, day: Profiles | None) -> tuple[Followed, Signals | None]:
     if day is None or known.ranks is None:
         return before, None
-    counts: Array = np.stack([sequential.padded(day[name].cells, known.starts[name]) for name in known.streams])
+    cells = {name: sequential.cells_of(day[name]) for name in known.streams}
+    counts: Array = np.stack([sequential.padded(cells[name], known.starts[name]) for name in known.streams])
     counts[counts.sum(1) < THIN] = 0
     state, signals = sequential.step(known.ranks, before.state, counts, promise(known))
     return Followed(state, before.held), signals

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from afterlaunch.drift import run_lengths, statistics, thresholds
+from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.hashing import Array
 from afterlaunch.profiles.layouts import distinct
+from afterlaunch.profiles.numeric import NumericProfile
 
 CELLS = 40  # enough ranks: 320 would change a variance by 1 in 1,600
 BETS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -77,6 +79,11 @@ class Signals:
     warned: Array
     paged: Array
     log_e: Array
+
+
+def cells_of(profile: NumericProfile | CategoryProfile) -> Array:
+    """Counts in the order in which ranks are made of them."""
+    return profile.cells[profile.layout.drawn] if isinstance(profile, CategoryProfile) else profile.cells
 
 
 def starts_of(reference: Array) -> Array:

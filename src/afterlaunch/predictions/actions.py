@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.db.models import F, QuerySet
 
@@ -18,7 +19,7 @@ from afterlaunch.evidence.log import record
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
-from afterlaunch.predictions import folding, keeping, packed, rhythms, vectors
+from afterlaunch.predictions import folding, keeping, packed, rhythms, slicing, vectors
 from afterlaunch.predictions.bodies import ID, TIME, VERSION, Rows
 from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference, Task
 from afterlaunch.profiles.layouts import Layout
@@ -62,14 +63,16 @@ def in_force(system: System, environment: str) -> Reference | None:
 def all_in_force() -> list[Reference]:
     """The newest of every system and environment, without their profiles."""
     newest: dict[tuple[int, str], Reference] = {}
-    rows = Reference.objects.select_related("system__client").defer("kept", "profile").order_by("version")
+    rows = Reference.objects.select_related("system__client").defer("kept", "profile", "slices").order_by("version")
     for row in rows:
         newest[row.system_id, row.environment] = row
     return list(newest.values())
 
 
 def references_of(system: System) -> QuerySet[Reference]:
-    return Reference.objects.filter(system=system).defer("kept", "profile").order_by("environment", "-version")
+    return (
+        Reference.objects.filter(system=system).defer("kept", "profile", "slices").order_by("environment", "-version")
+    )
 
 
 @lru_cache(maxsize=32)
@@ -83,6 +86,16 @@ def projections_of(pk: int, digest: str) -> dict[str, vectors.Projection]:
     """Of a reference, which never changes."""
     body = Reference.objects.values_list("projections", flat=True).get(pk=pk, digest=digest)
     return vectors.unpack(bytes(body)) if body else {}
+
+
+@lru_cache(maxsize=32)
+def cut_of(pk: int, digest: str) -> slicing.Cut | None:
+    """Of a reference, which never changes; None where it has no slices."""
+    columns, body = Reference.objects.values_list("slice_columns", "profile").get(pk=pk, digest=digest)
+    if not columns:
+        return None
+    layouts = layouts_of(pk, digest)
+    return slicing.cut(layouts, packed.unpack(bytes(body), layouts), columns)
 
 
 def _locked(client: str, key: str, environment: str, now: datetime) -> System:
@@ -105,8 +118,16 @@ def make_reference(actor: Actor, client: str, key: str, environment: str, rows: 
     system = System.objects.select_related("client").filter(client__slug=client, key=key).first()
     zoned = system or System(client=Client.objects.get(slug=client), key=key)
     learnt = rhythms.of_table(zoned, layouts, profiles, rows, clock.now() + AHEAD)
+    task = task_of(system, environment)
+    columns = slicing.columns_of(layouts, task.segments if task else ())
+    slices = None
+    if columns:
+        every = np.arange(rows.count)
+        slices = slicing.pack(slicing.counting(slicing.cut(layouts, profiles, columns), layouts, rows)(every))
     given = {
         "source": "body",
+        "slice_columns": columns,
+        "slices": slices,
         "rows": rows.count,
         "columns": len(layouts),
         "kept": packed.pack_layouts(layouts),
@@ -133,8 +154,12 @@ def make_from_period(actor: Actor, system: System, environment: str, start: date
         raise Conflict("Some hours of the period are not closed yet.", "Ask again in half an hour.")
     layouts = layouts_of(before.pk, before.digest)
     profiles, rows = packed.empty(layouts), 0
+    by = cut_of(before.pk, before.digest)
+    slices = by.empty() if by else None
     for hour in hours.exclude(profile=None).iterator(50):
         profiles = packed.merge(profiles, packed.unpack(bytes(hour.profile or b""), layouts))
+        if by is not None and slices is not None:
+            slices = slices + slicing.unpack(bytes(hour.slices), by) if hour.slices is not None else None
         rows += hour.rows
     if rows < LEAST:
         raise Invalid(f"A reference needs {LEAST} rows; the period has {rows}.", "Choose a longer one.")
@@ -143,6 +168,8 @@ def make_from_period(actor: Actor, system: System, environment: str, start: date
     learnt = rhythms.of_hours(system, layouts, profiles, list(told), start, end, compare=False)
     given = {
         "source": "period",
+        "slice_columns": before.slice_columns if slices is not None else [],
+        "slices": slicing.pack(slices) if slices is not None else None,
         "starts_at": start,
         "ends_at": end,
         "rows": rows,
@@ -212,8 +239,11 @@ def receive(
         )
     layouts = layouts_of(reference.pk, reference.digest)
     projections = projections_of(reference.pk, reference.digest)
-    folded = folding.windows(layouts, vectors.expanded(rows, projections), now + AHEAD)
-    parts = [(one, packed.pack(one.profiles)) for one in folded]
+    wide = vectors.expanded(rows, projections)
+    folded = folding.windows(layouts, wide, now + AHEAD)
+    by = cut_of(reference.pk, reference.digest)
+    count = slicing.counting(by, layouts, wide) if by else None
+    parts = [(one, packed.pack(one.profiles), slicing.pack(count(one.places)) if count else None) for one in folded]
     task = told if (told := task_of(system, environment)) else keeping.told_by(rows)
     kept = keeping.parts_of(rows, task, now + AHEAD) if task else []
     with transaction.atomic():
@@ -242,12 +272,13 @@ def receive(
                     window=one.start,
                     rows=one.rows,
                     profile=body,
+                    slices=slices,
                 )
-                for one, body in parts
+                for one, body, slices in parts
             ],
             batch_size=100,
         )
-        _touch(reference, sorted({(one.version, hour_of(one.start)) for one, _ in parts}))
+        _touch(reference, sorted({(one.version, hour_of(one.start)) for one, _, _ in parts}))
         if task and kept:
             _keep(row, task, kept, now)
     known = {*layouts, *projections, *reference.left_out}

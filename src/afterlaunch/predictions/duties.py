@@ -9,20 +9,23 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Sum
 
+from afterlaunch.drift import slices
 from afterlaunch.estate.models import System
 from afterlaunch.ground.settings import settings
-from afterlaunch.predictions import importance, judging, packed, rhythms, upstream, weekly
-from afterlaunch.predictions.actions import HOUR, all_in_force, hour_of, layouts_of
+from afterlaunch.predictions import importance, judging, packed, rhythms, slicing, standing, upstream, weekly
+from afterlaunch.predictions.actions import HOUR, all_in_force, cut_of, hour_of, layouts_of
 from afterlaunch.predictions.judging import Followed, Known
 from afterlaunch.predictions.models import Batch, Hour, Kept, Part, Reference
 from afterlaunch.predictions.packed import Layouts, Profiles
 from afterlaunch.predictions.rules import IMPORTANCE, INPUT, finding, nothing_yet
+from afterlaunch.predictions.slicing import Cut
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.words import Finding, Named, Scope, Status
 
 LATENESS = timedelta(minutes=15)
 AT_ONCE = 48  # hours of one version in one pass
 PARTS_KEPT, HOURS_KEPT, BATCHES_KEPT = timedelta(days=3), timedelta(days=400), timedelta(days=92)
+SLICES_KEPT = timedelta(days=92)
 SUMMED_UP = 2_000  # parts that one pass looks at
 
 
@@ -53,7 +56,20 @@ def _finding(reference: Reference, now: datetime) -> Finding:
     several = len(rows) > 1
     hours = [(status, f"Version {name or '(none)'}: {why}" if several else why, n) for status, why, n, name in rows]
     found = finding(hours, newest, now)
-    return _with_upstream(reference, found) if found.status is Status.BREACH else found
+    if found.status is not Status.BREACH:
+        return found
+    version = next(name for status, _, _, name in rows if status == "breach")
+    return _with_upstream(reference, _with_slice(reference, version, newest, found))
+
+
+def _with_slice(reference: Reference, version: str, newest: datetime, found: Finding) -> Finding:
+    """Which slice carries the drift of the first feature that is named."""
+    hour = Hour.objects.filter(reference=reference, model_version=version, start=newest).first()
+    drifted = [one for one in hour.features if one["status"] == "breach"] if hour else []
+    if not drifted:
+        return found
+    said = slices.told(standing.slices_of(reference, version, newest, drifted[0]["name"]).found)
+    return replace(found, explanation=f"{found.explanation} {said}") if said else found
 
 
 def _with_upstream(reference: Reference, found: Finding) -> Finding:
@@ -83,13 +99,13 @@ def _follow(reference: Reference, version: str, now: datetime) -> None:
     hours = list(rows.filter(start__gte=first).order_by("start")[: AT_ONCE + 1])
     following = hours[AT_ONCE].pk if len(hours) > AT_ONCE else None
     touched = {hour.pk: hour.touched for hour in hours}
-    rhythm = weekly.of(reference)
+    rhythm, by = weekly.of(reference), cut_of(reference.pk, reference.digest)
     last = before.start if before else None
     for hour in hours[:AT_ONCE]:
         if rhythm and weekly.begins(rhythm, last, hour.start):
             followed = judging.begun_anew(followed, known, rhythm.features)
         compared = weekly.known_at(known, rhythm, reference, hour.start)
-        followed, last = _judged(hour, compared, followed, layouts, now), hour.start
+        followed, last = _judged(hour, compared, followed, layouts, by, now), hour.start
     _keep(hours[:AT_ONCE], touched, following)
 
 
@@ -97,8 +113,10 @@ def known_of(reference: Reference, layouts: Layouts) -> Known:
     return judging.known(packed.unpack(bytes(reference.profile), layouts))
 
 
-def _judged(hour: Hour, known: Known, before: Followed, layouts: Layouts, now: datetime) -> Followed:
+def _judged(hour: Hour, known: Known, before: Followed, layouts: Layouts, by: Cut | None, now: datetime) -> Followed:
     """Fills the row; what stands in the database is not altered."""
+    if hour.due or hour.profile is None:
+        hour.slices = _sliced(hour, by)
     profiles = _profiles(hour, layouts)
     followed, features = judging.judge(known, before, profiles)
     hour.status, hour.why = judging.overall(features)
@@ -126,7 +144,28 @@ def _profiles(hour: Hour, layouts: Layouts) -> Profiles:
     return found
 
 
-FILLED = ("status", "why", "features", "profile", "state", "judged_at", "due", "rows")
+def _sliced(hour: Hour, by: Cut | None) -> bytes | None:
+    """The parts of the hour as one; None where some of them were received before there were slices."""
+    if by is None:
+        return None
+    parts = Part.objects.filter(
+        reference=hour.reference_id,
+        model_version=hour.model_version,
+        window__gte=hour.start,
+        window__lt=hour.start + HOUR,
+    )
+    bodies = list(parts.order_by("pk").values_list("slices", flat=True))
+    if hour.base is not None:
+        bodies.append(hour.base_slices)
+    if any(body is None for body in bodies):
+        return None
+    total = by.empty()
+    for body in bodies:
+        total += slicing.unpack(bytes(body or b""), by)
+    return slicing.pack(total)
+
+
+FILLED = ("status", "why", "features", "profile", "slices", "state", "judged_at", "due", "rows")
 
 
 @transaction.atomic
@@ -146,6 +185,9 @@ def forget(now: datetime) -> bool:
     long summed up, hours, and keys of bodies. Whether there is more to do."""
     more = _sum_up(now)
     Hour.objects.filter(start__lt=now - HOURS_KEPT, due=False).delete()
+    Hour.objects.filter(start__lt=now - SLICES_KEPT, due=False).exclude(slices=None).update(
+        slices=None, base_slices=None
+    )
     old = Batch.objects.filter(received_at__lt=now - BATCHES_KEPT, parts=None, kept=None)
     Batch.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:10_000])).delete()
     Kept.objects.filter(hour__lt=now - timedelta(days=settings().number("PREDICTIONS_KEEP_DAYS"))).delete()
@@ -178,8 +220,8 @@ def _based(pk: int) -> bool:
         return False
     place = {"reference": hour.reference_id, "model_version": hour.model_version}
     parts = Part.objects.filter(**place, window__gte=hour.start, window__lt=hour.start + HOUR)
-    hour.base, hour.base_rows = hour.profile, hour.rows
-    hour.save(update_fields=["base", "base_rows"])
+    hour.base, hour.base_rows, hour.base_slices = hour.profile, hour.rows, hour.slices
+    hour.save(update_fields=["base", "base_rows", "base_slices"])
     return parts.delete()[0] > 0
 
 

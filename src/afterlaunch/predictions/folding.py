@@ -33,12 +33,13 @@ Fold = Callable[[Array], Profile]
 
 @dataclass(frozen=True)
 class Folded:
-    """One window of one version of the model."""
+    """One window of one version of the model; `places`: its rows in the body."""
 
     version: str
     start: datetime
     rows: int
     profiles: Profiles
+    places: Array
 
 
 def _kind(column: pa.Array) -> str:
@@ -155,16 +156,18 @@ def grouped(
     found = {}
     for name, layout in layouts.items():
         starts = rhythms.groups_of(profiles[name])
-        cells = _cells(layout, rows.features[name])
+        cells = cells_of(layout, rows.features[name])
         groups = np.where(cells >= 0, np.searchsorted(starts, cells, "right") - 1, len(starts) - 1 - cells)
         width = len(starts) + 2
         found[name] = np.bincount(places * width + groups, minlength=count * width).reshape(count, width)
     return found
 
 
-def _cells(layout: Layout, column: pa.Array) -> Array:
+def cells_of(layout: Layout, column: pa.Array) -> Array:
     """Of each row; -1: it has no value, -2: what it has is no number."""
     places = np.full(len(column), -1)
+    if pa.types.is_null(column.type):
+        return places
     if isinstance(layout, NumericLayout):
         read = numbers_of(column)
         cells = np.searchsorted(layout.edges, read.values, "right")
@@ -203,5 +206,5 @@ def windows(layouts: Mapping[str, Layout], rows: Rows, latest: datetime) -> list
         number, code = divmod(key, len(names))
         start = datetime.fromtimestamp(number * width // 10**6, UTC)
         profiles = {name: fold(group) for name, fold in folds.items()}
-        found.append(Folded(names[code], start, len(group), profiles))
+        found.append(Folded(names[code], start, len(group), profiles, group))
     return sorted(found, key=lambda one: (one.version, one.start))

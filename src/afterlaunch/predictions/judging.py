@@ -73,7 +73,7 @@ class Feature:
 
 def known(profiles: Profiles) -> Known:
     streams = tuple(name for name, profile in profiles.items() if _followed(profile))
-    starts = {name: sequential.starts_of(profiles[name].cells) for name in streams}
+    starts = {name: sequential.starts_of(sequential.cells_of(profiles[name])) for name in streams}
     if not streams:
         return Known(profiles, (), {}, None)
     return Known(profiles, streams, starts, sequential.ranks(_counts(profiles, streams, starts)))
@@ -84,7 +84,7 @@ def in_hours(of: Known, same: Profiles, told: str) -> Known:
     starts = dict(of.starts)
     for name in of.streams:
         if name in same and same[name].count:
-            starts[name] = sequential.starts_of(same[name].cells)
+            starts[name] = sequential.starts_of(sequential.cells_of(same[name]))
     profiles = {**of.profiles, **same}
     ranks = of.ranks
     if ranks is not None:
@@ -114,7 +114,7 @@ def _followed(profile: Profile) -> bool:
 
 
 def _counts(profiles: Profiles, streams: Sequence[str], starts: dict[str, Array]) -> Array:
-    return np.stack([sequential.padded(profiles[name].cells, starts[name]) for name in streams])
+    return np.stack([sequential.padded(sequential.cells_of(profiles[name]), starts[name]) for name in streams])
 
 
 def fresh(of: Known) -> Followed:

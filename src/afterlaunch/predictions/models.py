@@ -8,8 +8,8 @@ from afterlaunch.estate.models import System
 class Reference(models.Model):
     """What later windows are compared with; never altered. The one in force is the newest of its system and
     environment. `digest`: of what it was made from; `kept` has the layouts, `projections` what makes
-    numbers of its columns of vectors, `profile` the profiles of its columns,
-    `left_out` why other columns have none."""
+    numbers of its columns of vectors, `profile` the profiles of its columns, `slices` the counts of its slices by
+    `slice_columns`, `left_out` why other columns have none."""
 
     system = models.ForeignKey(System, on_delete=models.CASCADE, related_name="references")
     environment = models.CharField(max_length=60)
@@ -23,6 +23,8 @@ class Reference(models.Model):
     kept = models.BinaryField()
     projections = models.BinaryField(null=True)
     profile = models.BinaryField()
+    slice_columns = models.JSONField(default=list)
+    slices = models.BinaryField(null=True)
     left_out = models.JSONField(default=dict)
     made_at = models.DateTimeField()
     made_by = models.CharField(max_length=200)
@@ -100,6 +102,7 @@ class Part(models.Model):
     window = models.DateTimeField()
     rows = models.PositiveIntegerField()
     profile = models.BinaryField()
+    slices = models.BinaryField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "model_version", "window"], name="one_part_per_window")]
@@ -112,7 +115,7 @@ class Part(models.Model):
 class Hour(models.Model):
     """An hour of event time of one version of the model. `touched` grows with every body that tells of it; `due`: it is
     to be judged, or judged again. `profile`, `state`, `status` and `features` are of the last time it was judged.
-    `base` stands for parts that are kept no longer."""
+    `base`, `base_slices` stand for parts that are kept no longer."""
 
     reference = models.ForeignKey(Reference, on_delete=models.CASCADE, related_name="hours")
     model_version = models.CharField(max_length=200, blank=True, default="")
@@ -126,7 +129,9 @@ class Hour(models.Model):
     features = models.JSONField(default=list)
     profile = models.BinaryField(null=True)
     state = models.BinaryField(null=True)
+    slices = models.BinaryField(null=True)
     base = models.BinaryField(null=True)
+    base_slices = models.BinaryField(null=True)
     base_rows = models.PositiveIntegerField(default=0)
 
     class Meta:

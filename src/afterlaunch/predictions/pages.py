@@ -6,12 +6,29 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from afterlaunch.drift import slices
 from afterlaunch.drift.judging import METHODS
+from afterlaunch.drift.slices import Slice
 from afterlaunch.estate.actions import system_by_id
 from afterlaunch.ground.errors import NotFound
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
 from afterlaunch.predictions import views, weekly
+
+SLICES = 12
+SAID = {
+    slices.MOVED: ("failing", "moved inside"),
+    slices.MORE: ("late", "more of it"),
+    slices.LESS: ("late", "less of it"),
+    slices.ALIKE: ("ok", "no change found"),
+    slices.NOT_ASSESSED: ("no_data", "not assessed"),
+}
+
+
+def _slice(one: Slice) -> dict[str, object]:
+    tone, said = SAID[one.verdict]
+    shares = f"{100 * one.share_before:.1f} → {100 * one.share_now:.1f} %"
+    return {**vars(one), "tone": tone, "said": said, "shares": shares, "part": f"{100 * one.explains:.0f} %"}
 
 
 @require_safe
@@ -53,6 +70,9 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
         "shown": views.SHOWN,
         "season": weekly.season(weekly.of(reference), name) if chosen else "",
+        "sliced": (sliced := views.sliced(reference, version, chosen)),
+        "sliced_told": slices.told(sliced.found) if sliced else "",
+        "slices": [_slice(one) for one in sliced.found[:SLICES]] if sliced else [],
         "upstream": views.upstream_of(system, environment, chosen),
         "importance": views.importance_of(system, environment),
     }

@@ -12,15 +12,17 @@ from django.utils.safestring import SafeString, mark_safe
 
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
-from afterlaunch.predictions import packed, upstream, weekly
+from afterlaunch.predictions import packed, standing, upstream, weekly
 from afterlaunch.predictions.actions import HOUR, layouts_of, references_of
 from afterlaunch.predictions.models import Hour, Reference
 from afterlaunch.predictions.packed import Profiles
+from afterlaunch.predictions.standing import Sliced
 from afterlaunch.verdicts.models import Verdict
 
 SHOWN = 48  # hours
 ORDER = ("breach", "warning", "not_assessed", "ok")
 CELL, HEIGHT = 10, 18
+SLICED = 5  # drifted features whose slices the API tells
 LISTED, MOST_LISTED = 30, 60
 """Features of a page, unless all are asked for."""
 
@@ -83,7 +85,7 @@ def hours_of(reference: Reference, version: str, shown: int = SHOWN) -> list[Hou
     newest = rows.order_by("-start").values_list("start", flat=True).first()
     if newest is None:
         return []
-    found = rows.filter(start__gt=newest - HOUR * shown).defer("profile", "state")
+    found = rows.filter(start__gt=newest - HOUR * shown).defer("profile", "state", "slices", "base", "base_slices")
     return list(found.order_by("start"))
 
 
@@ -140,6 +142,36 @@ def upstream_of(system: System, environment: str, row: Row | None) -> list[upstr
     return upstream.events(system, environment, since) if since else []
 
 
+def sliced(reference: Reference, version: str, row: Row | None) -> Sliced | None:
+    """Which slices carry the drift of this feature; None where it does not drift now."""
+    if row is None or row.newest.get("status") not in standing.BAD:
+        return None
+    newest = next(cell[0].start for cell in reversed(row.cells) if cell is not None)
+    return standing.slices_of(reference, version, newest, row.name)
+
+
+def slices_document(reference: Reference, hours: list[Hour]) -> list[dict[str, Any]]:
+    """Of the features that drift in the newest hour of a version, a few."""
+    if not hours:
+        return []
+    newest = hours[-1]
+    bad = [one["name"] for one in newest.features if one["status"] in standing.BAD][:SLICED]
+    found = []
+    for name in bad:
+        told = standing.slices_of(reference, newest.model_version, newest.start, name)
+        found.append(
+            {
+                "feature": name,
+                "model_version": newest.model_version or None,
+                "hours": told.hours,
+                "against": told.against,
+                "not_assessed": told.why,
+                "slices": [one.as_document() for one in told.found[:50]],
+            }
+        )
+    return found
+
+
 def importance_of(system: System, environment: str) -> dict[str, Any] | None:
     """The verdict on what the model looks at, with the first features then and now; None without attributions."""
     place = {"client": system.client.slug, "system": system.key, "environment": environment}
@@ -173,12 +205,14 @@ def document(system: System, environment: str | None, shown: int) -> dict[str, A
     for reference in places(system):
         if environment and reference.environment != environment:
             continue
-        told = [_told(hour) for version in versions_of(reference) for hour in hours_of(reference, version, shown)]
+        versions = [hours_of(reference, version, shown) for version in versions_of(reference)]
+        told = [_told(hour) for hours in versions for hour in hours]
         found.append(
             {
                 "reference": reference_document(reference),
                 "rhythm": weekly.document(weekly.of(reference)),
                 "hours": told,
+                "slices": [one for hours in versions for one in slices_document(reference, hours)],
                 "importance": importance_of(system, reference.environment),
             }
         )

@@ -81,6 +81,13 @@ class CategoryLayout:
         sums.update(b"complete" if self.tail_complete else b"cut")
         return "c" + sums.hexdigest()
 
+    @cached_property
+    def drawn(self) -> Array:
+        """Cells in an order that has nothing to do with the reference's counts: that of the names' digests. Ordered by
+        how often they came, ranks would regress: what came most by chance comes less the next time."""
+        named = sorted(range(len(self.names)), key=lambda at: digest(self.names[at]))
+        return np.array([*named, self.other, self.unseen])
+
     def place(self, value: str) -> int:
         found = self._places.get(value)
         if found is not None:

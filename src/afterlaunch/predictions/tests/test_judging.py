@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -15,9 +16,11 @@ from afterlaunch.alerts.models import Alert
 from afterlaunch.app.judges import TITLES
 from afterlaunch.estate.models import Dependency, System
 from afterlaunch.incidents.models import Incident
-from afterlaunch.predictions import duties, rules
+from afterlaunch.predictions import duties, judging, rules
 from afterlaunch.predictions.models import Batch, Hour, Part, Reference
 from afterlaunch.predictions.tests.conftest import AT, House, lines, table
+from afterlaunch.profiles.categories import fold as fold_categories
+from afterlaunch.profiles.layouts import CategoryLayout, category_layout
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict
 from afterlaunch.verdicts.words import Finding, Scope, Status
@@ -235,3 +238,33 @@ def test_a_breach_says_what_changed_upstream_at_that_time(house: House, client: 
     page = client.get(f"/systems/{system.pk}/drift?feature=age").content.decode()
     assert "amount is in cents now." in page and "another client" not in page and "not needed" not in page
     assert "Upstream at that time" not in client.get(f"/systems/{system.pk}/drift?feature=colour").content.decode()
+
+
+@pytest.mark.parametrize("values", [40, 300])
+def test_categories_of_many_about_equal_values_raise_no_alarm(values: int) -> None:
+    """Which of them came most in the reference is chance, and not so again."""
+    random = np.random.default_rng(values)
+    shares = random.dirichlet(np.full(values, 50.0), 10)
+    names = [f"v{at}" for at in range(values)]
+
+    def told(rows: int, layouts: dict[str, CategoryLayout]) -> dict[str, Any]:
+        counts = [random.multinomial(rows // 2, one) for one in (*shares, *shares)]
+        return {
+            f"c{at}": fold_categories(layouts[f"c{at}"], names, np.stack([counts[at], counts[at + 10]]), (0, 0))
+            for at in range(10)
+        }
+
+    before = [random.multinomial(12_000, one) for one in shares]
+    layouts = {
+        f"c{at}": category_layout(dict(zip(names, counts.tolist(), strict=True))) for at, counts in enumerate(before)
+    }
+    reference: dict[str, Any] = {
+        f"c{at}": fold_categories(layouts[f"c{at}"], names, np.stack([counts, 0 * counts]), (0, 0))
+        for at, counts in enumerate(before)
+    }
+    of = judging.known(reference)
+    followed, statuses = judging.fresh(of), []
+    for _ in range(100):
+        followed, features = judging.judge(of, followed, told(1_000, layouts))
+        statuses += [one.status for one in features]
+    assert len(of.streams) == 10 and "breach" not in statuses and statuses.count("warning") <= 3
