@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -212,7 +213,7 @@ def ask(house: Machines, key: str, name: str) -> int:
     }
     try:
         status, _ = asked(f"{house.url(name)}/v1/chat/completions", key, json.dumps(told).encode(), "application/json")
-    except OSError:
+    except (OSError, HTTPException):
         return 0
     return int(status)
 

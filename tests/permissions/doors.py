@@ -415,6 +415,7 @@ PAGES = (
     do("/spend/prices/{client}/save", "operator", "Set an override or a discount", **PRICE),
     do("/spend/prices/{client}/withdraw", "operator", "Withdraw a price", name="{client}-contract", reason="x"),
     do("/spend/prices/{client}/import", "operator", "Preview or take a price table", (200,), **TABLE),
+    do("/spend/prices/{client}/compare", "viewer", "Compare prices with a second table", (200,)),
     do("/spend/prices/{client}/reprice", "operator", "Propose to price the past anew", (302, 409), **PAST),
     look("/spend/reconciliation/{client}", "viewer", "Bills against telemetry", "month={month}"),
     do("/spend/reconciliation/{client}/bills", "operator", "Import a bill", **BILL),

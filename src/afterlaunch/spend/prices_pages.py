@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -12,15 +12,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
 from afterlaunch.look.requests import Request
-from afterlaunch.prices.bundled import SOURCE
+from afterlaunch.prices import witness
+from afterlaunch.prices.bundled import SOURCE, provider_id
 from afterlaunch.prices.rows import PER
-from afterlaunch.pricing.actions import plan, put_entry, read_table, rows_in_force, take, version_of
+from afterlaunch.pricing.actions import book_of, plan, put_entry, read_table, rows_in_force, take, version_of
 from afterlaunch.pricing.actions import withdraw as withdraw_entry
 from afterlaunch.pricing.models import PriceEntry
 from afterlaunch.spend import repricing
+from afterlaunch.telemetry.queries import stretches
 from afterlaunch.telemetry.repricing import Effect
 
 SHOWN = 100
@@ -132,6 +135,31 @@ def import_table(request: Request, slug: str) -> HttpResponse:
     imported = {"table": table, "owner": given.get("owner", ""), "reason": reason, "text": text}
     effect = _dearest_first(found)[:SHOWN]
     return _page(request, client, planned=planned, changes=changes, effect=effect, whole=found.whole, imported=imported)
+
+
+@require_POST
+def compare(request: Request, slug: str) -> HttpResponse:
+    """A second table as a witness: nothing is kept of it."""
+    client, upload = client_by_slug(request.actor, slug), request.FILES.get("file")
+    try:
+        if upload is None:
+            raise Invalid("There is no file.", "Choose LiteLLM's model_prices JSON.")
+        found = witness.compare(witness.read(upload.read(witness.LARGEST + 1)), clock.now(), book_of(client))
+    except Invalid as problem:
+        messages.error(request, f"{problem.message} {problem.hint}")
+        return _page(request, client)
+    used = _used(client)
+    ours = sorted(found.disagreements, key=lambda one: ((one.provider, one.model) not in used, one.provider, one.model))
+    return _page(
+        request, client, witness=found, disagreements=[(one, (one.provider, one.model) in used) for one in ours]
+    )
+
+
+def _used(client: Client) -> set[tuple[str, str]]:
+    """(provider, model) of the last 30 days: what these prices cost somebody."""
+    now = clock.now()
+    rows = stretches([now - timedelta(days=30), now], ("provider", "model"), frozenset([client.slug]))
+    return {(provider_id(row.key["provider"] or ""), row.key["model"] or "") for row in rows}
 
 
 def _said(entry: dict[str, Any] | None) -> str:

@@ -11,6 +11,8 @@ urlpatterns = [
     path("spend/prices/<slug:slug>/save", prices_pages.save),
     path("spend/prices/<slug:slug>/withdraw", prices_pages.withdraw),
     path("spend/prices/<slug:slug>/import", prices_pages.import_table),
+    path("spend/prices/<slug:slug>/compare", prices_pages.compare),
+    path("spend/prices/<slug:slug>/compare", prices_pages.compare),
     path("spend/prices/<slug:slug>/reprice", prices_pages.propose),
     path("spend/reconciliation/<slug:slug>", bills_pages.reconciliation),
     path("spend/reconciliation/<slug:slug>/bills", bills_pages.add),

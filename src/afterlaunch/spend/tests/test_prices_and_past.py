@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.test import Client as Browser
 
@@ -146,3 +148,21 @@ def test_a_table_is_previewed_with_its_effect_on_thirty_days_and_taken_from_the_
     assert browser.post("/spend/prices/acme/save", form).status_code == 302
     wrong = browser.post("/spend/prices/acme/save", {**form, "prices": "input x"}).content.decode()
     assert "is no number" in wrong and 'value="own"' in wrong, "what was given stays in the form"
+
+
+def test_the_page_tells_where_a_second_table_disagrees_with_the_clients_prices(
+    store: stores.Store, acme: Client
+) -> None:
+    call(store, 1, "acme")
+    put_entry(person(Role.OPERATOR), acme, DISCOUNT)
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    told = {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1.25e-06}
+    file = BytesIO(orjson.dumps({"gpt-4o-mini": told, "gpt-5": told}))
+    file.name = "prices.json"
+    page = browser.post("/spend/prices/acme/compare", {"file": file}).content.decode()
+    assert "equal prices in both: 0; that differ: 2;" in page
+    assert page.index("openai/gpt-5") < page.index("openai/gpt-4o-mini")  # what is used comes first
+    refused = browser.post("/spend/prices/acme/compare", {"file": BytesIO(b"{}")}).content.decode()
+    assert "No entry names a litellm_provider" in refused
+    assert "There is no file" in browser.post("/spend/prices/acme/compare").content.decode()
