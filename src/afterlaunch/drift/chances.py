@@ -8,6 +8,8 @@ from math import erfc, exp, lgamma, log, pi, sqrt
 
 import numpy as np
 
+FEW, FAR = 60, 300.0  # degrees of freedom and halves of x that are summed term by term; NEAR: halves of shifts
+NEAR = 30.0
 SMALLEST = 1e-300  # what a tail beyond the floats is called
 
 
@@ -31,6 +33,8 @@ def chi2_tail(x: float, df: int) -> float:
     if x <= 0:
         return 1.0
     half = x / 2
+    if df <= FEW and half < FAR:
+        return min(max(_summed(half, df), SMALLEST), 1.0)
     terms = np.arange(df // 2 if df % 2 == 0 else (df - 1) // 2)
     shift = 0.0 if df % 2 == 0 else 0.5
     total = 0.0 if df % 2 == 0 else erfc(sqrt(half))
@@ -38,6 +42,19 @@ def chi2_tail(x: float, df: int) -> float:
         logs = (terms + shift) * log(half) - half - _log_gamma(terms + shift + 1)
         total += float(np.exp(logs).sum())
     return min(max(total, SMALLEST), 1.0)
+
+
+def _summed(half: float, df: int) -> float:
+    """The same sums, each term from the one before: of a few terms that is ten times as fast."""
+    if df % 2:
+        total, term, at = erfc(sqrt(half)), 2 * sqrt(half / pi) * exp(-half), 1.5
+    else:
+        total, term, at = 0.0, exp(-half), 1.0
+    for _ in range(df // 2):
+        total += term
+        term *= half / at
+        at += 1
+    return total
 
 
 def _log_gamma(values: np.ndarray) -> np.ndarray:
@@ -87,7 +104,28 @@ def shifted_chi2_tail(x: float, df: int, shift: float) -> float:
     """P(noncentral chi-square >= x)."""
     if shift <= 0:
         return chi2_tail(x, df)
+    if 0 < x < 2 * FAR and shift < 2 * NEAR and df <= FEW:
+        return min(max(_mixture(x / 2, df, shift / 2), SMALLEST), 1.0)
     return _shifted(x, df).tail(shift)[0] if x > 0 else 1.0
+
+
+def _mixture(half: float, df: int, mean: float) -> float:
+    """As `_Shifted`, for small shifts, each term from the one before."""
+    tail, at = chi2_tail(2 * half, df), df / 2
+    rise = exp(at * log(half) - half - lgamma(at + 1))
+    weight, left = exp(-mean), 1.0
+    total, count = 0.0, 0
+    while left > 1e-16 and count < 400:
+        total += weight * min(tail, 1.0)
+        left -= weight
+        tail += rise
+        at += 1
+        rise *= half / at
+        count += 1
+        weight *= mean / count
+        if count > mean and weight < 1e-18:
+            break
+    return total
 
 
 def shift_where(x: float, df: int, tail: float) -> float:

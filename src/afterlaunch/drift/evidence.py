@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -62,8 +63,8 @@ class Test:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared. `tell`
-    writes what moved: asked for by few verdicts only.
+    """`reason`: why nothing could be tested, or ''. `cells`: of the PSI; `s`: 1/n + 1/m of the values compared.
+    `raw`: the PSI as it is. `tell` writes what moved, `measure` all distances: asked for by few verdicts only.
     `chance_error`: of vectors, the standard deviation of a classifier's AUC without drift."""
 
     tests: tuple[Test, ...]
@@ -72,9 +73,14 @@ class Evidence:
     cells: int = 0
     s: float = 0.0
     psi: Effect | None = None
-    distances: dict[str, float] = field(default_factory=dict)
+    raw: float = 0.0
     chance_error: float = 0.0
     tell: Callable[[], str] = str
+    measure: Callable[[], dict[str, float]] = dict
+
+    @cached_property
+    def distances(self) -> dict[str, float]:
+        return self.measure()
 
     @property
     def moved(self) -> str:
@@ -131,7 +137,7 @@ def rate(method: str, had: int, before: int, has: int, now: int, tolerance: Tole
     spread = (found.high - found.low) / 2 / chances.normal_quantile((1 + statistics.LEVEL) / 2)
     beyond = (abs(found.difference) - tolerance.rate) / spread
     p = kept_p(found.p, 1.0 if beyond <= 0 else chances.normal_tail(beyond) / 2)
-    return Test(method, found.difference, p, Effect(found.difference, found.low, found.high), RATE_LINE)
+    return Test(method, found.difference, p, Effect(found.difference, lambda: (found.low, found.high)), RATE_LINE)
 
 
 def _numeric(
@@ -143,9 +149,9 @@ def _numeric(
     groups, groups_now = statistics.grouped(before, starts), statistics.grouped(now, starts)
     tests = []
     psi = None
-    distances = statistics.distances(groups, groups_now)
+    raw = statistics.stability_index(groups, groups_now)
     if len(groups) > 1:
-        raw, df = distances["psi"], len(groups) - 1
+        df = len(groups) - 1
         psi = statistics.corrected(raw / s, df, s)
         tolerated = chances.shifted_chi2_tail(raw / s, df, tolerance.psi / s)
         tests.append(Test("psi", raw, kept_p(chances.chi2_tail(raw / s, df), tolerated), psi))
@@ -160,13 +166,6 @@ def _numeric(
     distance = statistics.kolmogorov_smirnov(before, now)
     tolerated = chances.kolmogorov_tail((distance - tolerance.ks) / sqrt(s))
     tests.append(Test("ks", distance, kept_p(chances.kolmogorov_tail(distance / sqrt(s)), tolerated), psi))
-    bounds = numeric.ends(reference)
-    bounds[0], bounds[-1] = min(bounds[0], current.least), max(bounds[-1], current.greatest)
-    deviation = reference.deviation
-    distances["ks"] = distance
-    if deviation > 0:
-        with np.errstate(over="ignore"):
-            distances["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
     outside = int(now[0] + now[-1])
 
     def moved() -> str:
@@ -176,7 +175,16 @@ def _numeric(
         apart = _shares_told(reference, current)
         return told + (f"; {apart}" if apart else "")
 
-    return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, distances=distances, tell=moved)
+    def measure() -> dict[str, float]:
+        found = statistics.distances(groups, groups_now) | {"ks": distance}
+        if (deviation := reference.deviation) > 0:
+            bounds = numeric.ends(reference)
+            bounds[0], bounds[-1] = min(bounds[0], current.least), max(bounds[-1], current.greatest)
+            with np.errstate(over="ignore"):
+                found["wasserstein_in_deviations"] = statistics.wasserstein(before, now, bounds) / deviation
+        return found
+
+    return Evidence((*tests, *rates), cells=len(groups), s=s, psi=psi, raw=raw, tell=moved, measure=measure)
 
 
 def union(reference: CategoryProfile, current: CategoryProfile) -> tuple[list[str], Array, Array]:
@@ -216,12 +224,16 @@ def _categories(
         other = rate("other_values_rate", hits[0], reference.count, hits[1], current.count, tolerance)
         return Evidence((other, *rates), cells=2, s=s, tell=moved)
     statistic, df = statistics.chi_square(had, has), len(had) - 1
-    distances = statistics.distances(had, has)
-    distances["cramers_v"] = statistics.cramers_v(statistic, reference.count + current.count)
-    psi = statistics.corrected(distances["psi"] / s, df, s)
+    raw = statistics.stability_index(had, has)
+    psi = statistics.corrected(raw / s, df, s)
     tolerated = chances.shifted_chi2_tail(statistic, df, tolerance.psi / s)
     test = Test("chi_square", statistic, kept_p(chances.chi2_tail(statistic, df), tolerated), psi)
-    return Evidence((test, *rates), cells=len(had), s=s, psi=psi, distances=distances, tell=moved)
+
+    def measure() -> dict[str, float]:
+        v = statistics.cramers_v(statistic, reference.count + current.count)
+        return statistics.distances(had, has) | {"cramers_v": v}
+
+    return Evidence((test, *rates), cells=len(had), s=s, psi=psi, raw=raw, tell=moved, measure=measure)
 
 
 def _category_told(names: list[str], before: Array, now: Array) -> str:

@@ -45,18 +45,33 @@ class Judged:
     evidence: Evidence | None = None
     q: float | None = None
 
+    def summary(self) -> dict[str, Any]:
+        """Without what takes as long to work out as the verdict: intervals, distances and every test."""
+        found = self.evidence
+        test = found.strongest if found is not None and found.tests else None
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "method": test.method if test else None,
+            "statistic": test.statistic if test else None,
+            "effect": test.effect.value if test and test.effect is not None else None,
+            "p_value": found.p if test and found else None,
+            "q_value": self.q,
+            "n_reference": self.n_reference,
+            "n_current": self.n_current,
+            "verdict": self.verdict,
+            "why": self.why,
+            "state": self.state,
+            "reason": self.reason,
+        }
+
     def as_document(self) -> dict[str, Any]:
-        document: dict[str, Any] = {"name": self.name, "kind": self.kind, "method": None, "statistic": None}
-        document |= {"effect": None, "p_value": None, "q_value": self.q}
-        document |= {"n_reference": self.n_reference, "n_current": self.n_current}
-        document |= {"verdict": self.verdict, "why": self.why, "state": self.state, "reason": self.reason}
+        document = self.summary()
         found = self.evidence
         if found is None or not found.tests:
             return document
-        test = found.strongest
-        document |= {"method": test.method, "statistic": test.statistic, "p_value": found.p}
-        if test.effect is not None:
-            document |= {"effect": test.effect.value, "effect_low": test.effect.low, "effect_high": test.effect.high}
+        if (effect := found.strongest.effect) is not None:
+            document |= {"effect_low": effect.low, "effect_high": effect.high}
         document["cells"] = found.cells
         document["distances"] = found.distances
         document["tests"] = [
@@ -181,7 +196,7 @@ def _drift_told(evidence: Evidence, test: Test, state: str, q: float, limits: Li
         low, high = 0.5 + effect.low, 0.5 + effect.high
         size = f"a classifier tells new from old with an AUC of {test.statistic:.3f} ({low:.3f} to {high:.3f}), {place}"
     elif test.threshold is None:
-        raw = evidence.distances["psi"]
+        raw = evidence.raw
         size = f"PSI {raw:.3g}, without chance {effect.value:.3g} ({effect.low:.3g} to {effect.high:.3g}), {place}"
     else:
         size = f"{METHODS[test.method]} changed by {100 * effect.value:+.3g} points, {place}"
@@ -197,5 +212,5 @@ def _sure(q: float) -> str:
 def _calm_told(evidence: Evidence, by_chance: float, q: float) -> str:
     if evidence.psi is None:
         return f"What differs is within chance (q = {q:.2g})."
-    raw = evidence.distances["psi"]
+    raw = evidence.raw
     return f"PSI {raw:.3g}; chance alone gives up to {by_chance:.3g} at these sizes (q = {q:.2g})."

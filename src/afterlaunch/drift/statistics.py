@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log, sqrt
 
 import numpy as np
 
 from afterlaunch.drift import chances
 from afterlaunch.profiles.hashing import Array
-from afterlaunch.profiles.layouts import distinct
 
 LEVEL = 0.90  # of intervals
 
@@ -23,7 +23,7 @@ def grouped_at(reference: Array, cells: int = 10) -> Array:
     after = np.searchsorted(reached, wanted, "left")
     before = np.maximum(after - 1, 0)
     nearer = np.where(wanted - reached[before] < reached[after] - wanted, before, after)
-    starts = distinct(nearer + 1)
+    starts = nearer[np.append(True, nearer[1:] != nearer[:-1])] + 1  # they ascend
     # Every group needs mass of the reference, the first and the last too.
     inner = starts[starts < len(reached)]
     inner = inner[(reached[inner - 1] > 0) & (reached[inner - 1] < reached[-1])]
@@ -47,6 +47,12 @@ def shares(counts: Array) -> Array:
     return divided
 
 
+def stability_index(reference: Array, current: Array) -> float:
+    """PSI alone, as `distances` tells it."""
+    p, q = shares(current), shares(reference)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
 def distances(reference: Array, current: Array) -> dict[str, float]:
     """Population stability index, sum of (p - q) ln(p / q); Kullback-Leibler of the current shares from the reference's
     and Jensen-Shannon, both in nats; the Jensen-Shannon distance that libraries show, sqrt(JS / ln 2)."""
@@ -63,7 +69,8 @@ def distances(reference: Array, current: Array) -> dict[str, float]:
 
 def kolmogorov_smirnov(reference: Array, current: Array) -> float:
     """D. On cells it can only be too small, by a cell's mass at most."""
-    return float(np.abs(np.cumsum(current) / current.sum() - np.cumsum(reference) / reference.sum()).max())
+    now, before = current.cumsum(), reference.cumsum()
+    return float(np.abs(now / now[-1] - before / before[-1]).max())
 
 
 def wasserstein(reference: Array, current: Array, ends: Array) -> float:
@@ -145,19 +152,35 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Effect:
-    """A distance without the part that chance gives, with its 90 % interval."""
+    """A distance without the part that chance gives. `bounds`: its 90 % interval, worked out where it is asked for:
+    most verdicts do not tell it."""
 
     value: float
-    low: float
-    high: float
+    bounds: Callable[[], tuple[float, float]]
+
+    @cached_property
+    def _interval(self) -> tuple[float, float]:
+        return self.bounds()
+
+    @property
+    def low(self) -> float:
+        return self._interval[0]
+
+    @property
+    def high(self) -> float:
+        return self._interval[1]
 
 
 def corrected(statistic: float, df: int, s: float) -> Effect:
     """`statistic`: what is chi-square of `df` without drift; the distance is its shift times `s`."""
     value = max(0.0, (statistic - df) * s)
-    low = chances.shift_where(statistic, df, (1 - LEVEL) / 2) * s
-    high = chances.shift_where(statistic, df, (1 + LEVEL) / 2) * s
-    return Effect(value, min(low, value), max(high, value))
+
+    def bounds() -> tuple[float, float]:
+        low = chances.shift_where(statistic, df, (1 - LEVEL) / 2) * s
+        high = chances.shift_where(statistic, df, (1 + LEVEL) / 2) * s
+        return min(low, value), max(high, value)
+
+    return Effect(value, bounds)
 
 
 def kolmogorov_threshold(alpha: float, s: float) -> float:

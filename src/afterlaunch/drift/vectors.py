@@ -69,7 +69,7 @@ def weigh(reference: Sample, current: Sample, tolerance: Tolerance) -> Weighed:
     distances = {"cosine_of_means": cosine, **{test.method: test.statistic for test in tests[:2]}}
     moved = f"the means of the vectors have a cosine of {cosine:.3f}"
     error = _error(n, m)
-    evidence = Evidence(tuple(tests), distances=distances, s=error**2, chance_error=error, tell=lambda: moved)
+    evidence = Evidence(tuple(tests), measure=lambda: distances, s=error**2, chance_error=error, tell=lambda: moved)
     return Weighed(evidence, *_profiles(*scores[strongest]))
 
 
@@ -125,7 +125,7 @@ def _test(method: str, before: Array, now: Array, tolerance: Tolerance) -> Test:
     beyond = (found - 0.5 - tolerance.auc) / spread
     p = kept_p(chance, 1.0 if beyond <= 0 else chances.normal_tail(beyond) / 2)
     reach = spread * chances.normal_quantile((1 + statistics.LEVEL) / 2)
-    effect = Effect(found - 0.5, max(found - 0.5 - reach, -0.5), min(found - 0.5 + reach, 0.5))
+    effect = Effect(found - 0.5, lambda: (max(found - 0.5 - reach, -0.5), min(found - 0.5 + reach, 0.5)))
     return Test(method, found, p, effect, LINE)
 
 

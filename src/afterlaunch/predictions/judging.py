@@ -65,7 +65,7 @@ class Feature:
     hours: str = ""
 
     def as_document(self) -> dict[str, Any]:
-        told = self.judged.as_document()
+        told = self.judged.summary()
         kept = ("kind", "method", "statistic", "effect", "q_value", "n_reference", "n_current")
         said = {"name": self.name, "status": self.status, "reason": self.reason, "why": self.why}
         return said | ({"hours": self.hours} if self.hours else {}) | {key: told[key] for key in kept}

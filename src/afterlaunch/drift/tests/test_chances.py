@@ -68,3 +68,14 @@ def test_a_tail_beyond_the_floats_is_small_and_not_zero() -> None:
     assert 0 < chances.chi2_tail(1e6, 9) < 1e-200
     assert 0 < chances.shifted_chi2_tail(1e6, 9, 10.0) < 1e-200
     assert 0 < chances.kolmogorov_tail(100.0) < 1e-200
+
+
+@pytest.mark.parametrize("df", [1, 2, 5, 9, 10, 40, 59])
+def test_sums_term_by_term_are_the_same(df: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column of few cells, whose tails are summed without arrays."""
+    points = [(x, shift) for x in (0.01, 1.0, 8.0, 30.0, 120.0, 590.0) for shift in (0.01, 1.0, 9.0, 59.0)]
+    quick = [(chances.chi2_tail(x, df), chances.shifted_chi2_tail(x, df, shift)) for x, shift in points]
+    monkeypatch.setattr(chances, "FEW", 0)
+    chances._shifted.cache_clear()
+    slow = [(chances.chi2_tail(x, df), chances.shifted_chi2_tail(x, df, shift)) for x, shift in points]
+    assert quick == [pytest.approx(pair, rel=1e-8, abs=1e-14) for pair in slow]
