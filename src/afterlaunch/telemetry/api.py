@@ -142,12 +142,25 @@ def spend(
     group_by: str = "model",
     start: From = None,
     end: To = None,
+    limit: int = 1_000,
+    cursor: int = 0,
 ) -> dict[str, Any]:
-    """Tokens and cost by any dimensions. A sum holds what is known; `calls_with_unknown_cost` counts the rest."""
+    """Tokens and cost by any dimensions, the dearest first. A sum holds what is known; `calls_with_unknown_cost` counts
+    the rest. `limit`: rows of an answer, at most 10,000; the next ones are got by `cursor`, with the same `from` and
+    `to`."""
     since, until = period(start, end)
-    rows = queries.windows(since, until, _groups(group_by), request.actor.sees(), **filters.equals())
-    rows.sort(key=lambda row: row.cost_nano, reverse=True)
-    return {"from": since, "to": until, "rows": [spend_row(row) for row in rows]}
+    limit, cursor = max(1, min(limit, 10_000)), max(0, cursor)
+    names = _groups(group_by)
+    rows = queries.stretches([since, until], names, request.actor.sees(), **filters.equals())
+    rows.sort(key=lambda row: (-row.cost_nano, *(row.key[name] or "" for name in names)))
+    last = cursor + limit
+    return {
+        "from": since,
+        "to": until,
+        "rows": [spend_row(row) for row in rows[cursor:last]],
+        "row_count": len(rows),
+        "cursor": last if last < len(rows) else None,
+    }
 
 
 def spend_row(row: Window) -> dict[str, Any]:
