@@ -356,14 +356,17 @@ def _in_one_piece(group: list[_Waiting]) -> list[Any]:
     if sum(one.size or one.table.nbytes for one in group) > MOST_BYTES:
         return [one.table for one in group]
     sizes = [one.table.num_rows for one in group]
+    own = [one.table.columns for one in group]
+    for one in group:
+        one.table = None
     columns: list[Any] = []
     try:
-        for _ in schema:
-            columns.append(_joined([one.table.column(0) for one in group]))
-            for one in group:
-                one.table = one.table.remove_column(0)
+        while len(columns) < len(schema):
+            columns.append(_joined([parts[len(columns)] for parts in own]))
+            for parts in own:
+                parts[len(columns) - 1] = None
     except BaseException:
-        _give_back(group, sizes, columns, schema)
+        _give_back(group, sizes, columns, own, schema)
         raise
     whole, at = pa.table(columns, schema=schema), 0
     for one, size in zip(group, sizes, strict=True):
@@ -376,13 +379,14 @@ def _joined(parts: Sequence[Any]) -> Any:
     return pa.chunked_array([part for column in parts for part in column.chunks], parts[0].type).combine_chunks()
 
 
-def _give_back(group: Sequence[_Waiting], sizes: Sequence[int], columns: Sequence[Any], schema: Any) -> None:
+def _give_back(
+    group: Sequence[_Waiting], sizes: Sequence[int], columns: Sequence[Any], own: Sequence[Sequence[Any]], schema: Any
+) -> None:
     """Of what was put together its part to each, before what it still has of its own."""
     at = 0
-    for one, size in zip(group, sizes, strict=True):
-        own = one.table.columns
-        given = [column.slice(at, size) for column in columns[: len(schema) - len(own)]]
-        one.table = pa.table([*given, *own], schema=schema)
+    for one, size, parts in zip(group, sizes, own, strict=True):
+        given = [column.slice(at, size) for column in columns]
+        one.table = pa.table([*given, *parts[len(columns) :]], schema=schema)
         at += size
 
 
