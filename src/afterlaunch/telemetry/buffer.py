@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -360,9 +361,10 @@ def _in_one_piece(group: list[_Waiting]) -> list[Any]:
     for one in group:
         one.table = None
     columns: list[Any] = []
+    nothing = partial(_nothing, sum(sizes), {})
     try:
         while len(columns) < len(schema):
-            columns.append(_joined([parts[len(columns)] for parts in own]))
+            columns.append(_joined([parts[len(columns)] for parts in own], nothing))
             for parts in own:
                 parts[len(columns) - 1] = None
     except BaseException:
@@ -375,8 +377,16 @@ def _in_one_piece(group: list[_Waiting]) -> list[Any]:
     return [whole]
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    return pa.chunked_array([part for column in parts for part in column.chunks], parts[0].type).combine_chunks()
+def _joined(parts: Sequence[Any], nothing: Callable[[Any], Any]) -> Any:
+    kind = parts[0].type
+    if all(column.null_count == len(column) for column in parts):
+        return pa.chunked_array([nothing(kind)])
+    return pa.chunked_array([part for column in parts for part in column.chunks], kind).combine_chunks()
+
+
+def _nothing(count: int, made: dict[Any, Any], kind: Any) -> Any:
+    """NULLs; columns without a value share them."""
+    return made[kind] if kind in made else made.setdefault(kind, pa.nulls(count, kind))
 
 
 def _give_back(

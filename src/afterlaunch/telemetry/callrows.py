@@ -18,7 +18,7 @@ _READ = [name for name in SPANS.names if name in CALLS.names or name in _MORE]
 
 def of_spans(spans: Any) -> Any:
     """The spans (schema SPANS) that are calls or usage records, as a table of the schema CALLS."""
-    rows = spans.select(_READ).filter(spans["cost_confidence"].is_valid()).combine_chunks()
+    rows = _with_values(spans.select(_READ), spans["cost_confidence"].is_valid())
     if not rows.num_rows:
         return CALLS.empty_table()
     out: dict[str, Any] = {name: rows[name] for name in CALLS.names if name in rows.column_names}
@@ -40,6 +40,17 @@ def of_spans(spans: Any) -> Any:
     out["members"] = _each_alone(hex_of(rows["span_id"]))
     out["scopes"] = _each_alone(pc.fill_null(rows["scope"], "").combine_chunks())
     return pa.table({name: out[name] for name in CALLS.names}, schema=CALLS)
+
+
+def _with_values(rows: Any, wanted: Any) -> Any:
+    """The wanted rows, each column in one piece; columns without a value share their NULLs."""
+    empty = [
+        name for name, column in zip(rows.column_names, rows.columns, strict=True) if column.null_count == len(column)
+    ]
+    held = rows.drop_columns(empty).filter(wanted).combine_chunks()
+    nothing = {kind: pa.nulls(held.num_rows, kind) for kind in {rows.schema.field(name).type for name in empty}}
+    told = {name: nothing[rows.schema.field(name).type] if name in empty else held[name] for name in rows.column_names}
+    return pa.table(told, schema=rows.schema)
 
 
 def _equals(column: Any, value: str) -> Any:
