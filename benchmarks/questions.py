@@ -40,10 +40,11 @@ from tests.real_input import shared
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.tables import ROW_GROUP
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30
-ROWS = 16_384
+ROWS = ROW_GROUP
 BESIDE = 2_048
 START_SECONDS = 2.0
 PORT = 9295
@@ -64,7 +65,7 @@ def bodies_of(harness: Path) -> list[bytes]:
 
 
 def templates(bodies: list[bytes]) -> list[Any]:
-    """Mapped spans, 16,384 a table."""
+    """Mapped spans, a row group of them a table."""
     tables = [normalise(body, "application/x-protobuf", None, 0).table for body in bodies]
     return [pa.concat_tables(tables[n : n + 32]).combine_chunks() for n in range(0, len(tables), 32)]
 

@@ -21,11 +21,12 @@ from afterlaunch.ground.errors import Invalid, Overloaded
 from afterlaunch.telemetry.apart import apart, halves_of_rows
 from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.journal import Journal, Position
+from afterlaunch.telemetry.tables import ROW_GROUP
 
 log = logging.getLogger(__name__)
 COMPANY_SECONDS = 0.05
 LINGER_SECONDS = 0.003
-GROUP = 16_384
+GROUP = ROW_GROUP
 """Rows that DuckDB writes straight to their place; what is less goes to its log first. While so many wait for others to
 be committed, their senders wait, too."""
 MAX_ROWS = 2 * GROUP

@@ -28,12 +28,13 @@ from afterlaunch.telemetry.tables import (
     MINUTE_NS,
     NO_LEAF,
     PROFILE_TABLES,
+    ROW_GROUP,
     SUM_TABLES,
     TABLES,
 )
 
 log = logging.getLogger(__name__)
-ROWS = 16_384
+ROWS = ROW_GROUP
 Progress = Callable[[str], None]
 MADE = {table.name for table in TABLES} - {"dead_letter"} | {"rolled", "trace_blocks", "to_rebuild"}
 """What spans give; every other table is copied."""

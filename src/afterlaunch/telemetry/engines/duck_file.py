@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from afterlaunch.ground.errors import Unavailable
+from afterlaunch.telemetry.tables import ROW_GROUP
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -22,7 +23,6 @@ MOST_REPLACED = 500_000
 """Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
 have them."""
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
-ROWS_A_GROUP = 16_384  # a checkpoint writes the last group anew, and a narrow question reads whole groups
 
 
 def _escaped(file: Path) -> str:
@@ -58,7 +58,7 @@ class DuckFile:
             "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
             "temp_directory": str(spilled),  # beside the store, within its disk budget, and not where we were started
         }
-        how = "read_only" if read_only else f"row_group_size {ROWS_A_GROUP}"
+        how = "read_only" if read_only else f"row_group_size {ROW_GROUP}"
         self._connection = duckdb.connect(":memory:", config=config)
         self._room, self._need_room = threading.Lock(), 0
         self._opened, self._reopening = 0, False

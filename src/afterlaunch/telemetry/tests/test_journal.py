@@ -248,12 +248,15 @@ def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: py
 def test_what_cannot_be_put_into_one_piece_keeps_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second column does not fit in memory, once."""
     joined, turns = buffers._joined, iter([False, True])
-    wide = [pa.table({"a": [number, number], "b": [str(number), None], "c": [None, 1.5]}) for number in range(3)]
+    wide = [
+        pa.table({"a": [number, number], "b": [str(number), None], "c": [None, 1.5], "d": pa.nulls(2, pa.int64())})
+        for number in range(3)
+    ]
 
-    def fragile(parts: Any) -> Any:
+    def fragile(parts: Any, nothing: Any) -> Any:
         if next(turns, False):
             raise MemoryError
-        return joined(parts)
+        return joined(parts, nothing)
 
     monkeypatch.setattr(buffers, "_joined", fragile)
     group = [buffers._Waiting(one, 1, Future()) for one in wide]
