@@ -3,7 +3,8 @@
 The threshold for one false alert a week was chosen on the public half of a benchmark and on null series
 (docs/anomalies.md). A tenth of that budget asks for 0.08 more. On top, the series itself is looked at: when the
 alerts of the last eight weeks are surely more than the budget (the lower 95 % Poisson bound of their rate lies above
-it), the threshold is raised to where they would not have been. It is never lowered below the first one.
+it), the threshold is raised to where they would not have been; of a series that wanders, when they are likely more. It
+is never lowered below the first one.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ WEEK = 604_800.0
 SPAN = 8 * WEEK
 AT_ONE_A_WEEK, PER_DECADE = 0.265, 0.08
 LEAST, MOST = 0.12, 0.95
+SURELY, LIKELY = 0.05, 0.7
+"""Chances of the alerts that there were by the budget: below the first they are surely too many; of a series that
+wanders (`wandering`), whose records go on for ever, below the second."""
 
 
 def threshold(per_week: float) -> float:
     return min(max(AT_ONE_A_WEEK - PER_DECADE * log10(per_week), LEAST), MOST)
 
 
-def allowed(expected: float) -> int:
-    """The most alerts whose lower 95 % bound does not exceed the expected number: P(n or more | expected) > 5 %."""
+def allowed(expected: float, chance: float = SURELY) -> int:
+    """The most alerts that are not too many: so many or more come with more than that chance."""
     if expected > 50:
-        return int(expected + 1.645 * expected**0.5)
+        return int(expected + (1.645 * expected**0.5 if chance == SURELY else 0.0))
     n, term = 0, exp(-expected)
     tail = 1.0
-    while tail - term > 0.05:
+    while tail - term > chance:
         tail -= term
         n += 1
         term *= expected / n
@@ -50,7 +54,7 @@ class Budget:
         self.per_week, self.base = per_week, threshold(per_week)
         self.raised = max(self.raised, self.base)
 
-    def judge(self, at: float, score: float) -> bool:
+    def judge(self, at: float, score: float, wanders: bool = False) -> bool:
         if self.born is None:
             self.born = at
         if score < self.base:
@@ -58,7 +62,7 @@ class Budget:
         while self.told and self.told[0][0] < at - SPAN:
             del self.told[0]
         weeks = max(min(at - self.born, SPAN) / WEEK, 1.0)
-        most = allowed(self.per_week * weeks)
+        most = allowed(self.per_week * weeks, LIKELY if wanders else SURELY)
         before = sorted((each[1] for each in self.told), reverse=True)
         self.raised = max(self.base, before[most]) if len(before) > most else self.base
         self.told.append([at, score])

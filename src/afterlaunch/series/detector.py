@@ -24,6 +24,7 @@ from afterlaunch.series.features import VIEWS, Views
 from afterlaunch.series.patterns import Patterns
 from afterlaunch.series.runs import Runs
 from afterlaunch.series.season import Season
+from afterlaunch.series.wandering import Wandering
 
 VERSION = 1
 LEARNING, LEARNING_SPAN, LEARNING_MOST = 150, 2 * 86_400.0, 600
@@ -58,7 +59,7 @@ class Detector:
             raise Invalid("The budget of false alerts a week is more than 0 and at most 10,000.")
         self.season, self.budget = Season(), Budget(per_week)
         self.plain, self.left = (Views(), Patterns()), (Views(), Patterns())
-        self.runs = Runs()
+        self.runs, self.wandering = Runs(), Wandering()
         self.n, self.left_n, self.kind = 0, 0, 0.0
         self.last: float | None = None
         self.step = self.since = 0.0
@@ -75,6 +76,7 @@ class Detector:
         at = at if self.last is None else max(at, self.last)
         expected = self.season.expected(at) if self.n else None
         score, why = self._score(at, value, step)
+        self.wandering.see(value)
         self.last, self.n = at, self.n + 1
         if not self.levels or at >= self.levels[-1][0] + WEEK:
             self.levels = [*self.levels[1 - MOST_WEEKS :], [at, self.season.level]]
@@ -85,7 +87,7 @@ class Detector:
         if self.learning(at):
             return Judged(0.0, "learning", expected=expected)
         score = self._refractory(score)
-        alert = self.budget.judge(at, score) if score > 0 else self._quiet(at)
+        alert = self.budget.judge(at, score, self.wandering.wanders) if score > 0 else self._quiet(at)
         return Judged(score, "judged", alert, why if score > 0 else "", expected, self.budget.raised)
 
     def learning(self, at: float) -> bool:
@@ -156,6 +158,7 @@ class Detector:
             "plain": [one.state() for one in self.plain],
             "left": [one.state() for one in self.left],
             "runs": self.runs.state(),
+            "wandering": self.wandering.state(),
             "counts": [self.n, self.left_n, self.kind, self.last, self.since, self.step],
             "strongest": [list(each) for each in self.strongest],
             "levels": self.levels,
@@ -174,6 +177,8 @@ class Detector:
                 mine[0].restore(theirs[0])
                 mine[1].restore(theirs[1])
             out.runs.restore(told["runs"])
+            if "wandering" in told:  # one that was kept before learns it anew
+                out.wandering.restore(told["wandering"])
             out.n, out.left_n, out.kind, out.last, out.since, out.step = told["counts"]
             out.strongest = deque((n, score) for n, score in told["strongest"])
             out.levels = told["levels"]
