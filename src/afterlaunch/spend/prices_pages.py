@@ -150,9 +150,9 @@ def compare(request: Request, slug: str) -> HttpResponse:
         return _page(request, client)
     used = _used(client)
     ours = sorted(found.disagreements, key=lambda one: ((one.provider, one.model) not in used, one.provider, one.model))
-    return _page(
-        request, client, witness=found, disagreements=[(one, (one.provider, one.model) in used) for one in ours]
-    )
+    shown = [(one, (one.provider, one.model) in used) for one in ours[:SHOWN]]
+    left = max(0, len(ours) - SHOWN)
+    return _page(request, client, witness=found, disagreements=shown, disagreements_left=left)
 
 
 def _used(client: Client) -> set[tuple[str, str]]:

@@ -151,7 +151,7 @@ def test_a_table_is_previewed_with_its_effect_on_thirty_days_and_taken_from_the_
 
 
 def test_the_page_tells_where_a_second_table_disagrees_with_the_clients_prices(
-    store: stores.Store, acme: Client
+    store: stores.Store, acme: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(store, 1, "acme")
     put_entry(person(Role.OPERATOR), acme, DISCOUNT)
@@ -163,6 +163,10 @@ def test_the_page_tells_where_a_second_table_disagrees_with_the_clients_prices(
     page = browser.post("/spend/prices/acme/compare", {"file": file}).content.decode()
     assert "equal prices in both: 0; that differ: 2;" in page
     assert page.index("openai/gpt-5") < page.index("openai/gpt-4o-mini")  # what is used comes first
+    monkeypatch.setattr("afterlaunch.spend.prices_pages.SHOWN", 1)
+    file.seek(0)
+    page = browser.post("/spend/prices/acme/compare", {"file": file}).content.decode()
+    assert "openai/gpt-4o-mini" not in page and "1 more:" in page
     refused = browser.post("/spend/prices/acme/compare", {"file": BytesIO(b"{}")}).content.decode()
     assert "No entry names a litellm_provider" in refused
     assert "There is no file" in browser.post("/spend/prices/acme/compare").content.decode()
