@@ -140,10 +140,14 @@ def _judge(
 
 
 def _behind(row: Series, at: datetime, behind: Behind) -> str:
-    if row.measure != "cost":
+    if row.measure not in ("cost", "calls"):
         return ""
     narrowed = {row.dimension: row.value} if row.dimension else {}
-    return behind(Scope(row.client, row.system, row.environment), narrowed, at - HOUR, at)
+    place = {"client": row.client, "system": row.system, "environment": row.environment or None}
+    said = [gathering.of_a_sample({**place, **narrowed}, at - HOUR, at)]
+    if row.measure == "cost":
+        said.insert(0, behind(Scope(row.client, row.system, row.environment), narrowed, at - HOUR, at))
+    return " ".join(one for one in said if one)
 
 
 def _detector(row: Series, share: float) -> Detector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,8 @@ from afterlaunch.anomalies.measures import (
 from afterlaunch.telemetry import profiles
 from afterlaunch.telemetry.queries import Rollups, minute_of, quantiles
 from afterlaunch.telemetry.tiers import grain_of
+from afterlaunch.telemetry.windows import extrapolated
+from afterlaunch.verdicts.words import sample_words
 
 PLACE = ("client", "system", "environment")
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
@@ -76,6 +78,16 @@ def hours(
             of = tuple(part or "" for part in key)
             out[(*of, "") if not dimension else of]["latency"][hour] = took.p95 if took else None
     return out
+
+
+def of_a_sample(equals: Mapping[str, str | None], first: datetime, until: datetime) -> str:
+    """Where calls of this time are of sampled traces: in words, what all of them stand for. Else empty."""
+    rows = Rollups(minute_of(first), minute_of(until), None, equals, grain_of(()), users=True).sums([])
+    if not rows or not rows[0]["calls_sampled"]:
+        return ""
+    (row,) = rows
+    meant = extrapolated(row["calls"], row["calls_unsent_milli"])
+    return sample_words(row["calls_sampled"], row["calls"], meant, row["cost_nano"] + row["cost_unsent_nano"])
 
 
 def _of(row: dict[str, Any], dimension: str) -> Of:

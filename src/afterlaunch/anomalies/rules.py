@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import median
 
 from afterlaunch.telemetry.windows import Window
-from afterlaunch.verdicts.words import Finding, Status, View, usual
+from afterlaunch.verdicts.words import Finding, Status, View, usual, with_sample
 
 DAYS = 3  # days of the same hour that a daily rhythm needs
 KNOWN_HOURS = 3  # hours that a wide band needs
@@ -60,6 +60,9 @@ class Volume:
     severity: str = "P2"
 
     def assess(self, view: View) -> Finding:
+        return with_sample(self._assessed(view), view.recent)
+
+    def _assessed(self, view: View) -> Finding:
         minutes = max((view.recent.end - view.recent.start).total_seconds() / 60, 1)
         calls, now = view.recent.calls, view.recent.calls / minutes * 60
         known = band(view.hours)

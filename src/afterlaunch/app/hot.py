@@ -19,7 +19,7 @@ from afterlaunch.telemetry.exposition import Exposition
 from afterlaunch.telemetry.ingest import Ingest, NotTaken
 from afterlaunch.telemetry.intake import LOOPBACK, TRACES, Door, Intake
 from afterlaunch.telemetry.journal import Journal
-from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE
+from afterlaunch.telemetry.keeping.content import LOG_SHAPE, POINT_SHAPE, SPAN_SHAPE
 from afterlaunch.telemetry.keeping.rules import Rules
 from afterlaunch.telemetry.keeping.storage import watchman
 from afterlaunch.telemetry.keeping.watch import Watched, guarded
@@ -112,13 +112,15 @@ def _with_ingest(store: Store, host: str) -> Stores:
     watched = Watched(rules_now)
     intakes = {
         "traces": Intake(buffer, max_body, door, guarded(TRACES, SPAN_SHAPE, watched)),
-        "metrics": Intake(metrics, max_body, door, receivers.METRICS),
+        "metrics": Intake(metrics, max_body, door, guarded(receivers.METRICS, POINT_SHAPE, watched)),
         "logs": Intake(logs, max_body, door, guarded(receivers.LOGS, LOG_SHAPE, watched)),
     }
     hot: dict[str, Application] = {f"/v1/{signal}": Ingest(intake) for signal, intake in intakes.items()}
     hot |= {
         PROFILES: NotTaken(),
-        REMOTE_WRITE: receivers.RemoteWrite(metrics, max_body, door),
+        REMOTE_WRITE: receivers.RemoteWrite(
+            metrics, max_body, door, guarded(receivers.REMOTE_WRITE, POINT_SHAPE, watched)
+        ),
         "/metrics": Exposition(
             {"traces": buffer, "metrics": metrics, "logs": logs}, lambda: metrics_of(store.engine.bytes_used)
         ),

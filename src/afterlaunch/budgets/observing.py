@@ -38,6 +38,26 @@ def used_between(bounds: list[datetime], budget: Contract) -> list[Window]:
     return answered_stretches(bounds, each, None, **equals)
 
 
+def extrapolated(row: Budget, counter: str, now: datetime) -> int | None:
+    """What a counter would stand at, had samplers left nothing out; None where nothing of it is of a sample. The
+    budget itself counts what was told."""
+    window, budget = window_now(row, now), row.contract()
+    seen = [
+        one
+        for one in used_between([begun(row, window), now + timedelta(minutes=1)], budget)
+        if counter_of(budget, one) == counter
+    ]
+    if not any(one.calls_sampled for one in seen):
+        return None
+    return sum(amount(one, row.unit) + _unsent(one, row.unit) for one in seen)
+
+
+def _unsent(seen: Window, unit: str) -> int:
+    if unit == "usd":
+        return seen.cost_unsent_nano
+    return seen.calls_extrapolated - seen.calls if unit == "requests" else seen.input_unsent + seen.output_unsent
+
+
 def counter_of(budget: Contract, seen: Window) -> str | None:
     """As a gateway would name it; None where a value is not told."""
     return budget.counter({**budget.scope, **seen.key})

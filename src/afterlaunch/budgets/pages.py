@@ -26,7 +26,9 @@ from afterlaunch.budgets.actions import (
     put_budget,
     values_of,
 )
+from afterlaunch.budgets.counting import TELEMETRY
 from afterlaunch.budgets.models import Mark
+from afterlaunch.budgets.observing import extrapolated
 from afterlaunch.budgets.preview import DAYS, Preview, preview
 from afterlaunch.budgets.standing import Standing, many, standings, window_now
 from afterlaunch.budgets.units import bare, shown
@@ -210,6 +212,7 @@ def budget(request: Request, pk: int) -> HttpResponse:
         "unconfirmed": shown(row.unit, sum(one.unconfirmed for one in found)),
         "overdraft": shown(row.unit, sum(one.overdraft for one in found)),
         "unpriced": sum(one.unpriced for one in found),
+        "extrapolated": _extrapolated(row, chosen, now),
         "deeds": _deeds(row),
         "may": _may(request.actor, row.client) and row.ended_at is None,
         "form": forms.filled(asked or values_of(row)),
@@ -217,6 +220,14 @@ def budget(request: Request, pk: int) -> HttpResponse:
         **_choices(request.actor),
     }
     return render(request, "budgets/budget.html", context)
+
+
+def _extrapolated(budget: Budget, chosen: Standing | None, now: datetime) -> str:
+    """Of a budget that telemetry feeds, where it tells of samples; else empty."""
+    if chosen is None or budget.fed != TELEMETRY or budget.ended_at is not None:
+        return ""
+    meant = extrapolated(budget, chosen.counter, now)
+    return "" if meant is None else shown(budget.unit, meant)
 
 
 def _burn(budget: Budget, chosen: Standing, now: datetime) -> SafeString:

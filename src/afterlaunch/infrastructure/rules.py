@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import erfc, exp, lgamma, log, sqrt
 
 from afterlaunch.telemetry.signals.readings import Points, Reading
-from afterlaunch.verdicts.words import CHANCE, Finding, Status, View
+from afterlaunch.verdicts.words import CHANCE, Finding, Status, View, with_sample
 
 STALE = 5  # minutes; what told longest ago tells nothing of now
 EASE = 0.05  # the second line lies so far inside the limit, as a share of it
@@ -271,7 +271,8 @@ class Dependency:
 @dataclass(frozen=True)
 class Throughput:
     """Against what the owner declared: calls a minute, output tokens a second. From the system's own calls; where it
-    sends none, from its inference servers' counters."""
+    sends none, from its inference servers' counters. Calls of sampled traces count as what they stand for: against a
+    target the part that was sent would be no throughput."""
 
     name: str = "infrastructure.throughput"
     title: str = "Throughput"
@@ -290,7 +291,8 @@ class Throughput:
         found = [one for one in wanted if one is not None]
         if not found:
             return Finding(self.name, Status.NOT_ASSESSED, "no_target", "No target is declared for its throughput.")
-        return min(found, key=lambda one: SEVEREST.index(one.status))
+        finding = min(found, key=lambda one: SEVEREST.index(one.status))
+        return with_sample(finding, view.recent) if "calls" in view.readings else finding
 
     def _calls(self, view: View, target: float | None) -> Finding | None:
         if target is None:
@@ -298,9 +300,10 @@ class Throughput:
         if "calls" not in view.readings:
             return self._rate(view, "requests", target, 60.0, "requests a minute")
         minutes = max(1.0, (view.recent.end - view.recent.start).total_seconds() / 60 - 1)
-        rate, calls = view.recent.calls / minutes, view.recent.calls
+        calls, meant = view.recent.calls, view.recent.calls_extrapolated
+        rate, share = meant / minutes, calls / meant if meant else 1.0
         said = f"{rate:,.1f} calls a minute over {minutes:.0f} minutes; the target is {target:,g}."
-        chance = poisson_at_most(calls, target * minutes) if rate < target else 1.0
+        chance = poisson_at_most(calls, target * minutes * share) if rate < target else 1.0
         evidence: dict[str, str | int | float | None] = {"chance": round(chance, 6)}
         status, reason = Status.OK, "target_met"
         if rate < target and chance < CHANCE:
@@ -316,7 +319,7 @@ class Throughput:
         if "calls" not in view.readings:
             return self._rate(view, "tokens", target, 1.0, "output tokens a second")
         seconds = max(60.0, (view.recent.end - view.recent.start).total_seconds() - 60)
-        rate = view.recent.output_tokens / seconds
+        rate = (view.recent.output_tokens + view.recent.output_unsent) / seconds
         said = f"{rate:,.1f} output tokens a second; the target is {target:,g}."
         status, reason = (Status.OK, "target_met") if rate >= target else (Status.BREACH, "below_target")
         return Finding(self.name, status, reason, said, rate, target, "per second", view.recent.calls)

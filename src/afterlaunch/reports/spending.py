@@ -10,7 +10,7 @@ from afterlaunch.reports import charts, links
 from afterlaunch.reports.blocks import ROWS, Column, Figure, Line, Mark, Section, Table, name_of
 from afterlaunch.reports.contents import Day, Report, SpendRow
 from afterlaunch.reports.periods import label
-from afterlaunch.reports.words import cost, exact, many, number
+from afterlaunch.reports.words import cost, exact, many, number, of_a_sample
 from afterlaunch.telemetry.windows import Window
 
 
@@ -34,6 +34,8 @@ def spend_table(report: Report, at: links.Links, name: str) -> Table:
     if report.total is not None and report.total.calls_estimated:
         part = exact(report.total.cost_estimated_nano)
         notes.append((f"≈: with estimates; {part} of all, where no provider told the usage.",))
+    if report.total is not None and report.total.calls_sampled:
+        notes.append((of_a_sample(report.total),))
     if report.before.window is None:
         notes.append((f"{before} has no telemetry: nothing to compare with.",))
     return Table(f"Spend by {name}", columns, rows, "No call was reported, so no spend is known.", notes)
@@ -83,6 +85,9 @@ def summed(rows: Sequence[Window], start: Window) -> Window:
         calls_estimated=sum(row.calls_estimated for row in rows),
         tokens_estimated=sum(row.tokens_estimated for row in rows),
         cost_estimated_nano=sum(row.cost_estimated_nano for row in rows),
+        calls_sampled=sum(row.calls_sampled for row in rows),
+        calls_unsent_milli=sum(row.calls_unsent_milli for row in rows),
+        cost_unsent_nano=sum(row.cost_unsent_nano for row in rows),
         buckets=buckets,
     )
 

@@ -43,6 +43,15 @@ def estimate_mark(calls_estimated: int) -> str:
     return "≈ " if calls_estimated else ""
 
 
+def of_a_sample(window: Window) -> str:
+    """What calls of sampled traces stand for, beside the sums, which are of what was sent."""
+    return (
+        f"{many(window.calls_sampled, 'call')} are of sampled traces, counted as they were sent. Extrapolated by the"
+        f" samplers' share, all stand for about {many(window.calls_extrapolated, 'call')} and"
+        f" {exact(window.cost_extrapolated_nano)}; no sum holds that."
+    )
+
+
 def number(value: int) -> str:
     return f"{value:,}"
 

@@ -26,6 +26,8 @@ from afterlaunch.scraping.parse import ACCEPT
 from afterlaunch.scraping.rules import Trouble
 from afterlaunch.scraping.series import Place, Series, TooMany, Unreadable
 from afterlaunch.telemetry.inflate import inflated
+from afterlaunch.telemetry.keeping.actions import rules as rules_now
+from afterlaunch.telemetry.keeping.content import POINT_SHAPE, private
 from afterlaunch.telemetry.signals import tables
 from afterlaunch.telemetry.store import current
 
@@ -68,7 +70,8 @@ class Scraper:
         landing += [self._read(row, fetched) for row, fetched in heard]
         batch = [table for table in landing if table is not None and table.num_rows]
         if batch:
-            tables.Lander(current(), tables.METRICS).commit(batch)
+            decided = rules_now().of
+            tables.Lander(current(), tables.METRICS).commit([private(one, POINT_SHAPE, decided) for one in batch])
         Target.objects.bulk_update([row for row, _ in heard], STATE, batch_size=100)
         return len(heard)
 

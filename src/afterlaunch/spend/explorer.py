@@ -32,7 +32,7 @@ MANY_DAYS = timedelta(days=120)
 LAYERS, MOST = 7, 1_000
 OTHER = "others"
 UNTOLD = "not told"
-UNKNOWN, ESTIMATED = "calls_with_unknown_cost", "cost_estimated_usd"
+UNKNOWN, ESTIMATED, EXTRAPOLATED = "calls_with_unknown_cost", "cost_estimated_usd", "cost_extrapolated_usd"
 COLUMNS = (
     Column("share", SHARE, "Share", "of the known cost"),
     Column("cost_usd", USD, "Cost"),
@@ -44,6 +44,9 @@ COLUMNS = (
     Column("prompt_cache_share", SHARE, "Cached", "of the input tokens, read from the prompt cache"),
     Column(UNKNOWN, COUNT, "Unknown", "calls of unknown cost, not in the sum"),
     Column(ESTIMATED, USD, "Estimated", "part of the cost, of calls whose tokens nobody told"),
+    Column(EXTRAPOLATED, USD, "Stands for", "with what samplers left out, which is in no other figure"),
+    Column("calls_extrapolated", COUNT, "Calls stand for", shown=False),
+    Column("calls_sampled", COUNT, "Calls of samples", shown=False),
     Column("calls_estimated", COUNT, "Calls estimated", shown=False),
     Column("tokens_estimated", COUNT, "Tokens estimated", shown=False),
     *(Column(name, COUNT, name, shown=False) for name in BUCKETS),
@@ -127,6 +130,9 @@ class Explorer:
             "prompt_cache_share": now.buckets["in_cache_read"] / inputs if inputs else None,
             "calls_with_unknown_cost": now.calls_unknown_cost,
             ESTIMATED: now.cost_estimated_nano,
+            EXTRAPOLATED: now.cost_extrapolated_nano if told else None,
+            "calls_extrapolated": now.calls_extrapolated,
+            "calls_sampled": now.calls_sampled,
             "calls_estimated": now.calls_estimated,
             "tokens_estimated": now.tokens_estimated,
             **now.buckets,
@@ -136,7 +142,8 @@ class Explorer:
     def grid(self) -> Grid:
         columns = [Column(name, TEXT, name.capitalize()) for name in self.names]
         links = to_calls(self.ask, self.names) if self.names[0] in (*DIMENSIONS, *PEOPLE) else {}
-        empty = {name for name in (UNKNOWN, ESTIMATED) if not any(row[name] for row in self.rows)}
+        asked = {UNKNOWN: UNKNOWN, ESTIMATED: ESTIMATED, EXTRAPOLATED: "calls_sampled"}
+        empty = {name for name, told in asked.items() if not any(row[told] for row in self.rows)}
         figures = [replace(one, shown=False) if one.name in empty else one for one in COLUMNS]
         return Grid([*columns, *figures], self.rows, links)
 

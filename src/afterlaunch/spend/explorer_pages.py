@@ -109,9 +109,20 @@ def _tiles(rows: Sequence[dict[str, Any]], ask: Asked) -> list[Tile]:
         *([Tile("Before", formats.money(before), "the same length of time")] if before else []),
         Tile("Calls", formats.compact(calls)),
         Tile("Per call", formats.money(cost // (calls - unknown) if known else None), "of known cost"),
+        *_extrapolated(rows),
         Tile("Tokens", formats.compact(inputs + outputs), f"{formats.compact(outputs)} of them output"),
         Tile("From prompt cache", formats.percent(cached, inputs), "of input"),
     ]
+
+
+def _extrapolated(rows: Sequence[dict[str, Any]]) -> list[Tile]:
+    """Beside the known cost: what samplers left out is in no sum."""
+    sampled, meant = (sum(row[name] for row in rows) for name in ("calls_sampled", "calls_extrapolated"))
+    if not sampled:
+        return []
+    cost = sum(row["cost_extrapolated_usd"] or 0 for row in rows)
+    said = f"extrapolated, of {formats.compact(meant)} calls: {formats.compact(sampled)} sent are a sample"
+    return [Tile("Stands for", formats.money(cost), said, "warning")]
 
 
 def _noted(unknown: int, ask: Asked) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from afterlaunch.telemetry.windows import Window
-from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Status, View, too_few, usual
+from afterlaunch.verdicts.words import MINIMUM_CALLS, Finding, Status, View, too_few, usual, with_sample
 
 NANO = 1_000_000_000
 LEARNED_HOURS = 3  # hours that a usual hour is learned from
@@ -49,6 +49,9 @@ class CostPerHour:
     factor: float = 3.0
 
     def assess(self, view: View) -> Finding:
+        return with_sample(self._assessed(view), view.recent)
+
+    def _assessed(self, view: View) -> Finding:
         recent = view.recent
         hours = max((recent.end - recent.start).total_seconds() / 3600, 1 / 60)
         known = recent.calls - recent.calls_unknown_cost

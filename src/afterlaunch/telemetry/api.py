@@ -174,6 +174,7 @@ def spend_row(row: Window) -> dict[str, Any]:
         "cost_usd": usd(row.cost_nano),
         "calls_with_unknown_cost": row.calls_unknown_cost,
         **_estimated(row),
+        **_extrapolated(row),
     }
 
 
@@ -183,6 +184,15 @@ def _estimated(row: Window | Share) -> dict[str, Any]:
         "calls_estimated": row.calls_estimated,
         "tokens_estimated": row.tokens_estimated,
         "cost_estimated_usd": usd(row.cost_estimated_nano),
+    }
+
+
+def _extrapolated(row: Window | Share) -> dict[str, Any]:
+    """What samplers left out is in no other figure; these hold it."""
+    return {
+        "calls_sampled": row.calls_sampled,
+        "calls_extrapolated": row.calls_extrapolated,
+        "cost_extrapolated_usd": usd(row.cost_extrapolated_nano),
     }
 
 
@@ -221,6 +231,7 @@ def _share(row: Share) -> dict[str, Any]:
         "cost_usd": usd(row.cost_nano),
         "calls_with_unknown_cost": row.calls_unknown_cost,
         **_estimated(row),
+        **_extrapolated(row),
     }
 
 

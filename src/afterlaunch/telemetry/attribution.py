@@ -14,9 +14,10 @@ from afterlaunch.contracts.labels import PROBE_AGENT, SHADOW_ARM
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import CALL_KINDS, Clients, minute_of, narrowed, stretches
+from afterlaunch.telemetry.rollups import MILLI, UNSENT
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import ORPHAN
-from afterlaunch.telemetry.windows import Window
+from afterlaunch.telemetry.windows import Window, extrapolated
 
 PEOPLE = ("user", "session", "transaction")
 PURPOSE = "purpose"
@@ -24,6 +25,11 @@ BY = (
     *("client", "system", "environment", "tenant", "agent", "route", "model", "provider", "version"),
     *(*PEOPLE, "arm", PURPOSE),
 )
+PARTS = (
+    *("calls_estimated", "tokens_estimated", "cost_estimated_nano"),
+    *("calls_sampled", "calls_unsent_milli", "cost_unsent_nano"),
+)
+"""Of a share what rests on estimates, and what sampled calls stand for beyond it (`tables.MEASURES`)."""
 _TOLD_BY = ("agent", "arm", "environment")
 
 
@@ -41,6 +47,18 @@ class Share:
     calls_estimated: int = 0
     tokens_estimated: int = 0
     cost_estimated_nano: int = 0
+    calls_sampled: int = 0
+    calls_unsent_milli: int = 0
+    cost_unsent_nano: int = 0
+
+    @property
+    def calls_extrapolated(self) -> int:
+        """With those that samplers left out."""
+        return extrapolated(self.calls, self.calls_unsent_milli)
+
+    @property
+    def cost_extrapolated_nano(self) -> int:
+        return self.cost_nano + self.cost_unsent_nano
 
     @classmethod
     def of(cls, value: str | None, row: Window) -> Share:
@@ -50,18 +68,15 @@ class Share:
             row.cost_nano,
             row.calls_unknown_cost,
             dict(row.buckets),
-            calls_estimated=row.calls_estimated,
-            tokens_estimated=row.tokens_estimated,
-            cost_estimated_nano=row.cost_estimated_nano,
+            **{name: getattr(row, name) for name in PARTS},
         )
 
     def add(self, more: Share) -> None:
         self.calls += more.calls
         self.cost_nano += more.cost_nano
         self.calls_unknown_cost += more.calls_unknown_cost
-        self.calls_estimated += more.calls_estimated
-        self.tokens_estimated += more.tokens_estimated
-        self.cost_estimated_nano += more.cost_estimated_nano
+        for name in PARTS:
+            setattr(self, name, getattr(self, name) + getattr(more, name))
         for name, count in more.buckets.items():
             self.buckets[name] += count
 
@@ -144,7 +159,7 @@ def _of_calls(
 ) -> list[Share]:
     """Counted as the rollups count them: the usage of a stream whose request is not known is no call."""
     where, parameters = narrowed(clients, equals)
-    call = f"part is distinct from '{ORPHAN}'"
+    call, sampled = f"part is distinct from '{ORPHAN}'", f"adjusted_count_milli > {MILLI}"
     sums = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in BUCKETS)
     tokens = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS)
     found = current().query(
@@ -153,7 +168,10 @@ def _of_calls(
         f" sum(case when cost_nano is null and {call} then 1 else 0 end)::bigint as unknown, {sums},"
         f" sum(case when estimated and {call} then 1 else 0 end)::bigint as calls_estimated,"
         f" sum(case when estimated then {tokens} else 0 end)::bigint as tokens_estimated,"
-        " coalesce(sum(case when estimated then cost_nano end), 0)::bigint as cost_estimated_nano"
+        " coalesce(sum(case when estimated then cost_nano end), 0)::bigint as cost_estimated_nano,"
+        f" sum(case when {sampled} and {call} then 1 else 0 end)::bigint as calls_sampled,"
+        f" coalesce(sum(case when {sampled} and {call} then adjusted_count_milli - {MILLI} end), 0)::bigint"
+        f" as calls_unsent_milli, {UNSENT.format('cost_nano')} as cost_unsent_nano"
         f' from calls where minute >= ? and minute < ? and op_kind in {CALL_KINDS} and {where} group by "{dimension}"',
         [minute_of(start), minute_of(end), *parameters],
     )
@@ -164,7 +182,7 @@ def _of_calls(
             row["cost_nano"],
             row["unknown"],
             {name: row[name] for name in BUCKETS},
-            **{name: row[name] for name in ("calls_estimated", "tokens_estimated", "cost_estimated_nano")},
+            **{name: row[name] for name in PARTS},
         )
         for row in found
     ]

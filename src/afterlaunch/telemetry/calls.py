@@ -82,6 +82,7 @@ def merge(a: Row, b: Row) -> Row:
         out[name] = application[name]
     out["gateway"] = a["gateway"] and b["gateway"]
     out["failed"] = application["failed"]
+    out["adjusted_count_milli"] = _least(a["adjusted_count_milli"], b["adjusted_count_milli"])
     out["members"] = sorted({*a["members"], *b["members"]})
     out["scopes"] = sorted({*a["scopes"], *b["scopes"]})
     out["conflict"] = a["conflict"] or b["conflict"] or conflicting(a, b)
@@ -91,6 +92,11 @@ def merge(a: Row, b: Row) -> Row:
 def _of_ours(row: Row) -> bool:
     """Whether our own gateway told of it, which knows the route that it served; other proxies tell their path."""
     return row["gateway_call"] is not None
+
+
+def _least(one: int | None, two: int | None) -> int | None:
+    """Of a call that two senders tell: it is missing only where both left it out."""
+    return min((count for count in (one, two) if count is not None), default=None)
 
 
 def _first(one: Any, two: Any) -> Any:

@@ -55,6 +55,7 @@ SPANS = pa.schema(
         ("operation", pa.string()),  # the sender's own word for the kind
         ("links", pa.string()),  # JSON list, NULL when none
         ("trace_state", pa.string()),
+        ("adjusted_count_milli", pa.int64()),  # thousandths of spans it stands for, as its sampler tells; 1000: itself
         # how it ended
         ("status", pa.int8()),  # OTLP status code: 0 unset, 1 ok, 2 error
         ("failed", pa.bool_()),

@@ -207,6 +207,11 @@ _SAME = (
     "calls_estimated",
     "tokens_estimated",
     "cost_estimated_nano",
+    "calls_sampled",
+    "calls_unsent_milli",
+    "input_unsent",
+    "output_unsent",
+    "cost_unsent_nano",
 )
 Spread = Mapping[int, list[tuple[int, int]]]
 

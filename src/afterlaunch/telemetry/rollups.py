@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,12 @@ from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS, ORPHAN, PROFILE, S
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 INPUTS, OUTPUTS = BUCKETS[:6], BUCKETS[6:]
+MILLI, MOST_UNSENT = 1_000, 2**53
+UNSENT = (
+    f"coalesce(sum(case when adjusted_count_milli > {MILLI} then least(floor({{0}}::double *"
+    f" (adjusted_count_milli - {MILLI}) / {MILLI}), {float(MOST_UNSENT)})::bigint end), 0)::bigint"
+)
+"""SQL over `calls`: what the sum of a column stands for beyond itself, as the rollups count it."""
 _PLACE = {name: place for place, name in enumerate(MEASURES)}
 _BOOLS = {
     "failed": "failed",
@@ -150,6 +157,7 @@ def _of_calls(rows: Any, sign: int) -> list[_Facts]:
     sums[:, _PLACE["calls_estimated"]] = estimated & call
     sums[:, _PLACE["tokens_estimated"]] = np.where(estimated, inputs + outputs, 0)
     sums[:, _PLACE["cost_estimated_nano"]] = np.where(estimated, cost, 0)
+    _unsent(sums, rows, call, {"input_unsent": inputs, "output_unsent": outputs, "cost_unsent_nano": cost})
     duration, timed = _ints(rows, "duration_ns")
     ttft, first_told = _ints(rows, "ttft_ns")
     told = (
@@ -160,6 +168,20 @@ def _of_calls(rows: Any, sign: int) -> list[_Facts]:
         (profiles.COST, cost, cost_known),
     )
     return [_Facts(rows.select(_DIMENSIONED), sums, told, sign)]
+
+
+def _unsent(sums: Ints, rows: Any, call: Bools, told: Mapping[str, Ints]) -> None:
+    """What the rows of sampled traces stand for beyond themselves; the same as `UNSENT` in SQL."""
+    times, known = _ints(rows, "adjusted_count_milli")
+    sampled = known & (times > MILLI)
+    if not sampled.any():
+        return
+    more = np.where(sampled, times - MILLI, 0)
+    sums[:, _PLACE["calls_sampled"]] = sampled & call
+    sums[:, _PLACE["calls_unsent_milli"]] = np.where(call, more, 0)
+    for measure, values in told.items():
+        beyond = np.floor(values.astype(np.float64) * more / MILLI)
+        sums[:, _PLACE[measure]] = np.minimum(beyond, MOST_UNSENT).astype(np.int64)
 
 
 def operations_of(spans: Any) -> Any:
@@ -186,6 +208,7 @@ def _of_operations(spans: Any) -> list[_Facts]:
     sums[:, _PLACE["calls"]] = 1
     sums[:, _PLACE["failed"]] = _bools(chosen, "failed")
     sums[:, _PLACE["timeouts"]] = _equals(rows, "error_kind", "timeout")
+    _unsent(sums, chosen, np.ones(rows.num_rows, bool), {})
     duration, timed = _ints(chosen, "duration_ns")
     return [_Facts(rows, sums, ((profiles.LATENCY, duration // 1000, timed),), 1)]
 
@@ -194,7 +217,7 @@ _DIMENSIONED = [*DIMENSIONS, "minute", "error_kind", "fault"]
 OF_SPANS = [
     *(name for name in DIMENSIONS if name not in ("model", "version")),
     *("model_answered", "model_requested", "prompt_version", "release"),
-    *("start_ns", "duration_ns", "failed", "error_kind", "fault"),
+    *("start_ns", "duration_ns", "failed", "error_kind", "fault", "adjusted_count_milli"),
 ]
 
 

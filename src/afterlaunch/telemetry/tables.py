@@ -68,6 +68,7 @@ CALLS = pa.schema(
         *((name, pa.list_(pa.string())) for name in ("members", "scopes", "flags")),
         *((name, pa.int64()) for name in BUCKETS),
         ("cost_nano", pa.int64()),
+        ("adjusted_count_milli", pa.int64()),  # as of its spans; NULL: nobody tells
     ]
 )
 MEASURES = (
@@ -86,9 +87,15 @@ MEASURES = (
     "calls_estimated",
     "tokens_estimated",
     "cost_estimated_nano",
+    "calls_sampled",
+    "calls_unsent_milli",
+    "input_unsent",
+    "output_unsent",
+    "cost_unsent_nano",
 )
-"""What is summed; the last three are the part of the others that rests on estimated tokens. Every one is additive over
-time and series, and a correction is a negative increment."""
+"""What is summed. `…_estimated`: the part of the others that rests on estimated tokens. `…_unsent`: what calls of
+sampled traces (`calls_sampled`) stand for beyond themselves, and no other sum holds. Every one is additive over time
+and series, and a correction is a negative increment."""
 SERIES = pa.schema([("id", pa.int64()), *((name, pa.string()) for name in DIMENSIONS)])
 """One row per combination of the dimensions that was ever told."""
 SUMS = pa.schema([("minute", pa.int32()), ("series", pa.int64()), *((name, pa.int64()) for name in MEASURES)])

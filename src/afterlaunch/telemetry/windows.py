@@ -36,6 +36,11 @@ class Window:
     calls_estimated: int = 0  # whose tokens nobody told, so that the gateway estimated them
     tokens_estimated: int = 0  # of those calls, in the sums
     cost_estimated_nano: int = 0
+    calls_sampled: int = 0  # of traces whose sampler lets but a share of them through
+    calls_unsent_milli: int = 0  # what those stand for beyond themselves, in no other sum: calls, in thousandths,
+    input_unsent: int = 0  # tokens
+    output_unsent: int = 0
+    cost_unsent_nano: int = 0
     top_cost_nano: int = 0  # at least as much as the costliest call, by 9 % at most; told by `queries.judged` only
     top_cost_calls: int = 0  # 1 when that is known
     total_ms: float = 0.0  # of all latencies, from the same histogram: 4.5 % at most beside the truth
@@ -48,3 +53,17 @@ class Window:
     ttft_p95_ms: float | None = None
     ttft_calls: int = 0
     buckets: dict[str, int] = field(default_factory=dict)  # the eight token buckets, known part
+
+    @property
+    def calls_extrapolated(self) -> int:
+        """With those that samplers left out."""
+        return extrapolated(self.calls, self.calls_unsent_milli)
+
+    @property
+    def cost_extrapolated_nano(self) -> int:
+        return self.cost_nano + self.cost_unsent_nano
+
+
+def extrapolated(calls: int, unsent_milli: int) -> int:
+    """Whole calls."""
+    return calls + (unsent_milli + 500) // 1_000

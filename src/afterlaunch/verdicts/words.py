@@ -7,7 +7,7 @@ A judge reads a View (windows of one scope) and returns a Finding. It knows noth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import exp, log, log1p
 from statistics import median
@@ -164,6 +164,25 @@ def judge_share(
         said += " With so few calls it may be chance."
         return Finding(judge, Status.WARNING, "share_perhaps_above_limit", said, share, line, "share", of, evidence)
     return Finding(judge, Status.OK, "share_within_limit", said, share, line, "share", of, evidence)
+
+
+def with_sample(finding: Finding, window: Window) -> Finding:
+    """A finding on volume or money, saying so where the calls are a sample: samplers let but a share of them through,
+    and what the judge weighed is what was sent. Shares and latencies of a sample need no such word."""
+    if not window.calls_sampled:
+        return finding
+    meant, cost = window.calls_extrapolated, window.cost_extrapolated_nano
+    said = f" {sample_words(window.calls_sampled, window.calls, meant, cost)}"
+    told = {"calls_sampled": window.calls_sampled, "calls_extrapolated": meant}
+    told_cost = {"cost_extrapolated_usd": cost / 1e9}
+    evidence = {**finding.evidence, **told, **told_cost}
+    return replace(finding, explanation=finding.explanation + said, evidence=evidence)
+
+
+def sample_words(sampled: int, calls: int, meant: int, nano: int) -> str:
+    """`sampled` of the `calls` are of sampled traces; `meant` calls, and so many nano-USD, is what all stand for."""
+    which = "These calls" if sampled == calls else f"{sampled:,} of these {calls:,} calls"
+    return f"{which} are of sampled traces; extrapolated, all stand for about {meant:,} calls and ${nano / 1e9:,.4f}."
 
 
 @dataclass(frozen=True)

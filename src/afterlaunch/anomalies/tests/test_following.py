@@ -140,3 +140,13 @@ def test_rare_and_cheap_values_are_not_followed(store: Any) -> None:
     tell(store, call(9_000, LAST - 5 * HOUR, "once", 1_000))
     values = {key[4] for key in gathering.wanted(NOW.replace(minute=0)) if key[3] == "agent"}
     assert values == {"answer", "search"}
+
+
+def test_an_unusual_hour_of_a_sample_says_so(store: Any) -> None:
+    three_weeks(store)
+    dear = [call(9_000 + number, LAST + timedelta(seconds=number), "search", 4_000_000) for number in range(10)]
+    for one in dear:
+        one.trace_state = "ot=th:8"
+    tell(store, *dear)
+    duties.follow(NOW, behind)
+    assert any("These calls are of sampled traces; extrapolated" in one.words for one in Told.objects.all())

@@ -24,9 +24,16 @@ def _days(value: Any) -> dict[str, int]:
     return dict(value)
 
 
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(value)
+    return float(value)
+
+
 KEEPING_FIELDS = {
     "capture": one_of(["", *CAPTURES]),
     "patterns": list_of(mapping({"name": NEEDED_TEXT, "pattern": NEEDED_TEXT})),
+    "sampled": Field("a share of traces from 0.000001 to 1, or 0 to inherit it", _share),
     "days": Field(f"days from 1 to {LONGEST} by kind of data: " + ", ".join(BY_NAME), _days),
 }
 
@@ -35,7 +42,7 @@ def read_keeping() -> list[tuple[Metadata, Spec]]:
     return [
         (
             {"client": row.client.slug if row.client else ALL, "system": row.system or ALL},
-            {"capture": row.capture, "patterns": row.patterns, "days": row.days},
+            {"capture": row.capture, "patterns": row.patterns, "days": row.days, "sampled": row.sampled or 0.0},
         )
         for row in Keeping.objects.select_related("client").order_by("client__slug", "system")
     ]
@@ -45,4 +52,4 @@ def put_keeping(actor: Actor, metadata: Metadata, spec: Spec) -> None:
     of = None if metadata["client"] == ALL else client(metadata["client"])
     system = "" if metadata["system"] == ALL else metadata["system"]
     patterns = [Pattern(**one) for one in spec["patterns"]] if "patterns" in spec else None
-    decide(actor, of, system, spec.get("capture"), patterns, spec.get("days"))
+    decide(actor, of, system, spec.get("capture"), patterns, spec.get("days"), spec.get("sampled"))

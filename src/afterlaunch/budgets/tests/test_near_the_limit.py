@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.test import Client as Browser
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.accounts.actions import first_administrator
 from afterlaunch.alerts.models import Alert
 from afterlaunch.budgets import duties, rules
 from afterlaunch.budgets.actions import Values, end_budget, put_budget
 from afterlaunch.budgets.counting import Telling, store, take
+from afterlaunch.budgets.observing import extrapolated
 from afterlaunch.budgets.preview import preview
 from afterlaunch.budgets.standing import standings, window_now
 from afterlaunch.contracts.budgets import Window
@@ -235,6 +237,23 @@ def test_what_telemetry_does_not_tell_is_not_shown_as_zero(desk: System, time: C
     browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
     page = browser.get(f"/budgets/{row.pk}").content.decode()
     assert "Observed from telemetry" in page and "Reserved" not in page and "ould be refused" not in page
+
+
+def test_a_budget_counts_what_was_sent_and_tells_what_a_sample_stands_for(
+    desk: System, time: Clock, telemetry: stores.Store
+) -> None:
+    raw = ExportTraceServiceRequest.FromString(spans_of({"t1": 900, "t2": 300}, time.at - timedelta(minutes=30)))
+    raw.resource_spans[0].scope_spans[0].spans[0].trace_state = "ot=th:e"  # one of eight
+    telemetry.commit([normalise(raw.SerializeToString(), PROTOBUF, "acme", clock.to_ns(time.at)).table])
+    row = put_budget(HOUSE, desk.client, "seen", replace(DAILY, fed="telemetry", mode="observe"))
+    duties.observe(time.at)
+    assert [(one.counter, one.used) for one in standings(row, time.at)] == [("tenant=t1", 900), ("tenant=t2", 300)]
+    assert extrapolated(row, "tenant=t1", time.at) == 7_200 and extrapolated(row, "tenant=t2", time.at) is None
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    page = browser.get(f"/budgets/{row.pk}").content.decode()
+    assert "extrapolated, 7,200 tokens; the budget counts what was sent" in page and ">900<" in page
+    assert "extrapolated" not in browser.get(f"/budgets/{row.pk}", {"counter": "tenant=t2"}).content.decode()
 
 
 def test_one_budget_that_cannot_be_judged_holds_up_no_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -104,6 +105,12 @@ def window(minutes: int, calls: int, tokens: int = 0) -> Window:
     return Window(NOW - timedelta(minutes=minutes), NOW + timedelta(minutes=1), {}, calls=calls, output_tokens=tokens)
 
 
+def sampled(told: Window) -> Window:
+    return replace(
+        told, calls_sampled=told.calls, calls_unsent_milli=9_000 * told.calls, output_unsent=9 * told.output_tokens
+    )
+
+
 CALLS = {"calls": Reading("calls")}
 PER_MINUTE, PER_SECOND = {"calls_per_minute_below": 100}, {"tokens_per_second_below": 50}
 RATES: list[tuple[View, Status, str]] = [
@@ -120,6 +127,11 @@ RATES: list[tuple[View, Status, str]] = [
     (of({"tokens": Reading("vllm", {"": points(*[40.0] * 2)})}, PER_SECOND), Status.NOT_ASSESSED, "too_short_yet"),
     (of({"requests": Reading("vllm", {"": points(*[2.0] * 9)})}, PER_SECOND), Status.NOT_ASSESSED, "no_data_lately"),
     (of(CALLS, {}, window(5, 500)), Status.NOT_ASSESSED, "no_target"),
+    # one of ten traces is sent: what they stand for is the throughput, and what was sent tells how sure that is
+    (of(CALLS, PER_MINUTE, sampled(window(5, 50, 2_000))), Status.OK, "target_met"),
+    (of(CALLS, PER_MINUTE, sampled(window(5, 40))), Status.WARNING, "perhaps_below_target"),
+    (of(CALLS, PER_MINUTE, sampled(window(5, 20))), Status.BREACH, "below_target"),
+    (of(CALLS, PER_SECOND, sampled(window(5, 50, 2_000))), Status.OK, "target_met"),
 ]
 
 

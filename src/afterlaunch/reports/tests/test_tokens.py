@@ -26,7 +26,7 @@ from afterlaunch.reports.models import Seal
 from afterlaunch.reports.tests.conftest import ENGINE, NOVEMBER, Month
 from afterlaunch.reports.tokens import documents
 from afterlaunch.reports.tokens.facts import forecast, tokens
-from afterlaunch.reports.tokens.sealing import seal, seal_final, token_report
+from afterlaunch.reports.tokens.sealing import SINCE, seal, seal_final, token_report, without
 from afterlaunch.reports.tokens.words import usd
 from afterlaunch.reports.words import cents, exact
 from afterlaunch.savings.models import Recommendation
@@ -198,6 +198,10 @@ def test_a_final_report_is_sealed_once_and_later_differences_are_told(told: Mont
     same = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
     assert same.seal is not None and same.seal.differs == ()
     assert f"SHA-256 {row.digest}" in documents.write(same, "md", "").decode().replace("\\", "")
+    older = json.loads(bytes(row.document))
+    Seal.objects.update(document=json.dumps(without(older, SINCE)).encode())  # sealed before samples were told
+    same = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
+    assert same.seal is not None and same.seal.differs == () and older != without(older, SINCE)
     told.calls(NOVEMBER + 8 * DAY, 9)
     later = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
     assert later.seal is not None and {"total", "spend", "drivers"} <= set(later.seal.differs)
@@ -211,3 +215,14 @@ def test_a_final_report_is_sealed_once_and_later_differences_are_told(told: Mont
 def test_negative_money_has_its_sign_before_the_dollar() -> None:
     assert (exact(-660_000_000), cents(-660_000_000), usd("-0.66")) == ("−$0.66", "−$0.66", "−$0.66")
     assert (money(-660_000_000), exact(660_000_000)) == ("−$0.6600", "$0.66")
+
+
+def test_a_month_with_sampled_traces_says_what_they_stand_for(told: Month) -> None:
+    told.calls(NOVEMBER + 9 * DAY, 3, told={"sampling.ratio": "0.25"})
+    report = token_report(ENGINE, Asked("2026-11", "acme"), "UTC")
+    total = report.base.total
+    assert total is not None and (total.calls, total.calls_extrapolated) == (88, 97)
+    page = documents.write(report, "md", "").decode().replace("\\", "")
+    assert "3 calls are of sampled traces, counted as they were sent." in page
+    assert "all stand for about 97 calls and $" in page and "; no sum holds that." in page
+    assert json.loads(documents.write(report, "json", ""))["total"]["calls_extrapolated"] == 97

@@ -8,7 +8,7 @@ spans or the later fate of a recommendation make it differ, and the report says 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,8 @@ from afterlaunch.telemetry import served
 KIND = "tokens"
 SETTLED = timedelta(days=3)
 SEALER = automation("reports")
+SINCE = ("calls_extrapolated", "calls_sampled", "cost_extrapolated_usd")
+"""What earlier versions of the product did not tell, so that a seal of theirs lacks it."""
 BESIDE = ("seal", "from", "to", "time_zone")  # of no figure
 
 
@@ -47,8 +49,20 @@ def token_report(actor: Actor, asked: Asked, reader_zone: str) -> TokenReport:
 
 def _standing(row: Seal, report: TokenReport) -> Sealed:
     same_zone = row.zone == report.base.period.zone
-    differs = differences(orjson.loads(bytes(row.document)), _plain(report)) if same_zone else ()
+    now = _plain(report)
+    if SINCE[0].encode() not in bytes(row.document):
+        now = without(now, SINCE)
+    differs = differences(orjson.loads(bytes(row.document)), now) if same_zone else ()
     return Sealed(row.sealed_at, row.digest, row.entry, differs, same_zone)
+
+
+def without(node: Any, names: Collection[str]) -> Any:
+    """JSON without the members of these names."""
+    if isinstance(node, list):
+        return [without(one, names) for one in node]
+    if isinstance(node, dict):
+        return {name: without(one, names) for name, one in node.items() if name not in names}
+    return node
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from afterlaunch.reports.rules import Gap, cost_words, missing
 from afterlaunch.reports.tokens import sections
 from afterlaunch.reports.tokens.contents import Sealed, TokenReport
 from afterlaunch.reports.tokens.words import projected, proved, share_of, signed
-from afterlaunch.reports.words import cents, exact, joined, many, number, percent
+from afterlaunch.reports.words import cents, exact, joined, many, number, of_a_sample, percent
 from afterlaunch.savings.words import STATES
 from afterlaunch.spend.drivers import FACTORS, WORDS
 
@@ -85,6 +85,7 @@ def _facts(report: TokenReport, at: links.Links) -> Sequence[Line]:
         *(((_sealed(seal),),) if seal else ()),
         *((_beside(report),) if report.beside else ()),
         *((_estimated(report),) if report.base.total and report.base.total.calls_estimated else ()),
+        *(((of_a_sample(report.base.total),),) if report.base.total and report.base.total.calls_sampled else ()),
         (f"{state} From {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, time zone {when.zone}.",),
         ("Costs are those known, by the price tables at the time of each call; calls of unknown cost are in no sum.",),
         (

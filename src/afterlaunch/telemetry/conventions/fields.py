@@ -8,7 +8,7 @@ from __future__ import annotations
 from afterlaunch.telemetry.conventions.table import As, Field, field
 from afterlaunch.telemetry.conventions.words import ENVIRONMENTS as ENVIRONMENTS
 
-MAPPING_VERSION = 5
+MAPPING_VERSION = 6
 
 WHO: tuple[Field, ...] = (
     field(
@@ -531,6 +531,21 @@ WHY: tuple[Field, ...] = (
         genai="afterlaunch.estimate.output_tokens",
     ),
     field(
+        "sampled_share",
+        As.NUMBER,
+        "Share of its kind of span that is sent, where the trace's state (`ot=th`) does not tell it; sums are told as"
+        " they came, and what they stand for beside them.",
+        genai="afterlaunch.sampling.ratio",
+        others="sampling.ratio sampling.probability logfire.sample_rate",
+    ),
+    field(
+        "sampled_percent",
+        As.NUMBER,
+        "The same in percent.",
+        others="microsoft.sample_rate[percent] _MS.sampleRate[percent]",
+    ),
+    field("sampled_one_in", As.NUMBER, "The same as one of so many.", others="SampleRate[one_in]"),
+    field(
         "proxy_key",
         As.WORD,
         "Told by LiteLLM's proxy: then the span is a gateway's.",
@@ -611,4 +626,5 @@ RESOURCE: dict[str, tuple[str, ...]] = {
     "tenant": ("tenant.id", "organization.id"),
     "session": ("session.id",),
     "user": ("user.id",),
+    "sampled_share": ("afterlaunch.sampling.ratio", "sampling.ratio", "sampling.probability"),
 }

@@ -108,7 +108,7 @@ def _resource(blob: bytes) -> Told:
     parts = [told.get(f"telemetry.sdk.{part}") for part in ("language", "name", "version")]
     out["sdk"] = "/".join(part or "" for part in parts) if any(parts) else None
     out["unnamed"] = "" if unnamed else None
-    used = {key for keys in f.RESOURCE.values() for key in keys}
+    used = {key for name, keys in f.RESOURCE.items() for key in keys if name != "sampled_share"}
     left = {key: text for key, text in sorted(told.items()) if key not in used and not key.startswith("telemetry.sdk.")}
     out["resource"] = orjson.dumps(left).decode() if left else None
     return out

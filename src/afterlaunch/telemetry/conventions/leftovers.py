@@ -23,6 +23,7 @@ STAYING = {
     *("usage_raw", "documents", "cost_in", "cost_out", "server_url", "entity", "trace_name", "tags", "route_path"),
     *("level", "error_message", "error_code", "ttft_at", "document_count", "proxy_key", "top_score", "top_distance"),
     *("span_client", "span_environment", "index_updated"),
+    *("sampled_share", "sampled_percent", "sampled_one_in"),
 }
 """Fields that are read, but not stored as they were sent."""
 PARTS = {"server_port": "server_address"}

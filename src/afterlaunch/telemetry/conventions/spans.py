@@ -29,6 +29,7 @@ from afterlaunch.telemetry.conventions.limits import limit_columns
 from afterlaunch.telemetry.conventions.money import PROCESSING, WORDS_PRICED_BY, Models, believe_sender, price_by_client
 from afterlaunch.telemetry.conventions.parameters import parameters
 from afterlaunch.telemetry.conventions.retrieval import documents, with_instants
+from afterlaunch.telemetry.conventions.sampling import adjusted_counts
 from afterlaunch.telemetry.conventions.tokens import OVERLAYS, semantics_column, source_column
 from afterlaunch.telemetry.conventions.who import by_client_only
 from afterlaunch.telemetry.otlp import Decoded
@@ -179,6 +180,8 @@ def said_and_found(batch: Batch) -> None:
     out["events"], out["links"] = batch.events.column(), links(batch.decoded.spans.field("links"), batch.count)
     state = batch.decoded.spans.field("trace_state")
     out["trace_state"] = without(state, lengths(state) == 0)
+    ours = batch.reading.booleans("gateway")[0]
+    out["adjusted_count_milli"] = adjusted_counts(batch.reading, out["trace_state"], out.pop("sampled_share"), ours)
 
 
 def _documents(batch: Batch) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from afterlaunch.accounts.models import Client
 from afterlaunch.evidence.log import record
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.conventions.sampling import MOST
 from afterlaunch.telemetry.keeping import content, retention
 from afterlaunch.telemetry.keeping.content import CAPTURES, Pattern
 from afterlaunch.telemetry.keeping.models import Keeping
 from afterlaunch.telemetry.keeping.rules import Decision, Rules
 from afterlaunch.telemetry.keeping.watch import changed
+
+LEAST_SHARE = 1 / MOST
 
 
 def rules() -> Rules:
@@ -25,7 +28,7 @@ def rules() -> Rules:
     return Rules(
         (
             (row.client.slug if row.client else None, row.system),
-            Decision(row.capture, tuple(Pattern(**one) for one in row.patterns), row.days),
+            Decision(row.capture, tuple(Pattern(**one) for one in row.patterns), row.days, row.sampled),
         )
         for row in Keeping.objects.select_related("client")
     )
@@ -52,9 +55,11 @@ def decide(
     capture: str | None = None,
     patterns: Sequence[Pattern] | None = None,
     days: Mapping[str, int] | None = None,
+    sampled: float | None = None,
 ) -> Keeping:
     """Decide for the house (no client), a client, or one of its systems; None leaves as it is. Servers take it within
-    seconds. Raises Invalid, NotAllowed."""
+    seconds. `sampled`: the share of traces that senders send, where they do not tell it; 0: inherited again. Raises
+    Invalid, NotAllowed."""
     slug = client.slug if client else None
     actor.require(Role.ADMIN, slug)
     if system and client is None:
@@ -72,6 +77,10 @@ def decide(
         row.patterns = [vars(one) for one in content.checked(patterns)]
     if days is not None:
         row.days = _days(days, slug)
+    if sampled is not None:
+        if isinstance(sampled, bool) or not (sampled == 0 or LEAST_SHARE <= sampled <= 1):
+            raise Invalid(f"{sampled!r} is no share of traces.", "For example 0.1: one of ten is sent; 0: inherited.")
+        row.sampled = float(sampled) or None
     row.save()
     record(actor, "keeping.decided", f"keeping/{row}", slug, {"before": before, "after": _told(row)})
     transaction.on_commit(changed)
@@ -93,4 +102,10 @@ def _told(row: Keeping) -> dict[str, Any]:
     """Patterns by name and digest: what they look for may itself be telling."""
     digest = hashlib.sha256(orjson.dumps(row.patterns)).hexdigest() if row.patterns else ""
     names = [one["name"] for one in row.patterns]
-    return {"capture": row.capture, "patterns": names, "patterns_sha256": digest, "days": dict(row.days)}
+    return {
+        "capture": row.capture,
+        "patterns": names,
+        "patterns_sha256": digest,
+        "days": dict(row.days),
+        "sampled": None if row.sampled is None else str(row.sampled),
+    }

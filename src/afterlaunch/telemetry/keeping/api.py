@@ -27,13 +27,15 @@ class PatternIn(Schema):
 
 
 class Decided(Schema):
-    """`client` null: for the house. What is left out stays as it is; `capture` "" is inherited again."""
+    """`client` null: for the house. What is left out stays as it is; `capture` "" and `sampled` 0 are inherited
+    again. `sampled`: the share of traces that its senders send, where their samplers do not tell it."""
 
     client: str | None = None
     system: str = ""
     capture: str | None = None
     patterns: list[PatternIn] | None = None
     days: dict[str, int] | None = None
+    sampled: float | None = None
 
 
 def _out(row: Keeping) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def _out(row: Keeping) -> dict[str, Any]:
         "capture": row.capture or None,
         "patterns": row.patterns,
         "days": row.days,
+        "sampled": row.sampled,
     }
 
 
@@ -56,6 +59,7 @@ def keeping(request: Request, client: str | None = None) -> dict[str, Any]:
         "client": client,
         "capture": known.of(client or "", None).capture,
         "days": known.days_of(client),
+        "sampled": known.share_of(client, None),
         "kinds": [{"name": kind.name, "holds": kind.told, "house_only": kind.shared} for kind in KINDS],
         "decided": [_out(row) for row in actions.decisions_seen_by(request.actor)],
     }
@@ -66,7 +70,7 @@ def decide(request: Request, body: Decided) -> dict[str, Any]:
     """Decide how content is captured, what else is masked, and how long each kind of data is kept."""
     client = client_by_slug(request.actor, body.client) if body.client else None
     patterns = None if body.patterns is None else [Pattern(one.name, one.pattern) for one in body.patterns]
-    return _out(actions.decide(request.actor, client, body.system, body.capture, patterns, body.days))
+    return _out(actions.decide(request.actor, client, body.system, body.capture, patterns, body.days, body.sampled))
 
 
 def _letter(one: dead_letters.Letter) -> dict[str, Any]:
@@ -82,6 +86,14 @@ def list_dead_letters(
     rows = dead_letters.letters(request.actor, limit + 1, cursor, client)
     more = rows[limit - 1].id if len(rows) > limit else None
     return {"dead_letters": [_letter(one) for one in rows[:limit]], "cursor": more}
+
+
+@router.post("/dead-letters/replay")
+def replay_dead_letters(request: Request, client: str | None = None) -> dict[str, Any]:
+    """Store the rows of all that are there now (of `client`), each once. `more`: the time was up, ask again. `left`:
+    rows that still cannot be stored, and stay."""
+    slug = client_by_slug(request.actor, client).slug if client else None
+    return vars(dead_letters.replay_all(request.actor, slug))
 
 
 @router.get("/dead-letters/{letter_id}")

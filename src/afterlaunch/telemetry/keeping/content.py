@@ -55,15 +55,19 @@ RuleOf = Callable[[str, str | None], Rule]
 
 @dataclass(frozen=True)
 class Shape:
-    """Which columns of a table are content (`texts`), and which are kept, but masked, where content is off (`heads`).
-    Every table has the columns client, system, and attributes as a map."""
+    """Which columns of a table are content (`texts`), and which are kept, but masked, where content is off (`heads`);
+    `pairs`: the column that holds a map of keys and texts. Every table has the columns client and system."""
 
     texts: tuple[str, ...]
     heads: tuple[str, ...] = ()
+    pairs: str = "attributes"
 
 
 SPAN_SHAPE = Shape(("input_text", "output_text", "events", "links", "request_params", "status_message"), ("name",))
 LOG_SHAPE = Shape(("body",), ("event",))
+POINT_SHAPE = Shape(
+    (), pairs="labels"
+)  # labels tell series apart: none is dropped, and `series` is that of what was sent
 
 
 def checked(patterns: Sequence[Pattern]) -> tuple[Pattern, ...]:
@@ -95,7 +99,7 @@ def private(table: Any, shape: Shape, rule_of: RuleOf) -> Any:
     if not table.num_rows:
         return table
     for rule, rows in _by_rule(table, rule_of):
-        if rule.capture == OFF:
+        if rule.capture == OFF and shape.texts:
             table = _without(table, shape, rows)
         if rule.capture != ON:
             table = _masked(table, shape, rows, rule)
@@ -134,7 +138,7 @@ def _without(table: Any, shape: Shape, rows: Bools | None) -> Any:
         column = table[name].combine_chunks()
         empty = pa.nulls(len(column), kind)
         table = _with(table, name, empty if rows is None else pc.if_else(pa.array(rows), empty, column))
-    maps = _map_of(table)
+    maps = _map_of(table, shape)
     keys = maps.keys.dictionary_encode()
     content = np.array([is_content(key) for key in keys.dictionary.to_pylist()] or [False])
     gone = content[keys.indices.to_numpy()] if len(keys) else np.zeros(0, bool)
@@ -150,14 +154,14 @@ def _without(table: Any, shape: Shape, rows: Bools | None) -> Any:
     left = pa.array(~gone)
     return _with(
         table,
-        "attributes",
+        shape.pairs,
         pa.MapArray.from_arrays(pa.array(before[offsets]), maps.keys.filter(left), maps.items.filter(left)),
     )
 
 
-def _map_of(table: Any) -> Any:
-    """The attributes as one map array without an offset of its own; no map is NULL."""
-    maps = table["attributes"].combine_chunks()
+def _map_of(table: Any, shape: Shape) -> Any:
+    """The pairs as one map array without an offset of its own; no map is NULL."""
+    maps = table[shape.pairs].combine_chunks()
     return maps.take(pa.array(np.arange(len(maps)))) if maps.offset or maps.null_count else maps
 
 
@@ -172,18 +176,18 @@ def _masked(table: Any, shape: Shape, rows: Bools | None, rule: Rule) -> Any:
         column = table[name].combine_chunks()
         if column.null_count < len(column):
             table = _with(table, name, _replaced(column, places, rule))
-    maps = _map_of(table)
+    maps = _map_of(table, shape)
     offsets = maps.offsets.to_numpy()
     flat = np.concatenate([np.arange(offsets[row], offsets[row + 1]) for row in places.tolist()])
     if len(flat):
         items = _replaced(maps.items, flat, rule)
-        table = _with(table, "attributes", pa.MapArray.from_arrays(maps.offsets, maps.keys, items))
+        table = _with(table, shape.pairs, pa.MapArray.from_arrays(maps.offsets, maps.keys, items))
     return table
 
 
 def _suspected(table: Any, shape: Shape, rule: Rule) -> Bools:
     """Which rows hold a text that may have to be masked."""
-    maps = _map_of(table)
+    maps = _map_of(table, shape)
     items = pc.fill_null(maps.items, "") if maps.items.null_count else maps.items
     parts = [pc.binary_join(pa.ListArray.from_arrays(maps.offsets, items), "\n")]
     for name in (*shape.texts, *shape.heads):

@@ -7,8 +7,9 @@ as a letter of its own.
 
 from __future__ import annotations
 
+import time
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -29,7 +30,8 @@ from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.encodings import IDS
 from afterlaunch.telemetry.intake import PROTOBUF, TRACES, UNREADABLE, Signal
 from afterlaunch.telemetry.keeping.actions import rules
-from afterlaunch.telemetry.keeping.content import LOG_SHAPE, SPAN_SHAPE, private
+from afterlaunch.telemetry.keeping.content import LOG_SHAPE, POINT_SHAPE, SPAN_SHAPE
+from afterlaunch.telemetry.keeping.watch import allowed
 from afterlaunch.telemetry.sent import as_sent, is_sent
 from afterlaunch.telemetry.signals import receivers
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS
@@ -38,6 +40,8 @@ from afterlaunch.telemetry.tables import DEAD_TABLE, SPAN_TABLE, Table
 
 SIGNALS = {one.name: one for one in (TRACES, receivers.METRICS, receivers.LOGS, receivers.REMOTE_WRITE)}
 SHAPES = {TRACES.name: SPAN_SHAPE, receivers.LOGS.name: LOG_SHAPE}
+SHAPES |= dict.fromkeys((receivers.METRICS.name, receivers.REMOTE_WRITE.name), POINT_SHAPE)
+MOST_AT_ONCE = 100_000
 TABLE_OF = {TRACES.name: SPAN_TABLE, receivers.LOGS.name: LOGS}
 TABLE_OF |= dict.fromkeys((receivers.METRICS.name, receivers.REMOTE_WRITE.name), METRICS)
 
@@ -102,9 +106,10 @@ def letters(actor: Actor, limit: int = 50, before: str | None = None, client: st
     return [_letter(row) for row in rows]
 
 
-def count() -> int:
-    """Of all clients."""
-    return int(current().query("select count(*) as letters from dead_letter")[0]["letters"])
+def count(actor: Actor | None = None) -> int:
+    """Of clients that the actor may see; without one, of all."""
+    where, parameters = _seen(actor) if actor else ("true", [])
+    return int(current().query(f"select count(*) as letters from dead_letter where {where}", parameters)[0]["letters"])
 
 
 def letter(actor: Actor, letter_id: str) -> Letter:
@@ -148,6 +153,45 @@ def replay(actor: Actor, letter_id: str) -> Replayed:
     return done
 
 
+@dataclass(frozen=True)
+class AllReplayed:
+    """`letters`: how many were replayed; `left`: rows that still cannot be stored; `unreadable`: letters that nothing
+    can read; `more`: whether the time was up before all had their turn."""
+
+    letters: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    left: int = 0
+    unreadable: int = 0
+    more: bool = False
+
+
+def replay_all(actor: Actor, client: str | None = None, seconds: float = 20.0) -> AllReplayed:
+    """Those that are there now and that the actor may replay, each once, the oldest first. Raises NotAllowed."""
+    if client is not None or not any(one.role in (Role.OPERATOR, Role.ADMIN) for one in actor.roles):
+        actor.require(Role.OPERATOR, client)
+    until, done = time.monotonic() + seconds, AllReplayed()
+    found = letters(actor, MOST_AT_ONCE, None, client)
+    for one in (one for one in reversed(found) if actor.may(Role.OPERATOR, one.client)):
+        if time.monotonic() > until:
+            return replace(done, more=True)
+        try:
+            told = replay(actor, one.id)
+        except Conflict:
+            done = replace(done, unreadable=done.unreadable + 1)
+        except NotFound:  # somebody else replayed or discarded it meanwhile
+            continue
+        else:
+            done = replace(
+                done,
+                letters=done.letters + 1,
+                stored=done.stored + told.stored,
+                duplicates=done.duplicates + told.duplicates,
+                left=done.left + told.left,
+            )
+    return replace(done, more=len(found) == MOST_AT_ONCE)
+
+
 def discard(actor: Actor, letter_id: str) -> None:
     """Take it away for good."""
     one = letter(actor, letter_id)
@@ -189,7 +233,7 @@ def _read_again(store: Store, one: Letter) -> Replayed:
 
     def read(part: Message) -> Any:
         made = signal.decode(part.SerializeToString(), PROTOBUF, row["sent_client"], row["sent_at_ns"])
-        return private(made.table, SHAPES[signal.name], rules().of) if signal.name in SHAPES else made.table
+        return allowed(made.table, SHAPES[signal.name], rules())
 
     halves = partial(halves_of_message, path=signal.request.path)
     found = apart(message, read, halves, (*UNREADABLE, Invalid))

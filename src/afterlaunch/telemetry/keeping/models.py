@@ -15,6 +15,7 @@ class Keeping(models.Model):
     capture = models.CharField(max_length=10, default="", blank=True)  # off, masked, on; empty: inherited
     patterns = models.JSONField(default=list)  # [{"name": …, "pattern": …}], beside those inherited
     days = models.JSONField(default=dict)  # kind of data -> days; of the house and of clients only
+    sampled = models.FloatField(null=True)  # share of traces that is sent, where no sampler tells it; None: inherited
 
     class Meta:
         ordering = ("client__slug", "system")

@@ -37,21 +37,28 @@ def keeping(request: Request) -> HttpResponse:
     whole_house = actor.sees() is None
     places = [("The house", "", None), *((one.name, one.slug, one.slug) for one in _clients(actor))]
     rows: list[dict[str, Any]] = [
-        {"name": name, "slug": slug, "capture": known.of(client or "", None).capture, "days": known.days_of(client)}
+        {
+            "name": name,
+            "slug": slug,
+            "capture": known.of(client or "", None).capture,
+            "days": known.days_of(client),
+            "sampled": known.share_of(client, None),
+        }
         for name, slug, client in places
     ]
     room, told = storage.seen() if whole_house else (None, None)
     context = {
         "kinds": KINDS,
         "rows": [{**row, "cells": [row["days"][kind.name] for kind in KINDS]} for row in rows],
-        "decided": [row for row in actions.decisions_seen_by(actor) if row.system or row.patterns],
+        "decided": [row for row in actions.decisions_seen_by(actor) if row.system or row.patterns or row.sampled],
+        "sampling": known.sampling,
         "captures": CAPTURES,
         "admin_of": _clients(actor, Role.ADMIN),
         "house_admin": actor.may(Role.ADMIN, None),
         "room": room,
         "told": told,
         "tables": storage.tables() if whole_house else {},
-        "letters": dead_letters.count() if whole_house else len(dead_letters.letters(actor, 1_000)),
+        "letters": dead_letters.count(actor),
     }
     return render(request, "keeping/keeping.html", context)
 
@@ -71,8 +78,19 @@ def _decide(request: Request) -> None:
     client = client_by_slug(request.actor, asked["client"]) if asked["client"] else None
     known = {} if asked["system"] else actions.decided_days(client)
     whole = {**known, **days} if days else None
-    actions.decide(request.actor, client, asked["system"], asked["capture"] or None, patterns, whole)
+    share = _share(request.POST.get("sampled", "").strip())
+    actions.decide(request.actor, client, asked["system"], asked["capture"] or None, patterns, whole, share)
     messages.success(request, "Decided. Servers take it within two seconds.")
+
+
+def _share(text: str) -> float | None:
+    """Percent, as somebody writes it; empty leaves it as it is."""
+    if not text:
+        return None
+    try:
+        return float(text.rstrip("% ").replace(",", ".")) / 100
+    except ValueError:
+        raise Invalid(f"{text!r} is no share.", "For example 10 %; 0: inherited.") from None
 
 
 def _halves(line: str) -> tuple[str, str]:
@@ -86,7 +104,13 @@ def _halves(line: str) -> tuple[str, str]:
 def letters(request: Request) -> HttpResponse:
     found = dead_letters.letters(request.actor, PAGE + 1, request.GET.get("before") or None)
     more = found[PAGE - 1].id if len(found) > PAGE else None
-    return render(request, "keeping/letters.html", {"rows": found[:PAGE], "more": more})
+    context = {
+        "rows": found[:PAGE],
+        "more": more,
+        "count": dead_letters.count(request.actor),
+        "may_replay": any(request.actor.may(Role.OPERATOR, one.client) for one in found),
+    }
+    return render(request, "keeping/letters.html", context)
 
 
 @require_safe
@@ -162,3 +186,15 @@ def check(request: Request, erasure_id: int) -> HttpResponse:
         left = sum(proof["left"].values())
         messages.warning(request, f"{left} rows name them now: it is not done yet, or somebody sent more since.")
     return redirect("/settings/erasures")
+
+
+@require_POST
+def replay_all(request: Request) -> HttpResponse:
+    """Of `client`; without it, of all that the actor may."""
+    slug = request.POST.get("client", "")
+    done = dead_letters.replay_all(request.actor, client_by_slug(request.actor, slug).slug if slug else None)
+    said = f"{done.letters} letters replayed: {done.stored} rows stored, {done.duplicates} were stored already"
+    said += f", {done.left} still cannot be" if done.left else ""
+    said += f"; {done.unreadable} letters cannot be read" if done.unreadable else ""
+    messages.success(request, said + ("; there are more." if done.more else "."))
+    return redirect("/settings/dead-letters")

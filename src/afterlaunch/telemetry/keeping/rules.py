@@ -18,6 +18,7 @@ class Decision:
     capture: str = ""
     patterns: tuple[Pattern, ...] = ()
     days: Mapping[str, int] = field(default_factory=dict)
+    sampled: float | None = None
 
 
 class Rules:
@@ -26,6 +27,7 @@ class Rules:
     def __init__(self, decisions: Iterable[tuple[tuple[str | None, str], Decision]] = ()) -> None:
         self.decisions = dict(decisions)
         self._known: dict[tuple[str, str | None], Rule] = {}
+        self.sampling = any(one.sampled is not None for one in self.decisions.values())
 
     def of(self, client: str, system: str | None) -> Rule:
         """What becomes of content: the nearest capture; the patterns of all levels."""
@@ -45,6 +47,12 @@ class Rules:
             capture = decision.capture or capture
             patterns += [one for one in decision.patterns if one not in patterns]
         return Rule(capture, tuple(patterns))
+
+    def share_of(self, client: str | None, system: str | None) -> float | None:
+        """Of its traces, where senders do not tell it: the nearest decision; None: nobody told."""
+        places: list[tuple[str | None, str]] = [(client, system or ""), (client, ""), HOUSE_PLACE]
+        shares = (self.decisions[place].sampled for place in places if place in self.decisions)
+        return next((share for share in shares if share is not None), None)
 
     def strictest(self, client: str | None) -> Rule:
         """What holds wherever a sender for this client, or (None) for any, may say that it comes from."""

@@ -48,8 +48,8 @@ REMOTE_WRITE = Signal(
 class RemoteWrite(Ingest):
     """Prometheus: 204 after the commit; 4xx is never sent again, 503 is. Errors are plain text."""
 
-    def __init__(self, buffer: Buffer, max_body: int, door: Door) -> None:
-        super().__init__(Intake(buffer, max_body, door, REMOTE_WRITE))
+    def __init__(self, buffer: Buffer, max_body: int, door: Door, signal: Signal = REMOTE_WRITE) -> None:
+        super().__init__(Intake(buffer, max_body, door, signal))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

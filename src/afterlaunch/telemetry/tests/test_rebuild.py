@@ -35,8 +35,8 @@ def filled(file: Path | str) -> None:
     kept = Store(engine_at(file))
     said = {**CHAT, **USED, "gen_ai.response.id": "resp_1"}
     commits = [
-        [span(1, "app.one", 0, 100, said, trace=7)],
-        [span(2, "app.two", 5, 90, said, trace=8), usage(4, 500)],
+        [span(1, "app.one", 0, 100, {**said, "sampling.ratio": "0.1"}, trace=7)],
+        [span(2, "app.two", 5, 90, {**said, "sampling.ratio": "0.2"}, trace=8), usage(4, 500)],
         [stream(3, 0)],
         [span(5, "agents", 0, 900, {**AGENT, **USED}, trace=9)],
         *([spans(seed, 150)] for seed in range(2)),
@@ -57,6 +57,7 @@ def test_it_gives_what_was_there(tmp_path: Path) -> None:
     store.close_store()
     found = rebuild(file, clock.now_ns(), lambda text: None)
     assert not found.different and found.after["calls"] > 250 and found.file is not None
+    assert found.after["calls_sampled"] == 1 and found.after["calls_unsent_milli"] == 4_000
     found.file.replace(file)
     store.open_store(file)
     assert answers() == before and store.current().query("select * from calls order by client, span_id") == calls

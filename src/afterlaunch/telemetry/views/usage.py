@@ -60,7 +60,7 @@ def sheet(ask: Asked) -> Sheet:
     estimated = any(row["calls_estimated"] for row in rows)
     figures = [one if estimated or one.name != "cost_estimated_usd" else replace(one, shown=False) for one in COLUMNS]
     grid = Grid([*dimension_columns(names), *figures], rows, to_calls(ask, names))
-    of_samples = sampling.sampled(ask, names)
+    of_samples = sampling.sampled(found)
     return Sheet(
         [
             Section("rows", "By " + ", ".join(names) if names else "In all", grid),

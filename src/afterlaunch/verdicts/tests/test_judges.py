@@ -222,3 +222,22 @@ def test_the_watch_asks_a_fixed_number_of_questions(django_assert_max_num_querie
     with django_assert_max_num_queries(10):
         watch.run(JUDGES, NOW, counting, no_hours, no_minutes, nothing_told)
     assert len(asked) == 12
+
+
+SAMPLE = replace(GOOD, calls_sampled=150, calls_unsent_milli=1_350_000, cost_unsent_nano=9 * 10**9)
+
+
+@pytest.mark.parametrize("judge", [Volume(), CostPerHour()], ids=lambda judge: judge.name)
+def test_judges_of_volume_and_money_say_that_they_saw_a_sample(judge: Judge) -> None:
+    whole = judge.assess(view(GOOD, PAST, hours=week()))
+    found = judge.assess(view(SAMPLE, PAST, hours=week()))
+    assert (found.status, found.value, found.threshold) == (whole.status, whole.value, whole.threshold)
+    said = "150 of these 200 calls are of sampled traces; extrapolated, all stand for about 1,550 calls and $10.0000."
+    assert found.explanation == f"{whole.explanation} {said}"
+    told = {"calls_sampled": 150, "calls_extrapolated": 1_550, "cost_extrapolated_usd": 10.0}
+    assert dict(found.evidence) == {**whole.evidence, **told}
+
+
+@pytest.mark.parametrize("judge", [ErrorRate(), Timeouts(), Latency(95), CacheHits(), UnknownCost()])
+def test_judges_of_shares_and_times_judge_a_sample_as_it_is(judge: Judge) -> None:
+    assert judge.assess(view(SAMPLE, PAST)) == judge.assess(view(GOOD, PAST))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from afterlaunch.ground import clock
@@ -18,11 +21,13 @@ from afterlaunch.ground.sensitive.patterns import masked
 from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.intake import TRACES
+from afterlaunch.telemetry.journal import Journal
 from afterlaunch.telemetry.keeping.content import (
     LOG_SHAPE,
     MASKED,
     OFF,
     ON,
+    POINT_SHAPE,
     SPAN_SHAPE,
     Pattern,
     Rule,
@@ -31,7 +36,7 @@ from afterlaunch.telemetry.keeping.content import (
 )
 from afterlaunch.telemetry.keeping.rules import Decision, Rules
 from afterlaunch.telemetry.keeping.watch import Watched, guarded
-from afterlaunch.telemetry.signals import receivers, tables
+from afterlaunch.telemetry.signals import prometheus, receivers, tables
 from afterlaunch.telemetry.store import Store
 
 SECRETS = {
@@ -208,22 +213,90 @@ def test_patterns_that_cannot_work_are_refused(pattern: str) -> None:
         checked([Pattern("mine", pattern)])
 
 
-def test_nothing_of_a_secret_is_on_disk(tmp_path: Path) -> None:
+def points(*secrets: str) -> bytes:
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "desk"
+    for number, secret in enumerate(secrets):
+        point = group.scope_metrics.add().metrics.add(name=f"depth_{number}").gauge.data_points.add(as_int=3)
+        point.time_unix_nano = clock.now_ns()
+        point.attributes.add(key="some.note").value.string_value = f"for {secret}"
+    return request.SerializeToString()
+
+
+def series(*secrets: str) -> bytes:
+    """What Prometheus writes, not compressed yet."""
+    request = prometheus._request()()
+    for number, secret in enumerate(secrets):
+        one = request.timeseries.add()
+        for name, value in (("__name__", f"seen_{number}"), ("job", "desk"), ("some_note", f"for {secret}")):
+            one.labels.add(name=name, value=value)
+        one.samples.add(value=1.0, timestamp=clock.now_ns() // 10**6)
+    return bytes(request.SerializeToString())
+
+
+SENT = (
+    (TRACES, SPAN_SHAPE, spans),
+    (receivers.LOGS, LOG_SHAPE, logs),
+    (receivers.METRICS, POINT_SHAPE, points),
+    (receivers.REMOTE_WRITE, POINT_SHAPE, series),
+)
+
+
+@pytest.mark.parametrize("poisoned", [False, True], ids=["stored", "dead letter"])
+@pytest.mark.parametrize(("signal", "shape", "body"), SENT, ids=[one.name for one, _, _ in SENT])
+def test_nothing_of_a_secret_is_on_disk(
+    tmp_path: Path, signal: Any, shape: Any, body: Any, poisoned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In no file of the store, its log, its dead letters or the journal, while it runs and afterwards."""
     store = Store(Duck(tmp_path / "telemetry.duckdb"))
     tables.prepare(store)
-    watched = Watched(lambda: Rules())
-    buffers = [Buffer(store, 2**20), Buffer(tables.Lander(store, tables.LOGS), 2**20)]
-    signals = [guarded(TRACES, SPAN_SHAPE, watched), guarded(receivers.LOGS, LOG_SHAPE, watched)]
-    for buffer, signal, body in zip(buffers, signals, (spans(*SECRETS.values()), logs(*SECRETS.values())), strict=True):
-        made = signal.decode(body, "application/x-protobuf", "north", clock.now_ns())
+    lander: Any = store
+    if signal is not TRACES:
+        lander = tables.Lander(store, tables.LOGS if signal is receivers.LOGS else tables.METRICS)
+    if poisoned:
+
+        def refused(_: Any) -> Any:
+            raise pa.ArrowInvalid("poison")
+
+        monkeypatch.setattr(lander, "commit", refused)
+    journal = Journal(tmp_path / "journal" / signal.name)
+    made = guarded(signal, shape, Watched(lambda: Rules())).decode(
+        body(*SECRETS.values()), "application/x-protobuf", "north", clock.now_ns()
+    )
+    assert made.table.num_rows == len(SECRETS)
+    journal.append([made.table])
+    written = on_disk(tmp_path)
+    put_down = str([one.to_pylist() for one in Journal(tmp_path / "journal" / signal.name).kept()])
+    assert "[masked: " in put_down and not [secret for secret in SECRETS.values() if secret in put_down]
+    buffer = Buffer(lander, 2**20)
+    with pytest.raises(Invalid, match="dead letter") if poisoned else nullcontext():
         buffer.put(made.table, 1).result(20)
-    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # the write-ahead log too
-    assert b"some.note" in written
-    for buffer in buffers:
-        buffer.close()
+    written += on_disk(tmp_path)  # the write-ahead log too
+    buffer.close()
+    (letters,) = store.query("select count(*) as letters from dead_letter")
+    assert letters["letters"] == int(poisoned)
     store.close()
-    written += b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    written += on_disk(tmp_path)
     assert not [secret for secret in SECRETS.values() if secret.encode() in written]
+
+
+def on_disk(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+def test_labels_that_differ_in_a_secret_alone_stay_two_series() -> None:
+    secrets = ("erika@example.org", "max@example.org")
+    request = prometheus.request_of(series(*secrets), "")
+    for one in request.timeseries:
+        one.labels[0].value = "seen"
+    for capture in (MASKED, OFF):
+        made = prometheus.from_remote_write(request.SerializeToString(), "", "north", 1).table
+        table = private(made, POINT_SHAPE, lambda *_, capture=capture: Rule(capture))
+        assert len(set(table["series"].to_pylist())) == 2
+        assert [dict(one) for one in table["labels"].to_pylist()] == [
+            {"job": "desk", "some_note": "for [masked: e-mail]"}
+        ] * 2
 
 
 def test_a_change_of_the_rules_is_taken_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ import time
 import urllib.request
 from pathlib import Path
 
+import cramjam
 import duckdb
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from afterlaunch.telemetry.keeping.tests.test_content_is_masked import SECRETS, logs, spans
+from afterlaunch.telemetry.keeping.tests.test_content_is_masked import SECRETS, logs, points, series, spans
 from afterlaunch.telemetry.tests.test_survives_sigkill import Running
 
 pytestmark = pytest.mark.process
@@ -34,8 +35,9 @@ def traces() -> bytes:
     return request.SerializeToString()
 
 
-def posted(server: Running, path: str, data: bytes) -> None:
-    request = urllib.request.Request(server.address + path, data, {"Content-Type": "application/x-protobuf"})
+def posted(server: Running, path: str, data: bytes, more: dict[str, str] | None = None) -> None:
+    heads = {"Content-Type": "application/x-protobuf", **(more or {})}
+    request = urllib.request.Request(server.address + path, data, heads)
     urllib.request.urlopen(request, timeout=30).read()
 
 
@@ -101,6 +103,9 @@ def test_what_masking_removes_is_in_no_file(tmp_path: Path) -> None:
 
     server = Running(data, said)
     posted(server, "/v1/logs", logs(*SECRETS.values(), ORDER))
+    posted(server, "/v1/metrics", points(*SECRETS.values(), ORDER))
+    written = bytes(cramjam.snappy.compress_raw(series(*SECRETS.values(), ORDER)))
+    posted(server, "/api/v1/write", written, {"Content-Encoding": "snappy"})
     server.end(signal.SIGTERM)
     assert not found_in(tmp_path)
     with duckdb.connect(str(data / "telemetry.duckdb"), read_only=True) as kept:
@@ -108,4 +113,5 @@ def test_what_masking_removes_is_in_no_file(tmp_path: Path) -> None:
         rows = [text for name in names for (text,) in kept.execute(f'select t::varchar from "{name}" t').fetchall()]
     whole = "\n".join(text for text in rows if text)
     assert "[masked: order]" in whole and "[masked: card]" in whole and "got [masked: " in whole
+    assert whole.count("for [masked: order]") == 2  # a label of each of the two kinds of metrics
     assert not [secret for secret in PLANTED if secret.decode() in whole]
