@@ -3,10 +3,13 @@ cost the command more time than its arithmetic; `tests/test_chances.py` compares
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, lru_cache
 from math import erfc, exp, lgamma, log, pi, sqrt
 
 import numpy as np
+
+from afterlaunch.profiles.hashing import Array
 
 FEW, FAR = 60, 300.0  # degrees of freedom and halves of x that are summed term by term; NEAR: halves of shifts
 NEAR = 30.0
@@ -42,6 +45,28 @@ def chi2_tail(x: float, df: int) -> float:
         logs = (terms + shift) * log(half) - half - _log_gamma(terms + shift + 1)
         total += float(np.exp(logs).sum())
     return min(max(total, SMALLEST), 1.0)
+
+
+def chi2_tails(x: Array, df: Array) -> Array:
+    """`chi2_tail` of many at once, but for its last digits."""
+    near = (df <= FEW) & (x < 2 * FAR) & (x > 0)
+    half, odd = np.where(near, x / 2, 1.0), df % 2 == 1
+    total = np.where(odd, _each(erfc, np.sqrt(half)), 0.0)
+    term = np.exp(-half) * np.where(odd, 2 * np.sqrt(half / pi), 1.0)
+    at = np.where(odd, 1.5, 1.0)
+    terms = np.where(near, df // 2, 0)
+    for step in range(int(terms.max(initial=0))):
+        total += np.where(step < terms, term, 0.0)
+        term *= half / at
+        at += 1
+    found = np.clip(total, SMALLEST, 1.0)
+    for one in np.flatnonzero(~near).tolist():
+        found[one] = chi2_tail(float(x[one]), int(df[one]))
+    return found
+
+
+def _each(function: Callable[[float], float], values: Array) -> Array:
+    return np.array([function(one) for one in values.tolist()])
 
 
 def _summed(half: float, df: int) -> float:
@@ -128,6 +153,28 @@ def _mixture(half: float, df: int, mean: float) -> float:
     return total
 
 
+def shifted_chi2_tails(x: Array, df: Array, shift: Array) -> Array:
+    """`shifted_chi2_tail` of many at once, but for its last digits."""
+    near = (x > 0) & (x < 2 * FAR) & (shift > 0) & (shift < 2 * NEAR) & (df <= FEW)
+    half, mean, at = np.where(near, x / 2, 1.0), np.where(near, shift / 2, 0.0), df / 2
+    tail = chi2_tails(2 * half, df)
+    rise = np.exp(at * np.log(half) - half - _each(lgamma, at + 1))
+    weight, total, left = np.exp(-mean), np.zeros(len(x)), np.ones(len(x))
+    for count in range(1, 401):
+        total += weight * np.minimum(tail, 1.0)
+        left -= weight
+        if not ((left > 1e-16) & ((count <= mean) | (weight > 1e-18))).any():
+            break
+        tail += rise
+        at = at + 1
+        rise *= half / at
+        weight *= mean / count
+    found = np.clip(total, SMALLEST, 1.0)
+    for one in np.flatnonzero(~near).tolist():
+        found[one] = shifted_chi2_tail(float(x[one]), int(df[one]), float(shift[one]))
+    return found
+
+
 def shift_where(x: float, df: int, tail: float) -> float:
     """The noncentrality at which P(noncentral chi-square >= x) is `tail`; 0 where even none exceeds it."""
     if chi2_tail(x, df) >= tail:
@@ -157,6 +204,15 @@ def kolmogorov_tail(t: float) -> float:
         return min(max(1 - sqrt(2 * pi) / t * total, 0.0), 1.0)
     total = 2 * sum((1 if k % 2 else -1) * exp(-2 * k * k * t * t) for k in range(1, 6))
     return min(max(total, SMALLEST), 1.0)
+
+
+def kolmogorov_tails(t: Array) -> Array:
+    """`kolmogorov_tail` of many at once, but for its last digits."""
+    small, large = np.clip(t, 0.27, 1.0), np.maximum(t, 1.0)
+    near = sum(np.exp(-((2 * k - 1) ** 2) * pi * pi / (8 * small * small)) for k in range(1, 5))
+    far = 2 * sum((1 if k % 2 else -1) * np.exp(-2 * k * k * large * large) for k in range(1, 6))
+    found = np.where(t < 1.0, np.clip(1 - sqrt(2 * pi) / small * near, 0.0, 1.0), np.clip(far, SMALLEST, 1.0))
+    return np.where(t < 0.27, 1.0, found)
 
 
 def hypergeometric_tail(hits: int, drawn: int, marked: int, total: int) -> float:

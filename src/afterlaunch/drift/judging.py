@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from afterlaunch.drift import chances, statistics
-from afterlaunch.drift.evidence import Evidence, Test, Tolerance, weigh
+from afterlaunch.drift.evidence import Evidence, Test, Tolerance
+from afterlaunch.drift.weighing import weigh
 from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.numeric import NumericProfile
 
@@ -97,7 +98,7 @@ def judge(
     others: Mapping[str, Weighed] | None = None,
 ) -> list[Judged]:
     """Columns in the order given: reference and current profile of each, of one layout; then the others."""
-    weighed = {name: weigh(before, now, limits.tolerance) for name, (before, now) in pairs.items()}
+    weighed = weigh(pairs, limits.tolerance)
     weighed |= {name: one.evidence for name, one in (others or {}).items()}
     tested = [name for name, evidence in weighed.items() if evidence.tests]
     q_values = dict(zip(tested, statistics.benjamini_hochberg([weighed[name].p for name in tested]), strict=True))

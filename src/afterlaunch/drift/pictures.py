@@ -6,7 +6,8 @@ from html import escape
 
 import numpy as np
 
-from afterlaunch.drift.evidence import said, union
+from afterlaunch.drift.evidence import said
+from afterlaunch.drift.weighing import union
 from afterlaunch.profiles import numeric
 from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.hashing import Array

@@ -15,19 +15,50 @@ from afterlaunch.profiles.hashing import Array
 LEVEL = 0.90  # of intervals
 
 
-def grouped_at(reference: Array, cells: int = 10) -> Array:
-    """Where each group of cells begins, so that the groups hold about equal shares of the reference; fewer where a
-    single cell holds more than a group."""
-    reached = np.cumsum(reference)
-    wanted = reached[-1] * np.arange(1, cells) / cells
-    after = np.searchsorted(reached, wanted, "left")
-    before = np.maximum(after - 1, 0)
-    nearer = np.where(wanted - reached[before] < reached[after] - wanted, before, after)
-    starts = nearer[np.append(True, nearer[1:] != nearer[:-1])] + 1  # they ascend
+@dataclass(frozen=True)
+class Groups:
+    """Groups of the cells of many samples, one sample after the other. `starts`: where each begins in the samples laid
+    end to end; `firsts`, `sizes` (F,): of a sample's groups, the place of the first and their number."""
+
+    starts: Array
+    firsts: Array
+    sizes: Array
+
+    def spread(self, values: Array) -> Array:
+        """(F,) for each group."""
+        found: Array = np.repeat(values, self.sizes)
+        return found
+
+
+def groups_of(reached: Array, cells: int = 10) -> Groups:
+    """Groups that hold about equal shares of the reference; fewer where a single cell holds more than a group.
+
+    `reached` (F, C): the references' counts so far, whole numbers; a sample of fewer cells has empty ones at its end.
+    """
+    samples, width = reached.shape
+    total = reached[:, -1:]
+    # All rows lie on one ascending line, on which one search finds every place.
+    offset = np.arange(samples)[:, None] * (cells * int(total.max(initial=0)) + 1)
+    line = reached * cells + offset
+    wanted = total * np.arange(1, cells) + offset
+    row = np.arange(samples)[:, None] * width
+    after = np.searchsorted(line.ravel(), wanted.ravel()).reshape(wanted.shape)
+    before = np.maximum(after - 1, row)
+    flat = line.ravel()
+    nearer = np.where(2 * wanted < flat[before] + flat[after], before, after)
     # Every group needs mass of the reference, the first and the last too.
-    inner = starts[starts < len(reached)]
-    inner = inner[(reached[inner - 1] > 0) & (reached[inner - 1] < reached[-1])]
-    return np.concatenate(([0], inner))
+    mass = reached.ravel()[nearer]
+    begins = np.ones((samples, cells), bool)
+    begins[:, 1:] = (mass > 0) & (mass < total)
+    begins[:, 2:] &= nearer[:, 1:] != nearer[:, :-1]
+    starts = np.concatenate((row, nearer + 1), axis=1)[begins]
+    sizes = begins.sum(1)
+    return Groups(starts, np.cumsum(sizes) - sizes, sizes)
+
+
+def grouped_at(reference: Array, cells: int = 10) -> Array:
+    """Where each group of one sample's cells begins."""
+    return groups_of(np.cumsum(reference)[None], cells).starts
 
 
 def grouped(counts: Array, starts: Array) -> Array:
@@ -47,10 +78,17 @@ def shares(counts: Array) -> Array:
     return divided
 
 
+def stability_indexes(reference: Array, current: Array, groups: Groups) -> Array:
+    """(F,): PSI alone, as `distances` tells it but for its last digits. Counts of the groups, laid end to end."""
+    p, q = (one / groups.spread(np.add.reduceat(one, groups.firsts)) for one in (current + 0.5, reference + 0.5))
+    found: Array = np.add.reduceat((p - q) * np.log(p / q), groups.firsts)
+    return found
+
+
 def stability_index(reference: Array, current: Array) -> float:
-    """PSI alone, as `distances` tells it."""
-    p, q = shares(current), shares(reference)
-    return float(((p - q) * np.log(p / q)).sum())
+    """Of one sample."""
+    none = np.zeros(1, np.int64)
+    return float(stability_indexes(reference, current, Groups(none, none, np.array([len(reference)])))[0])
 
 
 def distances(reference: Array, current: Array) -> dict[str, float]:
@@ -67,10 +105,10 @@ def distances(reference: Array, current: Array) -> dict[str, float]:
     }
 
 
-def kolmogorov_smirnov(reference: Array, current: Array) -> float:
-    """D. On cells it can only be too small, by a cell's mass at most."""
-    now, before = current.cumsum(), reference.cumsum()
-    return float(np.abs(now / now[-1] - before / before[-1]).max())
+def kolmogorov_smirnov(reference: Array, current: Array) -> Array:
+    """(F,): D, of counts so far (F, C). On cells it can only be too small, by a cell's mass at most."""
+    found: Array = np.abs(current / current[:, -1:] - reference / reference[:, -1:]).max(1)
+    return found
 
 
 def wasserstein(reference: Array, current: Array, ends: Array) -> float:

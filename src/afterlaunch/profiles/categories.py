@@ -31,12 +31,12 @@ class CategoryProfile:
 
     @cached_property
     def cells(self) -> Array:
-        both: Array = self.counts.sum(0)
+        both: Array = self.counts[0] + self.counts[1]
         return both
 
     @cached_property
     def count(self) -> int:
-        return int(self.counts.sum())
+        return int(self.cells.sum())
 
     @cached_property
     def missing(self) -> int:

@@ -35,26 +35,31 @@ class NumericProfile:
     @cached_property
     def cells(self) -> Array:
         """Counts of both halves together."""
-        both: Array = self.counts.sum(0)
+        both: Array = self.counts[0] + self.counts[1]
         return both
 
     @cached_property
     def count(self) -> int:
         """Finite numbers."""
-        return int(self.counts.sum())
+        return int(self.cells.sum())
+
+    @cached_property
+    def _apart(self) -> list[int]:
+        first, second = self.apart.tolist()
+        return [had + has for had, has in zip(first, second, strict=True)]
 
     @cached_property
     def records(self) -> int:
-        return self.count + int(self.apart.sum())
+        return self.count + sum(self._apart)
 
     @cached_property
     def missing(self) -> int:
-        return int(self.apart[:, [NULL, NAN]].sum())
+        return self._apart[NULL] + self._apart[NAN]
 
     @cached_property
     def wrong(self) -> int:
         """Infinities, and what is no number at all."""
-        return int(self.apart[:, [PLUS_INFINITY, MINUS_INFINITY, INVALID]].sum())
+        return self._apart[PLUS_INFINITY] + self._apart[MINUS_INFINITY] + self._apart[INVALID]
 
     @property
     def mean(self) -> float:

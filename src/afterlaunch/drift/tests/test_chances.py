@@ -79,3 +79,20 @@ def test_sums_term_by_term_are_the_same(df: int, monkeypatch: pytest.MonkeyPatch
     chances._shifted.cache_clear()
     slow = [(chances.chi2_tail(x, df), chances.shifted_chi2_tail(x, df, shift)) for x, shift in points]
     assert quick == [pytest.approx(pair, rel=1e-8, abs=1e-14) for pair in slow]
+
+
+def test_tails_of_many_are_those_of_each() -> None:
+    random = np.random.default_rng(9)
+    df = np.concatenate((random.integers(1, 61, 400), [1, 2, 9, 61, 199, 999]))
+    x = np.concatenate((random.gamma(2, 20, 400), [0.0, 0.5, 5_000.0, 70.0, 230.0, 1_100.0]))
+    shift = np.concatenate((random.gamma(1, 4, 400), [3.0, 0.0, 40.0, 5.0, 200.0, 1e-9]))
+    each = np.array([chances.chi2_tail(a, b) for a, b in zip(x, df, strict=True)])
+    assert chances.chi2_tails(x, df) == pytest.approx(each, rel=1e-9, abs=1e-299)
+    shifted = [chances.shifted_chi2_tail(a, int(b), c) for a, b, c in zip(x, df, shift, strict=True)]
+    # Either stops at the terms that carry less than 1e-16.
+    assert chances.shifted_chi2_tails(x, df, shift) == pytest.approx(np.array(shifted), rel=1e-9, abs=1e-15)
+    t = np.concatenate((np.linspace(-1, 3, 401), [0.27, 1.0, 40.0]))
+    each = np.array([chances.kolmogorov_tail(float(one)) for one in t])
+    assert chances.kolmogorov_tails(t) == pytest.approx(each, rel=1e-9, abs=1e-299)
+    none = np.zeros(0)
+    assert not len(chances.chi2_tails(none, none)) and not len(chances.shifted_chi2_tails(none, none, none))

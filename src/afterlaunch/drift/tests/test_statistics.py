@@ -51,7 +51,8 @@ def test_a_category_that_vanished_keeps_its_cell() -> None:
 
 
 def test_ks_is_the_largest_gap() -> None:
-    assert statistics.kolmogorov_smirnov(np.array([50, 50, 0]), np.array([20, 50, 30])) == pytest.approx(0.3)
+    reached = np.array([[50, 100, 100]]), np.array([[20, 70, 100]])
+    assert statistics.kolmogorov_smirnov(*reached) == pytest.approx(0.3)
 
 
 def test_wasserstein_of_a_shift_is_the_shift() -> None:
