@@ -16,6 +16,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from afterlaunch.profiles.grids import Grid, grid_of
 from afterlaunch.profiles.hashing import Array
 
 CELLS = 320
@@ -41,6 +42,10 @@ class NumericLayout:
     def id(self) -> str:
         body = np.append(self.edges, self.centre).astype("<f8").tobytes()
         return "n" + blake2b(body, digest_size=8).hexdigest()
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        return grid_of(self.edges)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NumericLayout) and self.id == other.id

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from afterlaunch.profiles import grids
 from afterlaunch.profiles.hashing import Array
 from afterlaunch.profiles.layouts import NumericLayout
 
@@ -119,15 +120,24 @@ def fold(
             part = part[np.isfinite(part)]
         if not len(part):
             continue
-        part = np.sort(part)
-        below = np.searchsorted(part, layout.edges, "left")
-        counts[half, 0], counts[half, -1] = below[0], len(part) - below[-1]
-        np.subtract(below[1:], below[:-1], out=counts[half, 1:-1])
-        least, greatest = min(least, float(part[0])), max(greatest, float(part[-1]))
+        low, high = _count(layout, part, counts[half])
+        least, greatest = min(least, low), max(greatest, high)
         with np.errstate(over="ignore", invalid="ignore"):  # near the largest float there are no moments
-            part -= layout.centre
-            sums[half] = part.sum(), np.square(part).sum()  # a dot product would wake the threads of BLAS
+            moved = part - layout.centre
+            sums[half] = moved.sum(), np.square(moved).sum()  # a dot product would wake the threads of BLAS
     return NumericProfile(layout, counts, apart, sums, least, greatest)
+
+
+def _count(layout: NumericLayout, values: Array, into: Array) -> tuple[float, float]:
+    """Finite values, at least one: counts of the cells, and the range."""
+    if len(values) > grids.FEW and (grid := layout.grid) is not None:
+        into[:] = grid.count(values)
+        return float(values.min()), float(values.max())
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, layout.edges, "left")
+    into[0], into[-1] = below[0], len(values) - below[-1]
+    np.subtract(below[1:], below[:-1], out=into[1:-1])
+    return float(ordered[0]), float(ordered[-1])
 
 
 def with_nulls(profile: NumericProfile, nulls: tuple[int, int]) -> NumericProfile:
