@@ -31,6 +31,8 @@ GROUP = ROW_GROUP
 be committed, their senders wait, too."""
 MAX_ROWS = 2 * GROUP
 """Of a commit: of so many spans the calls, too, are about a group."""
+COMMIT_BYTES = 2**26
+"""Of the bodies of a commit: of spans with very long texts it takes few."""
 MOST_BYTES = 2**29
 """Put into one piece: no column comes near what Arrow can hold."""
 COLLECT_SECONDS, QUIET_SECONDS = 1.5, 0.1
@@ -178,7 +180,7 @@ class Buffer:
         group: list[_Waiting] = []
         for table in journal.kept():
             group.append(_Waiting(table, 0, Future(), (-1, 0)))
-            if sum(one.table.num_rows for one in group) >= MAX_ROWS:
+            if _rows(group) >= MAX_ROWS or sum(one.table.nbytes for one in group) >= COMMIT_BYTES:
                 self._commit(group)
                 group = []
         if group:
@@ -265,7 +267,11 @@ class Buffer:
     def _collect(self) -> None:
         """Let the backlog grow to a full commit, as long as nobody waits for it and more keeps coming."""
         until = time.monotonic() + COLLECT_SECONDS
-        while (rows := _rows(self._backlog)) < MAX_ROWS and (left := until - time.monotonic()) > 0:
+        while (
+            (rows := _rows(self._backlog)) < MAX_ROWS
+            and _bytes(self._backlog) < COMMIT_BYTES
+            and (left := until - time.monotonic()) > 0
+        ):
             if self._closing or any(one.position is None for one in self._backlog):
                 break
             self._turn.wait(min(left, QUIET_SECONDS))
@@ -405,18 +411,22 @@ def _rows(waiting: Iterable[_Waiting]) -> int:
     return sum(one.table.num_rows for one in waiting)
 
 
+def _bytes(waiting: Iterable[_Waiting]) -> int:
+    return sum(one.size for one in waiting)
+
+
 def _full(backlog: deque[_Waiting]) -> list[_Waiting]:
     """Take from the left what one commit holds, whole groups if there are any. A body that was answered for may be cut
     in two."""
     rows = _rows(backlog)
     most = MAX_ROWS if rows < GROUP else min(rows, MAX_ROWS) // GROUP * GROUP
     group = [backlog.popleft()]
-    room = most - group[0].table.num_rows
-    while backlog and backlog[0].table.num_rows <= room:
+    room, left = most - group[0].table.num_rows, COMMIT_BYTES - group[0].size
+    while backlog and backlog[0].table.num_rows <= room and backlog[0].size <= left:
         group.append(backlog.popleft())
-        room -= group[-1].table.num_rows
+        room, left = room - group[-1].table.num_rows, left - group[-1].size
     before = group[-1].position
-    if backlog and room > 0 and before is not None and backlog[0].position is not None:
+    if backlog and room > 0 and backlog[0].size <= left and before is not None and backlog[0].position is not None:
         cut = backlog.popleft()
         # Its place in the journal is told with the second part; the first stands where the body before it ends.
         group.append(_Waiting(cut.table.slice(0, room), 0, cut.done, before))

@@ -96,6 +96,11 @@ class Duck(DuckFile):
         """A transaction leaves nothing half done."""
 
     def write(self, changes: Changes) -> None:
+        spans = changes.added.get("spans")
+        with self._room_for(*((spans.num_rows, spans.nbytes) if spans is not None else (0, 0))):
+            self._write_down(changes)
+
+    def _write_down(self, changes: Changes) -> None:
         stale = self._touched(changes)
         with self.transaction() as cursor:
             if changes.gone:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,10 @@ MEMORY, ONCE = "128MB", "2GB"  # at work; for what breaks the store where it lac
 MOST_REPLACED = 500_000
 """Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
 have them."""
+LONG_ROW, LONG_BYTES = 16 * 2**10, 32 * 2**20
+"""Rows of so many bytes are long; so much of them is written to its place at once."""
+FOR_LONG = "512MB"  # more would only be kept for later, and 2 GB are a server's whole memory
+LIMIT_SECONDS = 10.0
 WAL = "64MB"  # so much is read again after a crash; larger: fewer checkpoints, longer start
 
 
@@ -62,6 +67,7 @@ class DuckFile:
         self._connection = duckdb.connect(":memory:", config=config)
         self._room, self._need_room = threading.Lock(), 0
         self._opened, self._reopening = 0, False
+        self._long_bytes = 0  # of long rows since their last checkpoint
         self._attach = f"attach '{_escaped(file)}' as kept ({how})"
         with self._roomy():
             try:
@@ -80,12 +86,13 @@ class DuckFile:
         self._local = threading.local()
 
     @contextmanager
-    def _roomy(self) -> Iterator[None]:
+    def _roomy(self, limit: str = ONCE) -> Iterator[None]:
         """For what changes many rows, its checkpoint, the log when it is read again, new columns, and questions to
         very long texts. The last one who needs it takes it back."""
         with self._room:
+            if limit == ONCE or not self._need_room:
+                self._raise_limit(limit)
             self._need_room += 1
-            self._connection.execute(f"set memory_limit = '{ONCE}'")
         try:
             yield
         finally:
@@ -97,13 +104,40 @@ class DuckFile:
                 except duckdb.OutOfMemoryException:
                     log.info("a question holds more than %s; the next change of the limit takes it back", MEMORY)
 
+    def _raise_limit(self, limit: str) -> None:
+        """To say so takes memory, too: what holds more than the limit is over soon."""
+        until = time.monotonic() + LIMIT_SECONDS
+        while True:
+            try:
+                self._connection.execute(f"set memory_limit = '{limit}'")
+                return
+            except duckdb.OutOfMemoryException:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    @contextmanager
+    def _room_for(self, rows: int, size: int) -> Iterator[None]:
+        """For a commit of so many rows and bytes. Long rows, and whatever comes before their checkpoint, need more
+        memory than there is at work, and their checkpoint comes before the log is long."""
+        self._long_bytes += size if rows and size // rows >= LONG_ROW else 0
+        if not self._long_bytes:
+            yield
+            return
+        with self._roomy(FOR_LONG):
+            yield
+            if self._long_bytes >= LONG_BYTES:
+                with self._write:
+                    self._writer.execute("checkpoint kept")
+                self._long_bytes = 0
+
     def _settle(self) -> None:
         """What a long log held, or a change of the schema, takes memory until a checkpoint. Without need there is none:
         on a full disk it would break what can still be read."""
         held = "select 1 from duckdb_memory() having sum(memory_usage_bytes) * 2 > parse_formatted_bytes(?)"
         if self._connection.execute(held, [MEMORY]).fetchall():
             self._connection.execute("checkpoint kept")
-        self._replaced = 0
+        self._replaced = self._long_bytes = 0
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         return self._asked(lambda: self._query(sql, parameters))
