@@ -15,9 +15,10 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.spend import comparing
 from afterlaunch.spend.drivers import FACTORS, Drivers
 from afterlaunch.telemetry import attribution
-from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Share
+from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Breakdown, Share
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import stretches
+from afterlaunch.telemetry.ranked import Ranked, Row, layers, ranked
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, MANY, SHARE, TEXT, USD, Column, Grid
 from afterlaunch.telemetry.views.sheets import step_minutes, to_calls
@@ -77,10 +78,11 @@ def chosen(ask: Asked) -> list[str]:
 
 @dataclass(frozen=True)
 class Explorer:
-    """One question; what it costs to answer is paid where it is looked at."""
+    """One question; what it costs to answer is paid where it is looked at. `most`: so many rows are asked for."""
 
     ask: Asked
     names: Sequence[str]
+    most: int | None = None
 
     @cached_property
     def _equals(self) -> Mapping[str, str | None]:
@@ -91,32 +93,31 @@ class Explorer:
         return self.ask.start - (self.ask.end - self.ask.start)
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """Dearest first; what only the time before had is a row without calls."""
-        now, past = self._shares()
-        whole = sum(one.cost_nano for _, one in now)
-        was = dict(past)
-        told = {key for key, _ in now}
-        gone = [(key, Share(None)) for key, one in past if key not in told and one.cost_nano]
-        return [self._row(key, one, was.get(key), whole) for key, one in [*now, *gone]]
-
-    def _shares(self) -> tuple[list[tuple[Any, Share]], list[tuple[Any, Share]]]:
+    def found(self) -> Ranked:
+        """Dearest first; what only the time before had is a row without calls. Totals are of all rows."""
         if self.names[0] in DIMENSIONS:
-            past, now = comparing.beside(self.ask.start, self.ask.end, self.names, self.ask.clients, self._equals)
-            return self._of_windows(now), self._of_windows(past)
-        return self._of(self.ask.start, self.ask.end), self._of(self.before, self.ask.start)
+            return ranked(
+                self.ask.start, self.ask.end, self.names, self.ask.clients, self._equals,
+                most=self.most, before=self.before,
+            )  # fmt: skip
+        now, past = self._of(self.ask.start, self.ask.end), self._of(self.before, self.ask.start)
+        was = {_value_of(one): one for one in past.rows}
+        told = {_value_of(one) for one in now.rows}
+        rows = [Row((_value_of(one),), one, was.get(_value_of(one))) for one in now.rows]
+        rows += [Row((key,), Share(None), one) for key, one in was.items() if key not in told and one.cost_nano]
+        return Ranked(rows[: self.most], len(rows), now.total, past.total)
 
-    def _of(self, start: datetime, end: datetime) -> list[tuple[Any, Share]]:
-        found = attribution.breakdown(start, end, self.names[0], self.ask.clients, MOST, **self._equals)
-        return [((OTHER if row.other else row.value,), row) for row in found.rows]
+    def _of(self, start: datetime, end: datetime) -> Breakdown:
+        return attribution.breakdown(start, end, self.names[0], self.ask.clients, MOST, **self._equals)
 
-    def _of_windows(self, rows: Sequence[Window]) -> list[tuple[Any, Share]]:
-        shares = [(tuple(row.key[name] for name in self.names), Share.of(None, row)) for row in rows]
-        return sorted(shares, key=lambda one: (-one[1].cost_nano, -one[1].calls))
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        whole = self.found.total.cost_nano
+        return [self._row(one.key, one.now, one.was, whole) for one in self.found.rows]
 
     def _row(self, key: Any, now: Share, was: Share | None, whole: int) -> dict[str, Any]:
         known = now.calls - now.calls_unknown_cost
-        inputs = sum(now.buckets[name] for name in BUCKETS[:6])
+        inputs = now.input_tokens
         told = known > 0 or now.cost_nano > 0 or not now.calls
         return {
             **dict(zip(self.names, key, strict=True)),
@@ -126,7 +127,7 @@ class Explorer:
             "calls": now.calls,
             "cost_per_call_usd": now.cost_nano // known if known > 0 else None,
             "input_tokens": inputs,
-            "output_tokens": sum(now.buckets[name] for name in BUCKETS[6:]),
+            "output_tokens": now.output_tokens,
             "prompt_cache_share": now.buckets["in_cache_read"] / inputs if inputs else None,
             "calls_with_unknown_cost": now.calls_unknown_cost,
             ESTIMATED: now.cost_estimated_nano,
@@ -142,8 +143,13 @@ class Explorer:
     def grid(self) -> Grid:
         columns = [Column(name, TEXT, name.capitalize()) for name in self.names]
         links = to_calls(self.ask, self.names) if self.names[0] in (*DIMENSIONS, *PEOPLE) else {}
-        asked = {UNKNOWN: UNKNOWN, ESTIMATED: ESTIMATED, EXTRAPOLATED: "calls_sampled"}
-        empty = {name for name, told in asked.items() if not any(row[told] for row in self.rows)}
+        whole = self.found.total
+        asked = {
+            UNKNOWN: whole.calls_unknown_cost,
+            ESTIMATED: whole.cost_estimated_nano,
+            EXTRAPOLATED: whole.calls_sampled,
+        }
+        empty = {name for name, told in asked.items() if not told}
         figures = [replace(one, shown=False) if one.name in empty else one for one in COLUMNS]
         return Grid([*columns, *figures], self.rows, links)
 
@@ -170,23 +176,19 @@ class Explorer:
     def over_time(self, zone: ZoneInfo, measure: str) -> list[tuple[datetime, dict[str, float | None]]]:
         """Of each step the known cost in USD (or tokens, or calls) by the first dimension; those after the dearest
         seven are one. What has no rollup of its own (users, sessions, transactions, purposes) is not told apart."""
-        name = self.names[0] if self.names[0] in DIMENSIONS else None
-        bounds = self._bounds(zone)
-        rows = stretches(bounds, [name] if name else [], self.ask.clients, **self._equals)
-        sums: dict[str, float] = {}
-        for row in rows:
-            label = self._label(row, name, measure)
-            sums[label] = sums.get(label, 0.0) + _value(row, measure)
-        top = [one for one, _ in sorted(sums.items(), key=lambda one: -one[1])[:LAYERS]]
-        layers = [*top, OTHER] if len(sums) > len(top) else top
-        points = {at: dict.fromkeys(layers, 0.0) for at in bounds[:-1]}
-        for row in rows:
-            label = self._label(row, name, measure)
-            points[row.start][label if label in top else OTHER] += _value(row, measure)
-        return [(at, {**values}) for at, values in points.items()]
-
-    def _label(self, row: Window, name: str | None, measure: str) -> str:
-        return measure if name is None else row.key[name] or UNTOLD
+        bounds, scale = self._bounds(zone), 1e9 if measure == "cost" else 1.0
+        name = self.names[0]
+        if name not in DIMENSIONS:
+            rows = stretches(bounds, [], self.ask.clients, **self._equals)
+            sums = {row.start: _amount(row, measure) / scale for row in rows}
+            return [(at, {measure: sums.get(at, 0.0)}) for at in bounds[:-1]]
+        found = layers(bounds, name, measure, LAYERS, self.ask.clients, self._equals)
+        labels = [value or UNTOLD for value in found.values]
+        points: list[tuple[datetime, dict[str, float | None]]] = []
+        for number, at in enumerate(bounds[:-1]):
+            told = dict(zip(labels, (amount / scale for amount in found.steps[number]), strict=True))
+            points.append((at, {**told, **({OTHER: found.rest[number] / scale} if found.rest else {})}))
+        return points
 
     def _bounds(self, zone: ZoneInfo) -> list[datetime]:
         """Days on the reader's wall clock where the time is long, weeks (from Monday) where it is longer than bars of
@@ -216,7 +218,11 @@ def _known(was: Share | None) -> int | None:
     return was.cost_nano if was.calls > was.calls_unknown_cost or was.cost_nano else None
 
 
-def _value(row: Window, measure: str) -> float:
+def _value_of(one: Share) -> str | None:
+    return OTHER if one.other else one.value
+
+
+def _amount(row: Window, measure: str) -> int:
     if measure == "calls":
-        return float(row.calls)
-    return row.cost_nano / 1e9 if measure == "cost" else float(sum(row.buckets.values()))
+        return row.calls
+    return row.cost_nano if measure == "cost" else sum(row.buckets.values())

@@ -19,6 +19,8 @@ from afterlaunch.spend.drivers import FACTORS, WORDS, Drivers
 from afterlaunch.spend.drivers import Share as Moved
 from afterlaunch.spend.explorer import BY, MEASURES, Explorer, chosen
 from afterlaunch.spend.mix_judging import MIX
+from afterlaunch.telemetry.attribution import Share
+from afterlaunch.telemetry.ranked import Ranked
 from afterlaunch.telemetry.views.asked import Asked, asked
 from afterlaunch.telemetry.views.sheets import Section, Tile
 from afterlaunch.verdicts.models import Verdict
@@ -41,9 +43,8 @@ def explorer(request: Request) -> HttpResponse:
     names, measure = chosen(ask), ask.kept.get("measure", "cost")
     if measure not in MEASURES:
         raise Invalid(f"{measure!r} is no measure of spend.", "Measures: " + ", ".join(MEASURES))
-    found = Explorer(ask, names)
-    rows = found.rows
-    used = any(row["calls"] for row in rows)
+    found = Explorer(ask, names, most=SHOWN)
+    used = found.found.total.calls > 0
     section = Section(
         "rows", "By " + " and ".join(names), found.grid, empty="Nothing was spent in this time", most=SHOWN,
         advice="Choose a longer time, leave a filter out, or point an application here: the overview shows how.",
@@ -56,11 +57,11 @@ def explorer(request: Request) -> HttpResponse:
         "first": [(name, ask.link(group_by=name), name == names[0]) for name in BY],
         "second": _second(ask, names),
         "measures": [(name, ask.link(measure=name), name == measure) for name in MEASURES],
-        "tiles": _tiles(rows, ask),
+        "tiles": _tiles(found.found, ask),
         "chart": _chart(found, measure) if used else "",
         "chart_title": f"{measure.capitalize()} over time" + (f", by {names[0]}" if names[0] in PICKS else ""),
         "card": {"one": section, "files": ask.files(API), "cells": found.grid.cells(SHOWN)},
-        "left": max(0, len(rows) - SHOWN),
+        "left": max(0, found.found.count - SHOWN),
         "why": why(found.drivers) if used else None,
         "mixes": _mixes(ask) if used else [],
     }
@@ -97,32 +98,30 @@ def _chart(found: Explorer, measure: str) -> Any:
     return charts.lines(points, MEASURES[measure], "bar", width=1_000, height=190)
 
 
-def _tiles(rows: Sequence[dict[str, Any]], ask: Asked) -> list[Tile]:
-    calls, unknown = sum(row["calls"] for row in rows), sum(row["calls_with_unknown_cost"] for row in rows)
-    cost = sum(row["cost_usd"] or 0 for row in rows)
-    before = sum(row["cost_before_usd"] or 0 for row in rows)
-    inputs, cached = sum(row["input_tokens"] for row in rows), sum(row["in_cache_read"] for row in rows)
-    outputs = sum(row["output_tokens"] for row in rows)
-    known = calls > unknown
+def _tiles(found: Ranked, ask: Asked) -> list[Tile]:
+    whole = found.total
+    known = whole.calls - whole.calls_unknown_cost
+    inputs, outputs = whole.input_tokens, whole.output_tokens
+    was = found.was.cost_nano
+    cost = whole.cost_nano if known > 0 or whole.cost_nano or not whole.calls else None
     return [
-        Tile("Known cost", formats.money(cost if known or not calls else None), *_noted(unknown, ask)),
-        *([Tile("Before", formats.money(before), "the same length of time")] if before else []),
-        Tile("Calls", formats.compact(calls)),
-        Tile("Per call", formats.money(cost // (calls - unknown) if known else None), "of known cost"),
-        *_extrapolated(rows),
+        Tile("Known cost", formats.money(cost), *_noted(whole.calls_unknown_cost, ask)),
+        *([Tile("Before", formats.money(was), "the same length of time")] if was else []),
+        Tile("Calls", formats.compact(whole.calls)),
+        Tile("Per call", formats.money(whole.cost_nano // known if known > 0 else None), "of known cost"),
+        *_extrapolated(whole),
         Tile("Tokens", formats.compact(inputs + outputs), f"{formats.compact(outputs)} of them output"),
-        Tile("From prompt cache", formats.percent(cached, inputs), "of input"),
+        Tile("From prompt cache", formats.percent(whole.buckets["in_cache_read"], inputs), "of input"),
     ]
 
 
-def _extrapolated(rows: Sequence[dict[str, Any]]) -> list[Tile]:
+def _extrapolated(whole: Share) -> list[Tile]:
     """Beside the known cost: what samplers left out is in no sum."""
-    sampled, meant = (sum(row[name] for row in rows) for name in ("calls_sampled", "calls_extrapolated"))
-    if not sampled:
+    if not whole.calls_sampled:
         return []
-    cost = sum(row["cost_extrapolated_usd"] or 0 for row in rows)
-    said = f"extrapolated, of {formats.compact(meant)} calls: {formats.compact(sampled)} sent are a sample"
-    return [Tile("Stands for", formats.money(cost), said, "warning")]
+    sampled, meant = formats.compact(whole.calls_sampled), formats.compact(whole.calls_extrapolated)
+    said = f"extrapolated, of {meant} calls: {sampled} sent are a sample"
+    return [Tile("Stands for", formats.money(whole.cost_extrapolated_nano), said, "warning")]
 
 
 def _noted(unknown: int, ask: Asked) -> tuple[str, str]:

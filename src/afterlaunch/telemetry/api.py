@@ -11,11 +11,12 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.settings import settings
 from afterlaunch.look.requests import Request
-from afterlaunch.telemetry import queries, records
+from afterlaunch.telemetry import records
 from afterlaunch.telemetry import served as service
 from afterlaunch.telemetry.attribution import Share, breakdown
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.intake import FORWARDED, LOOPBACK
+from afterlaunch.telemetry.ranked import ranked
 from afterlaunch.telemetry.views import exports
 from afterlaunch.telemetry.views.finding import find
 from afterlaunch.telemetry.views.grids import usd
@@ -151,22 +152,25 @@ def spend(
     since, until = period(start, end)
     limit, cursor = max(1, min(limit, 10_000)), max(0, cursor)
     names = _groups(group_by)
-    rows = queries.stretches([since, until], names, request.actor.sees(), **filters.equals())
-    rows.sort(key=lambda row: (-row.cost_nano, *(row.key[name] or "" for name in names)))
+    found = ranked(since, until, names, request.actor.sees(), filters.equals(), most=limit, skip=cursor)
     last = cursor + limit
     return {
         "from": since,
         "to": until,
-        "rows": [spend_row(row) for row in rows[cursor:last]],
-        "row_count": len(rows),
-        "cursor": last if last < len(rows) else None,
+        "rows": [{**dict(zip(names, row.key, strict=True)), **_sums(row.now)} for row in found.rows],
+        "row_count": found.count,
+        "cursor": last if last < found.count else None,
     }
 
 
 def spend_row(row: Window) -> dict[str, Any]:
-    """The groups, calls, token buckets, known cost, how many calls' cost is not known, and what is estimated."""
+    """The groups, and what they sum to."""
+    return {**row.key, **_sums(row)}
+
+
+def _sums(row: Window | Share) -> dict[str, Any]:
+    """Calls, token buckets, known cost, how many calls' cost is not known, and what is estimated."""
     return {
-        **row.key,
         "calls": row.calls,
         **{name: row.buckets.get(name, 0) for name in BUCKETS},
         "input_tokens": row.input_tokens,

@@ -52,6 +52,14 @@ class Share:
     cost_unsent_nano: int = 0
 
     @property
+    def input_tokens(self) -> int:
+        return sum(self.buckets[name] for name in BUCKETS[:6])
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(self.buckets[name] for name in BUCKETS[6:])
+
+    @property
     def calls_extrapolated(self) -> int:
         """With those that samplers left out."""
         return extrapolated(self.calls, self.calls_unsent_milli)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from itertools import groupby, pairwise
@@ -72,17 +72,32 @@ class Rollups:
         operations: bool = False,
         users: bool = False,
         mirrored: bool = True,
-        among: Mapping[str, Sequence[str]] | None = None,
+        among: Mapping[str, Sequence[str | None]] | None = None,
     ) -> None:
-        where, self._wanted = narrowed(clients, equals)
+        where, self.wanted = narrowed(clients, equals)
         for name, values in (among or {}).items():
             _check([name])
-            where += f' and "{name}" in (select unnest(?))'
-            self._wanted.append(list(values))
+            untold = f' or "{name}" is null' if None in values else ""
+            where += f' and ("{name}" in (select unnest(?)){untold})'
+            self.wanted.append([value for value in values if value is not None])
         where += f" and {OF_USERS}" if users else "" if mirrored else f" and {NOT_MIRRORED}"
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
         self._chosen = f"(select * from series where {kinds} and {where})"
         self._stretches = current().engine.stretches(first, last, grain)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a minute to ask for."""
+        return bool(self._stretches)
+
+    def grouped(self, summed: Collection[str], keys: Sequence[str], having: str) -> str:
+        """SQL from `from` on, with the parameters `wanted`: rows of `minute` and of these sums, with every dimension,
+        grouped by keys."""
+        names = [name for name in MEASURES if name in summed]
+        return f"from {self._joined(self._rows('sums', names))}{_grouped(keys)} having {having}"
+
+    def _joined(self, rows: str) -> str:
+        return f"({rows}) as told join {self._chosen} as chosen on chosen.id = told.series"
 
     def _rows(self, table: str, summed: Sequence[str], keys: str = "", also: str = "") -> str:
         plain, less = ", ".join(summed), ", ".join(f"-{name} as {name}" for name in summed)
@@ -101,9 +116,8 @@ class Rollups:
         return current().query(
             f"select {''.join(key + ', ' for key in keys)}{_SUMMED},"
             " coalesce(sum(calls) filter (where model is null), 0)::bigint as calls_unknown_model"
-            f" from ({self._rows('sums', MEASURES)}) as told"
-            f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)} having {TOLD}",
-            self._wanted,
+            f" {self.grouped(MEASURES, groups, TOLD)}",
+            self.wanted,
         )
 
     def both(
@@ -125,12 +139,11 @@ class Rollups:
         wanted = ", ".join(str(int(one)) for one in measures)
         keys = [*([f"{step} as step"] if step else []), *(f'"{name}"' for name in group_by), "measure", "bucket"]
         groups = [*(["step"] if step else []), *keys[1 if step else 0 :]]
+        rows = self._rows("profile", ("calls",), "measure, bucket, ", f" and measure in ({wanted})")
         found = current().query(
             f"select {', '.join(keys)}, sum(calls)::bigint as calls"
-            f" from ({self._rows('profile', ('calls',), 'measure, bucket, ', f' and measure in ({wanted})')}) as told"
-            f" join {self._chosen} as chosen on chosen.id = told.series{_grouped(groups)}"
-            " having sum(calls) > 0 order by bucket",
-            self._wanted,
+            f" from {self._joined(rows)}{_grouped(groups)} having sum(calls) > 0 order by bucket",
+            self.wanted,
         )
         out: dict[tuple[Any, ...], dict[int, list[tuple[int, int]]]] = {}
         names = [*(["step"] if step else []), *group_by]
