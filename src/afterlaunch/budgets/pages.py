@@ -96,12 +96,14 @@ def budgets(request: Request) -> HttpResponse:
     found = many(running, now)
     rows = [_line(one, found[one.pk], now) for one in running]
     rows.sort(key=lambda row: (-row["share"], row["budget"].name))
-    shown = _filtered(rows, request.GET)
+    page = Paginator(_filtered(rows, request.GET), PER_PAGE).get_page(request.GET.get("page"))
+    for row in page:
+        row["nearest"] = next((_row(row["budget"], one) for one in row["found"]), None)
     clients = [one for one in _clients(request.actor) if _may(request.actor, one)]
     asked = forms.read(request.GET.dict()) if request.GET.get("limit") else None
     context: dict[str, Any] = {
         "rows": rows,
-        "page": Paginator(shown, PER_PAGE).get_page(request.GET.get("page")),
+        "page": page,
         "of_clients": sorted({row["budget"].client.slug for row in rows if row["budget"].client}),
         "states": STATES,
         "near": sum(row["share"] >= NEAR for row in rows),
@@ -141,7 +143,7 @@ def _line(budget: Budget, found: list[Standing], now: datetime) -> dict[str, Any
         "scope": scope,
         "text": text.lower(),
         "limit": shown(budget.unit, budget.limit),
-        "nearest": _row(budget, found[0]) if found else None,
+        "found": found[:1],
         "counters": len(found),
         "share": found[0].held if found else 0.0,
         "refused": sum(one.refused for one in found),

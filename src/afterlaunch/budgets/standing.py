@@ -69,7 +69,9 @@ def many(budgets: Sequence[Budget], now: datetime, of: str | None = None) -> dic
 
 
 def _some(budgets: Sequence[Budget], now: datetime, of: str | None) -> dict[int, list[Standing]]:
-    windows = {one.pk: window_now(one, now) for one in budgets}
+    calendars = {(one.window, one.zone) for one in budgets}
+    running = {one: window_of(*one, now) for one in calendars}
+    windows = {one.pk: running[one.window, one.zone] for one in budgets}
     sinces = {one.pk: _since(one, windows[one.pk], now) for one in budgets}
     starting: dict[int, list[int]] = defaultdict(list)  # keys by the window's start
     marked: dict[tuple[int, float], list[int]] = defaultdict(list)  # and by the last slot that counts

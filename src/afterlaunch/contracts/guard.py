@@ -7,6 +7,7 @@ and `flag` go on. Regular expressions are those of RE2, which takes time linear 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +17,8 @@ import orjson
 WHERE = ("request", "tool-result", "response", "tool-call")
 ASKED = WHERE[:2]  # before anything is sent
 ACTIONS = ("allow", "deny", "redact", "hold", "flag")
-CHECKS = ("always", "length", "pattern", "terms", "pii", "models", "tools", "schema", "http")
-SPANS = ("pattern", "terms", "pii")  # checks that say where something stands, so that it can be replaced
+CHECKS = ("always", "length", "pattern", "terms", "pii", "urls", "models", "tools", "schema", "http")
+SPANS = ("pattern", "terms", "pii", "urls")  # checks that say where something stands, so that it can be replaced
 MODES = ("enforce", "observe")
 FAIL = ("closed", "open")
 STREAMS = ("", "buffer", "watch")
@@ -28,14 +29,15 @@ MOST_POLICIES, MOST_PATTERNS, MOST_TERMS = 50, 100, 1_000
 LONGEST_PATTERN, LONGEST_TERM, LONGEST_SCHEMA = 1_000, 200, 64 << 10
 PATTERN_MEMORY = 8 << 20
 WIDEST_WINDOW = 4_096
+HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,62}\.?){0,127}")
 
 
 @dataclass(frozen=True)
 class Check:
     """What a policy looks for. It matches where something is wrong: a pattern that is found (with `must_match`: none is
-    found), a term, personal data of `kinds`, a text outside `least` to `most` characters, a model or tool that `names`
-    does not allow, an answer that does not fit `schema`, a no of the service at `url` within `deadline` seconds.
-    `always` matches every call. `credential` of that service: "env:NAME" or "file:/path"."""
+    found), a term, personal data of `kinds`, a text outside `least` to `most` characters, a link to a host, or a model
+    or tool, that `names` does not allow, an answer that does not fit `schema`, a no of the service at `url` within
+    `deadline` seconds. `always` matches every call. `credential` of that service: "env:NAME" or "file:/path"."""
 
     kind: str
     patterns: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ class Check:
     @property
     def whole(self) -> bool:
         """Whether it can only be made of a whole answer."""
-        return self.kind in ("schema", "http") or bool(self.least) or self.must_match
+        return self.kind in ("schema", "http", "urls") or bool(self.least) or self.must_match
 
     def wrong(self) -> str | None:
         if self.kind not in CHECKS:
@@ -63,6 +65,7 @@ class Check:
             "pattern": self._patterns,
             "terms": self._terms,
             "pii": self._pii,
+            "urls": self._hosts,
             "models": self._names,
             "tools": self._names,
             "schema": self._schema,
@@ -103,6 +106,12 @@ class Check:
         if not 0 < len(self.names) <= MOST_TERMS or not all(self.names):
             return "check.names tells what is allowed; a * at its end stands for any end"
         return None
+
+    def _hosts(self) -> str | None:
+        if not 0 < len(self.names) <= MOST_TERMS:
+            return f"check.names tells the hosts that links may lead to, 1 to {MOST_TERMS:,}"
+        wrong = [one for one in self.names if not HOST.fullmatch(one.lower())]
+        return f"{wrong[0]!r} is no host: example.com, or *.example.com for what is below it" if wrong else None
 
     def _schema(self) -> str | None:
         if not isinstance(self.schema, dict):

@@ -10,7 +10,7 @@ import orjson
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.ground.errors import Invalid
 
-LISTS = {"pattern": "patterns", "terms": "terms", "pii": "kinds", "models": "names", "tools": "names"}
+LISTS = {"pattern": "patterns", "terms": "terms", "pii": "kinds", "urls": "names", "models": "names", "tools": "names"}
 CHECK = ("kind", "what", "must_match", "least", "most", "url", "credential", "deadline")
 APPROVAL = ("queue", "fallback", "timeout", "wait", "stands")
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from afterlaunch.contracts.guard import PII, Check, compiled, validator
+from afterlaunch.gateway.guarding.links import Hosts, end_of
 from afterlaunch.gateway.guarding.reading import Answer, Redact, Request, Unreadable
 
 _MARK = re.compile(r"\[masked: ([a-z -]{1,40})\]")
@@ -57,6 +58,7 @@ def test_of(check: Check) -> Test:
         "pattern": _pattern,
         "terms": _terms,
         "pii": _pii,
+        "urls": _urls,
         "models": lambda check: _names(check, "model"),
         "tools": lambda check: _names(check, "tool"),
         "schema": _schema,
@@ -132,6 +134,16 @@ def _pii(check: Check) -> Test:
     return test
 
 
+def _urls(check: Check) -> Test:
+    hosts = Hosts(check.names)
+
+    def test(seen: Seen) -> str | None:
+        bad = any(hosts.others(text) or hosts.hidden(text) for text in seen.texts)
+        return "a link to a host that is not allowed" if bad else None
+
+    return test
+
+
 def _names(check: Check, what: str) -> Test:
     exact = frozenset(one for one in check.names if not one.endswith("*"))
     begins = tuple(one for one in check.names if one.endswith("*"))
@@ -181,6 +193,9 @@ def redact_of(name: str, check: Check) -> Redact:
     if check.kind == "terms":
         ready = _term_pattern(check.terms)
         return lambda text: _without(ready, text, said, 2)
+    if check.kind == "urls":
+        hosts = Hosts(check.names)
+        return lambda text: _without_links(hosts, text, said)
     patterns = [_ready(one) for one in check.patterns]
 
     def redact(text: str) -> str:
@@ -189,6 +204,24 @@ def redact_of(name: str, check: Check) -> Redact:
         return text
 
     return redact
+
+
+def _without_links(hosts: Hosts, text: str, said: str) -> str:
+    """Raises Unreadable where a link shows only to who reads characters by their numbers: where it stands is not
+    known."""
+    parts: list[str] = []
+    at = 0
+    for one in hosts.others(text):
+        if one.start < at:  # within one that is gone
+            continue
+        parts += [text[at : one.start], said]
+        at = end_of(text, one)
+        if len(parts) > 2 * MOST_REPLACED:
+            raise Unreadable("too-many")
+    new = "".join([*parts, text[at:]])
+    if hosts.others(new) or hosts.hidden(new):
+        raise Unreadable("hidden-link")
+    return new
 
 
 def _without(pattern: Any, text: str, said: str, group: int) -> str:
