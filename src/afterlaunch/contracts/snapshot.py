@@ -131,7 +131,8 @@ def seal(snapshot: Snapshot, shared_key: bytes) -> bytes:
 
 def _members(one: object) -> dict[str, Any]:
     """Of a dataclass, its fields alone: what it remembers beside them is not told. Raises TypeError."""
-    return {name: getattr(one, name) for name in _names(type(one))}
+    kind: Any = type(one)
+    return {name: getattr(one, name) for name in _names(kind)}
 
 
 @cache
