@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import logging
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ LATELY_NS = 600 * 10**9  # so long ago may what is told now have ended; so far a
 TRIES = 8
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # as malloc.h names them
 ARENAS, LARGE = 3, 2**24
+SWITCH_SECONDS = 0.001  # Python's own 0.005 has who reads, who commits and who answers wait for each other
 LEARNED_SECONDS, MOST_SENDERS = 10.0, 50_000
 
 
@@ -372,6 +374,7 @@ def _hold_little() -> None:
 def open_store(where: Path | str, read_only: bool = False) -> Store:
     """Open the process's store; `current` gives it to everybody else. Raises Unavailable, WrongSetting."""
     _hold_little()
+    sys.setswitchinterval(SWITCH_SECONDS)
     engine = engine_at(where, read_only)
     store = Store(engine, read_only)
     if isinstance(engine, Duck) and engine.to_rebuild:
