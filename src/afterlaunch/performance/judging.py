@@ -9,10 +9,11 @@ from math import sqrt
 import numpy as np
 
 from afterlaunch.drift.statistics import wilson
-from afterlaunch.performance import estimating
+from afterlaunch.performance import estimating, weighting
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.following import HOURS, Losses, follow, of_counts
 from afterlaunch.performance.tally import SIZE_STEP, Tally, cell_middles
+from afterlaunch.performance.weighting import Weighted
 
 OK, WARNING, BREACH, NOT_ASSESSED = "ok", "warning", "breach", "not_assessed"
 LEAST = 100  # labelled rows of what is judged
@@ -141,6 +142,9 @@ def estimated(
         "arl_hours": HOURS,
         "tolerance": tolerance,
     }
+    other = weighting.weighted(now, baseline, current)
+    said += _weighted_told(other)
+    evidence |= _weighted_evidence(other)
     figures = (now.value, 1 - before_hits / before, now.low, now.high, 1 - line, now.rows)
     moved = followed.held or 1 - now.high > line
     if unreliable and moved:
@@ -153,6 +157,19 @@ def estimated(
             WARNING, "perhaps_expected_worse", f"{said} The whole interval lies below the line.", *figures, evidence
         )
     return Judged(OK, "no_drop_expected", said, *figures, evidence)
+
+
+def _weighted_told(found: Weighted | str) -> str:
+    if isinstance(found, str):
+        return f" Weighted for the shares of segments it is not assessed: {found}" if found else ""
+    return f" Weighted for today's shares of {found.segment}: {found.value:.1%} ({found.low:.1%} to {found.high:.1%})."
+
+
+def _weighted_evidence(found: Weighted | str) -> dict[str, str | int | float | None]:
+    if isinstance(found, str):
+        return {"weighted": None, "weighted_why": found} if found else {}
+    told = {"weighted": found.value, "weighted_low": found.low, "weighted_high": found.high}
+    return {**told, "weighted_by": found.segment, "effective_labels": round(found.effective)}
 
 
 def reliability(held: int, count: int) -> str:

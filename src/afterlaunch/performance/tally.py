@@ -55,8 +55,10 @@ class Tally:
     as `agreement.alpha` takes them. `queries`: sums over rankings, see `rankings`; `gains`: their nDCG by cells;
     `cutoff`: the rank down to which they were judged. `expected`, `large_cells`: sums of `expecting.Expecting` over all
     quantities, labelled or not, by the model `expected_by`. `latency`: predictions by cells of milliseconds.
-    `source_labels`: what each source said how often. `contents`, `contents_below`: a sample of contents, and of each
-    what labels which source gave it, see `sampling`. `items`: of rankings what they showed, by groups of items."""
+    `segment_cells`: of each value of a segment, four runs of groups of scores: scored predictions whose output is not
+    the positive class, or is; labelled ones; hits. `source_labels`: what each source said how often. `contents`,
+    `contents_below`: a sample of contents, and of each what labels which source gave it, see `sampling`. `items`: of
+    rankings what they showed, by groups of items."""
 
     rows: int = 0
     labelled: int = 0
@@ -77,6 +79,7 @@ class Tally:
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
     coincidences: dict[str, float] = field(default_factory=dict)
     source_cells: dict[str, list[int]] = field(default_factory=dict)
+    segment_cells: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     queries: Array = field(default_factory=lambda: np.zeros(10))
     gains: Array = field(default_factory=lambda: np.zeros(GAINS, np.int64))
     cutoff: int = 0
@@ -317,11 +320,33 @@ def _scored(found: Tally, given: Classified, judged: Array, same: Array) -> None
             part,
             np.stack([np.bincount(cells[rows & side], minlength=CELLS) for side in (~is_positive, is_positive)]),
         )
+    parts = (usable & ~is_positive, usable & is_positive, usable & judged, usable & judged & hit)
+    found.segment_cells = _crossed(given.segments, cells * SCORE_GROUPS // CELLS, parts)
     if given.speaks_of == PROBABILITY:
         rows = usable & judged
         chance = np.clip(np.where(hit[rows], given.scores[rows], 1 - given.scores[rows]), FLOOR, 1.0)
         loss = -np.log(chance)
         found.log_loss = np.array([rows.sum(), loss.sum(), (loss**2).sum()], np.float64)
+
+
+def _crossed(segments: Mapping[str, Coded], groups: Array, parts: tuple[Array, ...]) -> dict[str, dict[str, list[int]]]:
+    """Values are named as `losses_by` names them."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for key, coded in segments.items():
+        names = [*coded.values, "(none)"]
+        codes = np.where(coded.codes >= 0, coded.codes, len(coded.values))
+        size = len(names) * SCORE_GROUPS
+        counts = [np.bincount((codes * SCORE_GROUPS + groups)[one], minlength=size) for one in parts]
+        table = np.stack(counts).reshape(len(parts), len(names), SCORE_GROUPS).transpose(1, 0, 2)
+        order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
+        values: dict[str, list[int]] = {}
+        for place, at in enumerate(order.tolist()):
+            told = table[at].ravel().tolist()
+            if any(told):
+                name = names[at] if place < VALUES else OTHER
+                values[name] = _sum(values[name], told) if name in values else told
+        found[key] = values
+    return found
 
 
 def _equals(coded: Coded, value: str) -> Array:
