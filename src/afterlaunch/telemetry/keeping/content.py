@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,20 @@ RuleOf = Callable[[str, str | None], Rule]
 @dataclass(frozen=True)
 class Shape:
     """Which columns of a table are content (`texts`), and which are kept, but masked, where content is off (`heads`);
-    `pairs`: the column that holds a map of keys and texts. Every table has the columns client and system."""
+    `pairs`: the column that holds a map of keys and texts; `shared`: columns whose texts many rows have in common.
+    Every table has the columns client and system."""
 
     texts: tuple[str, ...]
     heads: tuple[str, ...] = ()
     pairs: str = "attributes"
+    shared: tuple[str, ...] = ()
 
 
-SPAN_SHAPE = Shape(("input_text", "output_text", "events", "links", "request_params", "status_message"), ("name",))
+SPAN_SHAPE = Shape(
+    ("input_text", "output_text", "events", "links", "request_params", "status_message"),
+    ("name",),
+    shared=("resource",),
+)
 LOG_SHAPE = Shape(("body",), ("event",))
 POINT_SHAPE = Shape(
     (), pairs="labels"
@@ -166,6 +173,8 @@ def _map_of(table: Any, shape: Shape) -> Any:
 
 
 def _masked(table: Any, shape: Shape, rows: Bools | None, rule: Rule) -> Any:
+    for name in shape.shared:
+        table = _each_masked(table, name, rows, rule)
     hits = _suspected(table, shape, rule)
     if rows is not None:
         hits &= rows
@@ -183,6 +192,23 @@ def _masked(table: Any, shape: Shape, rows: Bools | None, rule: Rule) -> Any:
         items = _replaced(maps.items, flat, rule)
         table = _with(table, shape.pairs, pa.MapArray.from_arrays(maps.offsets, maps.keys, items))
     return table
+
+
+def _each_masked(table: Any, name: str, rows: Bools | None, rule: Rule) -> Any:
+    """Text by text, each once."""
+    column = table[name].combine_chunks()
+    if column.null_count == len(column):
+        return table
+    told = column.dictionary_encode()
+    texts = told.dictionary.to_pylist()
+    new = with_patterns(pa.array([_known(text) for text in texts], pa.string()), rule)
+    if new.to_pylist() == texts:
+        return table
+    changed = new.take(told.indices)
+    return _with(table, name, changed if rows is None else pc.if_else(pa.array(rows), changed, column))
+
+
+_known = lru_cache(maxsize=256)(masked)  # of a sender, the same with every batch
 
 
 def _suspected(table: Any, shape: Shape, rule: Rule) -> Bools:

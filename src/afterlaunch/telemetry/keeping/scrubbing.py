@@ -1,6 +1,6 @@
 """What may be kept of a request that could not be mapped to columns: masked, or without its content. Pure.
 
-Slow and plain: it is for dead letters. Resources and scopes stay; names of attributes too.
+Slow and plain: it is for dead letters. Scopes stay, and of resources what says whose they are; names of attributes too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from afterlaunch.ground.sensitive.patterns import masked
+from afterlaunch.telemetry.conventions.fields import RESOURCE
 from afterlaunch.telemetry.keeping.content import LONGEST_PLAIN, OFF, ON, Rule, is_content, with_patterns
 
-KEPT = ("resource", "scope", "key", "schema_url", "trace_state")
+KEPT = ("scope", "key", "schema_url", "trace_state")
+WHOSE = frozenset(key for keys in RESOURCE.values() for key in keys)
 CONTENT = ("events", "links", "body", "message")
 """Fields of spans, their status and log records that hold content."""
 
@@ -25,6 +27,9 @@ def scrubbed(message: Message, rule: Rule) -> None:
         return
     for field, value in message.ListFields():
         if field.name in KEPT:
+            continue
+        if field.name == "resource":
+            _each([one for one in value.attributes if one.key not in WHOSE], rule)
             continue
         if rule.capture == OFF and field.name in CONTENT:
             message.ClearField(field.name)

@@ -131,6 +131,7 @@ def spans(*secrets: str, **more: str) -> bytes:
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     group.resource.attributes.add(key="service.name").value.string_value = "desk"
+    group.resource.attributes.add(key="process.command_args").value.string_value = " ".join(("run", *secrets))
     for number, secret in enumerate(secrets):
         span = group.scope_spans.add().spans.add(
             trace_id=bytes([1] * 16), span_id=bytes([number + 1] * 8), name=f"call {secret}"
@@ -189,6 +190,17 @@ def test_rows_beside_a_masked_one_stay() -> None:
     rows = taken(spans("plain", "erika@example.org", "also plain"), Rule())
     assert [dict(row["attributes"])["some.note"] for row in rows] == ["plain", "[masked: e-mail]", "also plain"]
     assert "[masked: e-mail]" in rows[1]["name"] and rows[2]["name"] == "call also plain"
+
+
+def test_what_a_resource_tells_is_masked_but_for_whose_it_is() -> None:
+    for rule in (Rule(), Rule(OFF)):
+        rows = taken(spans("erika@example.org", "plain"), rule)
+        said = {"process.command_args": "run [masked: e-mail] plain"}
+        assert [json.loads(row["resource"]) for row in rows] == [said] * 2
+        assert {row["service"] for row in rows} == {"desk"}
+    (row,) = taken(spans("ORD-123456"), Rule(patterns=(Pattern("order", r"ORD-\d{6}"),)))
+    assert "ORD-123456" not in row["resource"]
+    assert "erika@example.org" in taken(spans("erika@example.org"), Rule(ON))[0]["resource"]
 
 
 def test_own_patterns_are_masked_and_a_system_may_decide_otherwise() -> None:
