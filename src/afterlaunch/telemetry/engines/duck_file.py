@@ -155,10 +155,11 @@ class DuckFile:
         Reopening while the file is broken or opened again."""
         opened = self._opened
         try:
-            return ask()
-        except duckdb.OutOfMemoryException:
-            with self._roomy():
+            try:
                 return ask()
+            except duckdb.OutOfMemoryException:
+                with self._roomy():
+                    return ask()
         except duckdb.Error as problem:
             if isinstance(problem, duckdb.FatalException) or self._opened != opened or self._reopening:
                 told = "The telemetry store is opened again after a write that broke."
@@ -169,8 +170,9 @@ class DuckFile:
         """A cursor of the calling thread: reads run beside the one writer."""
         cursor = getattr(self._local, "cursor", None)
         if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
+            cursor = self._connection.cursor()
             cursor.execute("use kept")
+            self._local.cursor = cursor
         return cursor
 
     def _lighten(self, replaced: int) -> None:
@@ -201,13 +203,12 @@ class DuckFile:
             yield cursor
 
     def reopen(self) -> None:
-        """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log."""
+        """Cursors of other threads go on with it. What a failed checkpoint left undone is in the write-ahead log. Where
+        it fails, as on a disk that is still full, the file is not open until the next try."""
         self._reopening = True
-        try:
-            self._reopen()
-        finally:
-            self._opened += 1
-            self._reopening = False
+        self._reopen()
+        self._opened += 1
+        self._reopening = False
 
     def _reopen(self) -> None:
         with self._write, self._roomy():

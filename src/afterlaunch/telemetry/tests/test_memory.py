@@ -16,6 +16,7 @@ from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry import memory
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.engines.duck import Duck
+from afterlaunch.telemetry.engines.duck_file import Reopening
 from afterlaunch.telemetry.store import Store
 from afterlaunch.telemetry.tests.telling import AT, PROTOBUF, body, span
 
@@ -82,6 +83,27 @@ def test_a_question_that_finds_the_file_broken_has_it_opened_again(
             with pytest.raises(Unavailable):
                 kept.commit([rows(2, 3)])  # asks whether 2 is stored
         assert kept.commit([rows(2, 3)]) == (1, 1) and times == [1]
+
+
+def test_until_the_file_could_be_opened_again_questions_are_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is still full: the file is let go and cannot be attached."""
+    with closing(opened(tmp_path)) as kept, ThreadPoolExecutor(1) as another:
+        kept.commit([rows(1, 2)])
+        engine: Any = kept.engine
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(engine, "_attach", f"attach '{tmp_path}/no/such/folder/t.duckdb' as kept")
+            with pytest.raises(duckdb.Error):
+                engine.reopen()
+            for _ in range(2):
+                with pytest.raises(Reopening):
+                    kept.query("select count(*) as spans from spans")
+                with pytest.raises(Reopening):
+                    another.submit(kept.query, "select count(*) as spans from spans").result()
+        engine.reopen()
+        for ask in (kept.query, lambda sql: another.submit(kept.query, sql).result()):
+            assert ask("select count(*) as spans from spans") == [{"spans": 2}]
 
 
 def test_a_store_is_closed_once_nothing_reads_it(tmp_path: Path) -> None:
