@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 import urllib.error
@@ -18,6 +19,7 @@ from afterlaunch.telemetry.tests.test_queries import pairs
 from afterlaunch.telemetry.tests.test_survives_sigkill import LATELY, Running
 
 pytestmark = pytest.mark.process
+DISK = "128m"
 SPANS_A_BODY, MOST_BODIES, REFUSED, PATIENCE = 20, 2_000, 12, 120.0
 
 
@@ -100,6 +102,8 @@ def test_a_full_disk_refuses_loses_nothing_and_goes_on_without_a_restart(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFTERLAUNCH_DISK_RESERVE_MB", "0")  # the disk itself says no, not the watchman before it
+    # What is in the journal needs room in the log and in the file as well, before the journal gives up its own.
+    subprocess.run(["mount", "-o", f"remount,size={DISK}", str(small_disk)], check=True, capture_output=True)
     ballast = small_disk / "ballast"
     server = Running(small_disk / "data")
     try:
