@@ -416,11 +416,11 @@ class House:
         """Own patterns and days of a client, a dead letter, an erasure."""
         from afterlaunch.accounts.models import Client
         from afterlaunch.ground.actors import automation
-        from afterlaunch.telemetry.buffer import as_bytes
         from afterlaunch.telemetry.columns import SPANS
         from afterlaunch.telemetry.keeping.actions import decide
         from afterlaunch.telemetry.keeping.content import Pattern
         from afterlaunch.telemetry.keeping.erasures import ask
+        from afterlaunch.telemetry.lander import as_bytes
         from afterlaunch.telemetry.store import current
 
         house, me = Client.objects.get(slug="house"), automation("setting up")

@@ -85,12 +85,12 @@ from afterlaunch.status_pages.actions import Part, plan_work, put_page
 from afterlaunch.status_pages.actions import write as write_publication
 from afterlaunch.status_pages.models import Subscriber
 from afterlaunch.telemetry import store as stores
-from afterlaunch.telemetry.buffer import as_bytes
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.keeping.actions import decide
 from afterlaunch.telemetry.keeping.content import Pattern
 from afterlaunch.telemetry.keeping.erasures import ask
+from afterlaunch.telemetry.lander import as_bytes
 from afterlaunch.telemetry.signals import points, records, tables
 from afterlaunch.verdicts.models import Verdict, VerdictChange
 

@@ -319,8 +319,7 @@ class Intake:
             raise TimedOut("The commit takes too long.", "Sending it again changes nothing twice.", wait) from None
         except AfterlaunchError:
             raise
-        except Exception:
-            log.exception("telemetry could not be stored")
+        except Exception:  # noqa: BLE001 - the buffer has told the log, once for all of its senders
             said = f"The {self.signal.name} could not be stored; send them again."
             raise Unavailable(said, "", self.pace.wait(self.buffer.held_bytes)) from None
         self.pace.landed(size)

@@ -94,7 +94,6 @@ class Store:
                 yield
             except self.engine.broken as problem:
                 self._unsure = True
-                log.error("the telemetry store cannot be written: %s", problem)
                 raise Unavailable("The telemetry store cannot be written now.", "Is its disk full?", 10) from problem
 
     def _go_on(self) -> None:

@@ -215,7 +215,7 @@ class DuckFile:
             try:
                 self._connection.execute("detach kept")
             except duckdb.Error as problem:
-                log.warning("the telemetry store was let go without a checkpoint: %s", problem)
+                log.info("the telemetry store was let go without a checkpoint: %s", problem)
             if not self._connection.execute("select 1 from duckdb_databases() where database_name = 'kept'").fetchall():
                 self._connection.execute(self._attach)
             self._settle()

@@ -25,13 +25,13 @@ from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid, NotFound
 from afterlaunch.telemetry.apart import apart, halves_of_message, halves_of_rows, why
-from afterlaunch.telemetry.buffer import as_bytes, told
 from afterlaunch.telemetry.columns import SPANS
 from afterlaunch.telemetry.encodings import IDS
 from afterlaunch.telemetry.intake import PROTOBUF, TRACES, UNREADABLE, Signal
 from afterlaunch.telemetry.keeping.actions import rules
 from afterlaunch.telemetry.keeping.content import LOG_SHAPE, POINT_SHAPE, SPAN_SHAPE
 from afterlaunch.telemetry.keeping.watch import allowed
+from afterlaunch.telemetry.lander import as_bytes, told
 from afterlaunch.telemetry.sent import as_sent, is_sent
 from afterlaunch.telemetry.signals import receivers
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS

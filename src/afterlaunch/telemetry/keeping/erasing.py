@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from afterlaunch.ground import clock
-from afterlaunch.telemetry.buffer import as_bytes
 from afterlaunch.telemetry.conventions import HOUSE
 from afterlaunch.telemetry.conventions import fields as f
 from afterlaunch.telemetry.keeping.dead_letters import rows_of
+from afterlaunch.telemetry.lander import as_bytes
 from afterlaunch.telemetry.signals.tables import LOGS, METRICS
 from afterlaunch.telemetry.store import Store
 from afterlaunch.telemetry.tables import CALL_TABLE, CHECK_TABLE, DEAD_TABLE, FAILURE_TABLE, SPAN_TABLE, Table

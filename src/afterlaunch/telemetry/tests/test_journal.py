@@ -14,7 +14,9 @@ import pyarrow as pa
 import pytest
 
 from afterlaunch.telemetry import buffer as buffers
+from afterlaunch.telemetry import pieces
 from afterlaunch.telemetry.buffer import Buffer
+from afterlaunch.telemetry.counts import PRESSED_ROWS, Pressure
 from afterlaunch.telemetry.journal import Journal
 
 
@@ -76,7 +78,7 @@ def test_where_much_comes_senders_are_answered_before_the_commit(tmp_path: Path)
     shelf = Shelf()
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
     shelf.free.clear()
-    first = buffer.put(table(*range(2 * buffers.PRESSED_ROWS)), 1)
+    first = buffer.put(table(*range(2 * PRESSED_ROWS)), 1)
     assert shelf.entered.wait(5) and not first.done(), "one sender is answered after the commit, however much it sends"
     shelf.free.set()
     first.result(5)
@@ -93,14 +95,14 @@ def test_where_much_comes_senders_are_answered_before_the_commit(tmp_path: Path)
 def test_pressure_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    pressure = buffers.Pressure()
+    pressure = Pressure()
     for _ in range(10):
         now += 0.5
         assert not pressure
-        pressure.came(buffers.PRESSED_ROWS // 3)
+        pressure.came(PRESSED_ROWS // 3)
     for _ in range(4):
         now += 0.1
-        pressure.came(buffers.PRESSED_ROWS // 3)
+        pressure.came(PRESSED_ROWS // 3)
     assert pressure
     now += 2
     assert not pressure
@@ -197,9 +199,63 @@ def test_what_can_never_be_stored_is_buried_and_its_neighbours_are_kept(tmp_path
     assert sorted(shelf.numbers) == [0, 2] and shelf.buried == ["ArrowInvalid: poison"] and buffer.held_bytes <= 0
 
 
+def test_of_a_store_that_breaks_as_a_whole_the_log_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(buffers, "AGAIN_SECONDS", 0.01)
+    shelf, tries = Shelf(), list[list[int]]()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    for number in range(1, 6):
+        buffer.put(table(number), 1).result(5)
+
+    def full(numbers: list[int]) -> Exception | None:
+        tries.append(numbers)
+        return OSError("the disk is full") if len(tries) < 20 else None
+
+    shelf.refuse = lambda numbers: full(numbers) if numbers != [0] else None
+    shelf.free.set()
+    until = time.monotonic() + 10
+    while len(shelf.numbers) < 6 and time.monotonic() < until:
+        time.sleep(0.01)
+    buffer.close()
+    assert tries == [[1, 2, 3, 4, 5]] * 20 and shelf.numbers == [0, 1, 2, 3, 4, 5]
+    said = [record.getMessage().partition(",")[0] for record in caplog.records]
+    assert said == ["telemetry cannot be stored (bodies: 5)", "over: telemetry cannot be stored"]
+    assert "19 tries of 95 bodies" in caplog.text and caplog.text.count("Traceback") == 1
+
+
+def test_bodies_are_not_tried_alone_where_the_store_broke_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them is poison, and the disk is full by the time the second is tried."""
+    monkeypatch.setattr(buffers, "AGAIN_SECONDS", 0.01)
+    shelf, tries = Shelf(), list[list[int]]()
+    buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
+    busy(shelf, buffer)
+    for number in range(1, 5):
+        buffer.put(table(number), 1).result(5)
+
+    def answer(numbers: list[int]) -> Exception | None:
+        tries.append(numbers)
+        if {1, 4} <= {*numbers}:
+            poison: Exception = pa.ArrowInvalid("poison")
+            return poison
+        return OSError("the disk is full") if len(tries) == 3 else None
+
+    shelf.refuse = lambda numbers: answer(numbers) if numbers != [0] else None
+    shelf.free.set()
+    until = time.monotonic() + 10
+    while len(shelf.numbers) < 5 and time.monotonic() < until:
+        time.sleep(0.01)
+    buffer.close()
+    assert tries == [[1, 2, 3, 4], [1], [2], [2, 3, 4]]
+    assert shelf.numbers == [0, 1, 2, 3, 4] and buffer.held_bytes == 0 and not list(tmp_path.iterdir())
+
+
 def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffers, "GROUP", 2)
-    monkeypatch.setattr(buffers, "MAX_ROWS", 2)
+    monkeypatch.setattr(pieces, "GROUP", 2)
+    monkeypatch.setattr(pieces, "MAX_ROWS", 2)
     shelf = Shelf()
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
     busy(shelf, buffer)
@@ -214,8 +270,8 @@ def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffers, "GROUP", 4)
-    monkeypatch.setattr(buffers, "MAX_ROWS", 4)
+    monkeypatch.setattr(pieces, "GROUP", 4)
+    monkeypatch.setattr(pieces, "MAX_ROWS", 4)
     shelf, sizes = Shelf(), list[int]()
     shelf.refuse = lambda numbers: sizes.append(len(numbers))
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
@@ -231,8 +287,8 @@ def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: p
 
 
 def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffers, "GROUP", 4)
-    monkeypatch.setattr(buffers, "MAX_ROWS", 8)
+    monkeypatch.setattr(pieces, "GROUP", 4)
+    monkeypatch.setattr(pieces, "MAX_ROWS", 8)
     shelf, sizes = Shelf(), list[int]()
     shelf.refuse = lambda numbers: sizes.append(len(numbers))
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
@@ -247,7 +303,7 @@ def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: py
 
 def test_what_cannot_be_put_into_one_piece_keeps_its_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second column does not fit in memory, once."""
-    joined, turns = buffers._joined, iter([False, True])
+    joined, turns = pieces._joined, iter([False, True])
     wide = [
         pa.table({"a": [number, number], "b": [str(number), None], "c": [None, 1.5], "d": pa.nulls(2, pa.int64())})
         for number in range(3)
@@ -258,12 +314,12 @@ def test_what_cannot_be_put_into_one_piece_keeps_its_columns(tmp_path: Path, mon
             raise MemoryError
         return joined(parts, nothing)
 
-    monkeypatch.setattr(buffers, "_joined", fragile)
-    group = [buffers._Waiting(one, 1, Future()) for one in wide]
+    monkeypatch.setattr(pieces, "_joined", fragile)
+    group = [pieces.Waiting(one, 1, Future()) for one in wide]
     with pytest.raises(MemoryError):
-        buffers._in_one_piece(group)
+        pieces.in_one_piece(group)
     assert [one.table for one in group] == wide
-    (whole,) = buffers._in_one_piece(group)
+    (whole,) = pieces.in_one_piece(group)
     assert whole == pa.concat_tables(wide).combine_chunks() and [one.table for one in group] == wide
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from afterlaunch.telemetry import buffer
+from afterlaunch.telemetry import pieces
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.store import Store
@@ -57,11 +57,11 @@ def test_commits_of_long_spans_and_small_ones_after_them_land(tmp_path: Path) ->
     store.close()
 
 
-def waiting(rows: int, size: int) -> buffer._Waiting:
-    return buffer._Waiting(pa.table({"a": np.zeros(rows)}), size, Future())
+def waiting(rows: int, size: int) -> pieces.Waiting:
+    return pieces.Waiting(pa.table({"a": np.zeros(rows)}), size, Future())
 
 
 @pytest.mark.parametrize(("size", "bodies"), [(1_000, 40), (5 * 2**20, 12), (20 * 2**20, 3), (100 * 2**20, 1)])
 def test_a_commit_takes_as_many_bodies_as_its_bytes_allow(size: int, bodies: int) -> None:
     backlog = deque(waiting(40, size) for _ in range(40))
-    assert len(buffer._full(backlog)) == bodies and len(backlog) == 40 - bodies
+    assert len(pieces.full(backlog)) == bodies and len(backlog) == 40 - bodies

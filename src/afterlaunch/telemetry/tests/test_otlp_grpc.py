@@ -35,9 +35,10 @@ from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Unavailable
 from afterlaunch.telemetry import intake as intakes
 from afterlaunch.telemetry import store as stores
-from afterlaunch.telemetry.buffer import Buffer, Lander
+from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.ingest import Ingest
 from afterlaunch.telemetry.intake import TRACES, Door, Intake
+from afterlaunch.telemetry.lander import Lander
 from afterlaunch.telemetry.otlp_grpc import DETAILS, SERVICES, GrpcReceiver, peer_of
 from afterlaunch.telemetry.signals import receivers, tables
 

@@ -15,7 +15,7 @@ from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import Conflict, NotAllowed, NotFound
-from afterlaunch.telemetry.buffer import Buffer, as_bytes
+from afterlaunch.telemetry.buffer import Buffer
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.decoding import Body
 from afterlaunch.telemetry.engines import Changes
@@ -27,6 +27,7 @@ from afterlaunch.telemetry.keeping.rules import Decision, Rules
 from afterlaunch.telemetry.keeping.scrubbing import scrubbed
 from afterlaunch.telemetry.keeping.tests.spans import body
 from afterlaunch.telemetry.keeping.watch import Watched, guarded
+from afterlaunch.telemetry.lander import as_bytes
 from afterlaunch.telemetry.store import Store
 from afterlaunch.telemetry.tables import DEAD_LETTERS
 

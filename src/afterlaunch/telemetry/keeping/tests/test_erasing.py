@@ -13,8 +13,8 @@ from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed
-from afterlaunch.telemetry.buffer import as_bytes
 from afterlaunch.telemetry.keeping import erasing, erasures
+from afterlaunch.telemetry.lander import as_bytes
 from afterlaunch.telemetry.store import Store
 
 pytestmark = pytest.mark.django_db
