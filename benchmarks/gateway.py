@@ -46,7 +46,8 @@ BAR = 8.0  # times nginx
 def serve(port: int, upstream: str, sink: int, on: str) -> None:
     """One gateway over one upstream, half of the units on the candidate."""
     from afterlaunch.contracts.budgets import Budget
-    from afterlaunch.contracts.guard import Check, Policy
+    from afterlaunch.contracts.guard import Policy
+    from afterlaunch.contracts.guard_checks import Check
     from afterlaunch.contracts.snapshot import Arm, Key, Route, Snapshot, Upstream, key_digest, seal
     from afterlaunch.gateway import serve as gateway
     from afterlaunch.ground.settings import reload

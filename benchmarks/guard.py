@@ -25,6 +25,7 @@ SENTENCE = "the quick brown fox jumps over the lazy dog "
 CHECKS: dict[str, list[dict[str, Any]]] = {
     "models": [{"kind": "models", "names": ["gpt-4o"]}],
     "terms": [{"kind": "terms", "terms": ["project blue", "project red"]}],
+    "arguments": [{"kind": "arguments", "path": "$.amount", "above": 500}],
     "pii": [{"kind": "pii"}],
     "pii and terms": [{"kind": "pii"}, {"kind": "terms", "terms": ["project blue", "project red"]}],
 }

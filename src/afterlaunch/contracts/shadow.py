@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from afterlaunch.contracts.budgets import Budget
-from afterlaunch.contracts.guard import PII
+from afterlaunch.contracts.guard_checks import PII
 
 PREFIX = "shadow/"
 EFFORTS = ("none", "minimal", "low", "medium", "high")

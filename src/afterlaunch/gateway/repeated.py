@@ -7,7 +7,8 @@ say and which tools they call is compared.
 
 from __future__ import annotations
 
-from afterlaunch.gateway.guarding.reading import Answer, Unreadable, read_json, read_stream
+from afterlaunch.gateway.guarding.calls import Unreadable
+from afterlaunch.gateway.guarding.reading import Answer, read_json, read_stream
 from afterlaunch.gateway.otlp import attribute
 from afterlaunch.gateway.protocols import Protocol
 

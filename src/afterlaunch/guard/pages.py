@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from afterlaunch.accounts.actions import client_by_slug
 from afterlaunch.accounts.models import Client, User
-from afterlaunch.contracts.guard import ACTIONS, BYPASSED, CHECKS, FAIL, FALLBACKS, MODES, PII, STREAMS, WHERE
+from afterlaunch.contracts.guard import ACTIONS, BYPASSED, FAIL, FALLBACKS, MODES, STREAMS, WHERE
+from afterlaunch.contracts.guard_checks import CHECKS, PII
 from afterlaunch.contracts.guard_counts import Counts
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock

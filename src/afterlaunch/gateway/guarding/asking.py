@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
-from afterlaunch.contracts.guard import Check
-from afterlaunch.gateway.guarding.reading import Unreadable
+from afterlaunch.contracts.guard_checks import Check
+from afterlaunch.gateway.guarding.calls import Unreadable
 from afterlaunch.gateway.server_link import Link
 from afterlaunch.ground import outbound
 from afterlaunch.ground.errors import AfterlaunchError

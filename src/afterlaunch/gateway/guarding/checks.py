@@ -13,9 +13,11 @@ from typing import Any
 
 import orjson
 
-from afterlaunch.contracts.guard import PII, Check, compiled, validator
+from afterlaunch.contracts.guard_checks import PII, Check, compiled, validator
+from afterlaunch.gateway.guarding import arguments
+from afterlaunch.gateway.guarding.calls import ToolCall, Unreadable
 from afterlaunch.gateway.guarding.links import Hosts, end_of
-from afterlaunch.gateway.guarding.reading import Answer, Redact, Request, Unreadable
+from afterlaunch.gateway.guarding.reading import Answer, Redact, Request
 
 _MARK = re.compile(r"\[masked: ([a-z -]{1,40})\]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -26,12 +28,12 @@ _EDGE = r"[^\pL\pN]"
 @dataclass(frozen=True)
 class Seen:
     """`texts` are searched; `whole`: the request's text, or the text of each choice; `names`: models or tools; `calls`:
-    arguments of tool calls."""
+    those that the model makes, or made last."""
 
     texts: Sequence[str]
     whole: Sequence[str] = ()
     names: Sequence[str] = ()
-    calls: Sequence[str] = ()
+    calls: Sequence[ToolCall] = ()
 
 
 Test = Callable[[Seen], str | None]
@@ -40,19 +42,20 @@ Test = Callable[[Seen], str | None]
 def seen_of_request(check: Check, where: str, request: Request) -> Seen:
     names = request.models if check.kind == "models" else request.tools if check.kind == "tools" else ()
     texts = [one.text for one in request.strings(where)]
-    return Seen(texts, ["".join(texts)] if check.kind == "length" else (), names)
+    calls = request.calls if check.kind == "arguments" else ()
+    return Seen(texts, ["".join(texts)] if check.kind == "length" else (), names, calls)
 
 
 def seen_of_answer(check: Check, where: str, answer: Answer) -> Seen:
-    calls = [one.arguments for one in answer.calls]
     if where == "tool-call":
-        return Seen(answer.texts(where), calls, [one.name for one in answer.calls], calls)
+        whole, names = [one.arguments for one in answer.calls], [one.name for one in answer.calls]
+        return Seen(answer.texts(where), whole, names, answer.calls)
     return Seen(answer.texts(where), answer.choices)
 
 
-def test_of(check: Check) -> Test:
+def test_of(check: Check, every: bool = False) -> Test:
     """What a check says of what it sees: in a few words that hold nothing of the text, why it matches; None: it does
-    not. It raises Unreadable when it cannot be made."""
+    not. It raises Unreadable when it cannot be made. `every`, of calls: one that does not match is enough for a no."""
     made: dict[str, Callable[[Check], Test]] = {
         "length": _length,
         "pattern": _pattern,
@@ -61,6 +64,7 @@ def test_of(check: Check) -> Test:
         "urls": _urls,
         "models": lambda check: _names(check, "model"),
         "tools": lambda check: _names(check, "tool"),
+        "arguments": lambda check: _arguments(check, every),
         "schema": _schema,
     }
     return _always if check.kind == "always" else made[check.kind](check)
@@ -144,19 +148,33 @@ def _urls(check: Check) -> Test:
     return test
 
 
+def _named(names: Sequence[str]) -> Callable[[str], bool]:
+    exact = frozenset(one for one in names if not one.endswith("*"))
+    begins = tuple(one for one in names if one.endswith("*"))
+    return lambda name: name in exact or any(fnmatchcase(name, _escaped(one)) for one in begins)
+
+
 def _names(check: Check, what: str) -> Test:
-    exact = frozenset(one for one in check.names if not one.endswith("*"))
-    begins = tuple(one for one in check.names if one.endswith("*"))
-
-    def allowed(name: str) -> bool:
-        return name in exact or any(fnmatchcase(name, _escaped(one)) for one in begins)
-
+    allowed = _named(check.names)
     return lambda seen: f"a {what} that is not allowed" if not all(map(allowed, seen.names)) else None
 
 
 def _escaped(name: str) -> str:
     """Only the star at the end stands for anything."""
     return re.sub(r"([*?\[])", r"[\1]", name[:-1]) + "*"
+
+
+def _arguments(check: Check, every: bool) -> Test:
+    about, fits = _named(check.names) if check.names else lambda _: True, arguments.matching(check)
+
+    def test(seen: Seen) -> str | None:
+        if every:
+            found = bool(seen.calls) and not arguments.some(lambda one: not (about(one.name) and fits(one)), seen.calls)
+        else:
+            found = arguments.some(lambda one: about(one.name) and fits(one), seen.calls)
+        return "arguments of a call" if found else None
+
+    return test
 
 
 def _schema(check: Check) -> Test:

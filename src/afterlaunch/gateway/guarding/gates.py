@@ -12,6 +12,7 @@ from typing import Protocol
 
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.gateway import sse
+from afterlaunch.gateway.guarding.calls import Unreadable
 from afterlaunch.gateway.guarding.checks import Seen
 from afterlaunch.gateway.guarding.judging import Guarding, Judge, apart
 from afterlaunch.gateway.guarding.reading import (
@@ -19,7 +20,6 @@ from afterlaunch.gateway.guarding.reading import (
     Answer,
     Fragment,
     Group,
-    Unreadable,
     events_of,
     fragments_of,
     inflated,

@@ -18,8 +18,9 @@ from urllib.parse import quote
 
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.gateway.guarding.asking import Held, People, Services
+from afterlaunch.gateway.guarding.calls import Unreadable
 from afterlaunch.gateway.guarding.checks import Seen, seen_of_answer, seen_of_request
-from afterlaunch.gateway.guarding.reading import Answer, Redact, Request, Unreadable
+from afterlaunch.gateway.guarding.reading import Answer, Redact, Request
 from afterlaunch.gateway.guarding.rules import Guard, Rule
 from afterlaunch.gateway.guarding.tally import Tally
 from afterlaunch.gateway.metrics import Metrics

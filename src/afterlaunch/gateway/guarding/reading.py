@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from afterlaunch.gateway import sse
+from afterlaunch.gateway.guarding.calls import ToolCall, Unreadable, calls_of, last_calls, object_of, objects
 from afterlaunch.gateway.guarding.strings import Edit, String, Walked, is_result, is_text, part_of, spliced, walk
 from afterlaunch.gateway.protocols import CHAT, MESSAGES, RESPONSES, Protocol
 
@@ -22,10 +23,6 @@ LARGEST = 4 << 20  # bytes of a request, or of one event
 LARGEST_ANSWER = 16 << 20
 Redact = Callable[[str], str]
 Group = tuple[object, ...]
-
-
-class Unreadable(Exception):
-    """A check cannot be made; the argument is a named reason."""
 
 
 def parsed(body: bytes, most: int = LARGEST) -> Any:
@@ -77,6 +74,11 @@ class Request:
                 found.setdefault(path[:2], {})[str(path[-1])] = one.text
         return [said.get("name") or said.get("type", "") for said in found.values()]
 
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The model's last ones that it tells. Raises Unreadable."""
+        return last_calls(self.body)
+
     def redacted(self, where: str, redact: Redact) -> bytes:
         return spliced(self.body, _edits(self.strings(where), redact))
 
@@ -84,11 +86,6 @@ class Request:
 def _edits(strings: list[String], redact: Redact) -> list[Edit]:
     changed = ((one, redact(one.text)) for one in strings)
     return [Edit(one.start, one.end, orjson.dumps(new)) for one, new in changed if new != one.text]
-
-
-class ToolCall(NamedTuple):
-    name: str
-    arguments: str
 
 
 class Fragment(NamedTuple):
@@ -154,9 +151,9 @@ def read_json(body: bytes, wire: Protocol) -> Answer:
 def choices_of(document: dict[str, Any], wire: Protocol) -> list[str]:
     """The text of each choice, without thoughts and calls."""
     if wire is CHAT:
-        return [_said(_object(one, "message").get("content")) for one in _objects(document.get("choices"))]
+        return [_said(object_of(one, "message").get("content")) for one in objects(document.get("choices"))]
     if wire is RESPONSES:
-        messages = [one for one in _objects(document.get("output")) if one.get("type") == "message"]
+        messages = [one for one in objects(document.get("output")) if one.get("type") == "message"]
         return ["".join(_said(one.get("content")) for one in messages)]
     return [_said(document.get("content"))]
 
@@ -165,36 +162,8 @@ def _said(content: Any) -> str:
     if isinstance(content, str):
         return content
     kinds = ("text", "output_text")
-    parts = [one.get("text") for one in _objects(content) if one.get("type") in kinds]
+    parts = [one.get("text") for one in objects(content) if one.get("type") in kinds]
     return "".join(one for one in parts if isinstance(one, str))
-
-
-def calls_of(document: dict[str, Any], wire: Protocol) -> list[ToolCall]:
-    if wire is CHAT:
-        called = [_object(one, "message") for one in _objects(document.get("choices"))]
-        items = [item for one in called for item in _objects(one.get("tool_calls"))]
-        return [_call(item.get("function") or item.get("custom") or {}) for item in items]
-    if wire is RESPONSES:
-        made = [one for one in _objects(document.get("output")) if str(one.get("type", "")).endswith("_call")]
-        return [_call(one) for one in made]
-    uses = [one for one in _objects(document.get("content")) if str(one.get("type", "")).endswith("tool_use")]
-    return [_call(one) for one in uses]
-
-
-def _call(item: Any) -> ToolCall:
-    item = item if isinstance(item, dict) else {}
-    arguments = item.get("arguments", item.get("input", ""))
-    told = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-    return ToolCall(str(item.get("name") or item.get("type") or ""), told)
-
-
-def _object(value: dict[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 # ---- streams
@@ -239,10 +208,10 @@ def _of_chat(one: String, chunk: dict[str, Any]) -> Fragment:
     path = one.path
     if len(path) < 4 or path[0] != "choices" or path[2] != "delta":
         return Fragment(one, "other")
-    choice = _objects(chunk.get("choices"))[int(path[1])]
+    choice = objects(chunk.get("choices"))[int(path[1])]
     index = choice.get("index", path[1])
     if path[3] == "tool_calls" and len(path) > 4:
-        call = _objects(_object(choice, "delta").get("tool_calls"))[int(path[4])]
+        call = objects(object_of(choice, "delta").get("tool_calls"))[int(path[4])]
         return Fragment(one, "tool", ("tool", index, call.get("index", path[4]), path[-1]))
     part = "text" if path[3] == "content" else "tool" if path[3] == "function_call" else "thought"
     return Fragment(one, part, (part, index, *path[3:]))
@@ -268,44 +237,82 @@ def read_stream(body: bytes, wire: Protocol) -> Answer:
     """A whole stream. Raises Unreadable."""
     if len(body) > LARGEST_ANSWER:
         raise Unreadable("too-large")
-    answer, names = Answer(body), dict[Group, str]()
-    whole: dict[str, Any] | None = None
+    try:
+        return _read_stream(body, wire)
+    except TypeError:  # numbers of items that are lists
+        raise Unreadable("no-answer") from None
+
+
+def _read_stream(body: bytes, wire: Protocol) -> Answer:
+    answer, known = Answer(body), _Streamed()
     for at, event in events_of(body):
-        document, fragments, known = fragments_of(event, wire, at)
+        document, fragments, plain = fragments_of(event, wire, at)
         answer.fragments += fragments
-        answer.edits_allowed &= known
-        if not isinstance(document, dict):
-            continue
-        if wire is RESPONSES and isinstance(document.get("response"), dict):
-            whole = document["response"]
-        if wire is MESSAGES and document.get("type") == "content_block_start":
-            block = _object(document, "content_block")
-            if str(block.get("type", "")).endswith("tool_use"):
-                names["tool", document.get("index"), "partial_json"] = str(block.get("name", ""))
-    if wire is RESPONSES and whole is not None:
-        answer.calls, answer.choices = calls_of(whole, wire), choices_of(whole, wire)
-    elif wire.operation == "chat":
-        _assemble(answer, names)
+        answer.edits_allowed &= plain
+        if isinstance(document, dict):
+            known.take(document, wire)
+    if wire.operation == "chat":
+        texts = _texts_of(answer.fragments)
+        answer.calls = known.calls(texts, wire)
+        whole = known.whole if known.whole.get("output") else {"output": list(known.items.values())}
+        answer.choices = choices_of(whole, wire) if wire is RESPONSES else _choices(texts)
     return answer
 
 
-def _assemble(answer: Answer, names: dict[Group, str]) -> None:
-    """The choices and calls of a stream of chat completions or messages."""
-    joined: dict[Group, str] = {}
-    for one in answer.fragments:
+@dataclass
+class _Streamed:
+    """What events tell beside texts. `whole`, `items`: of a response, the last state that was told of it and of its
+    items; `blocks`: tool uses of a message."""
+
+    whole: dict[str, Any] = field(default_factory=dict)
+    items: dict[object, dict[str, Any]] = field(default_factory=dict)
+    blocks: dict[object, dict[str, Any]] = field(default_factory=dict)
+
+    def take(self, event: dict[str, Any], wire: Protocol) -> None:
+        if wire is RESPONSES:
+            self.whole = object_of(event, "response") or self.whole
+            if str(event.get("type", "")).startswith("response.output_item."):
+                self.items[event.get("output_index")] = object_of(event, "item")
+        elif wire is MESSAGES and event.get("type") == "content_block_start":
+            block = object_of(event, "content_block")
+            if str(block.get("type", "")).endswith("tool_use"):
+                self.blocks[event.get("index")] = block
+
+    def calls(self, texts: dict[Group, str], wire: Protocol) -> list[ToolCall]:
+        if wire is RESPONSES:
+            if self.whole.get("output"):
+                return calls_of(self.whole, wire)
+            for group, text in texts.items():  # of a call that was begun and not ended
+                if str(group[0]).endswith("arguments.delta") and group[1] in self.items:
+                    item = self.items[group[1]]
+                    item["arguments"] = item.get("arguments") or text
+            return calls_of({"output": list(self.items.values())}, wire)
+        found = []
+        for index, block in self.blocks.items():
+            (call,) = calls_of({"content": [block]}, wire)
+            found.append(ToolCall(call.name, texts.get(("tool", index, "partial_json")) or call.arguments))
+        for group, text in texts.items():
+            if group[0] == "tool" and len(group) == 4 and group[3] in ("arguments", "input"):
+                found.append(ToolCall(texts.get((*group[:3], "name"), ""), text))
+        return found
+
+
+def _texts_of(fragments: list[Fragment]) -> dict[Group, str]:
+    parts: dict[Group, list[str]] = {}
+    for one in fragments:
         if one.group is not None:
-            joined[one.group] = joined.get(one.group, "") + one.string.text
+            parts.setdefault(one.group, []).append(one.string.text)
+    return {group: "".join(found) for group, found in parts.items()}
+
+
+def _choices(told: dict[Group, str]) -> list[str]:
+    """Of a stream of chat completions or messages."""
     texts: dict[object, str] = {}
-    for group, text in joined.items():
+    for group, text in told.items():
         if group[0] == "text":
             index = group[1] if group[2] == "content" else 0  # blocks of a message are one text
             texts[index] = texts.get(index, "") + text
-    answer.choices = list(texts.values()) or [""]
-    for group in names:
-        answer.calls.append(ToolCall(names[group], joined.get(group, "")))
-    for group, text in joined.items():
-        if group[0] == "tool" and len(group) == 4 and group[3] in ("arguments", "input"):
-            answer.calls.append(ToolCall(joined.get((*group[:3], "name"), ""), text))
+    return list(texts.values()) or [""]
 
 
 def inflated(body: bytes, encoding: str, most: int = LARGEST_ANSWER) -> bytes:

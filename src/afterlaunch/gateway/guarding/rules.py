@@ -32,7 +32,7 @@ def guard_of(policies: tuple[Policy, ...]) -> Guard:
     rules = tuple(
         Rule(
             one,
-            None if one.check.kind == "http" else test_of(one.check),
+            None if one.check.kind == "http" else test_of(one.check, every=one.action == "allow"),
             redact_of(one.name, one.check) if one.action == "redact" else None,
         )
         for one in policies

@@ -15,7 +15,8 @@ from afterlaunch.contracts.cohort import in_candidate
 from afterlaunch.contracts.shadow import Shadow
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.attempts import most_output
-from afterlaunch.gateway.guarding.reading import Request, Unreadable
+from afterlaunch.gateway.guarding.calls import Unreadable
+from afterlaunch.gateway.guarding.reading import Request
 from afterlaunch.gateway.protocols import CHAT, MESSAGES, RESPONSES, Protocol
 from afterlaunch.gateway.request import Asked, Assignment
 from afterlaunch.gateway.shadowing.alterations import Unfit, alter

@@ -16,8 +16,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from afterlaunch.contracts.guard import ACTIONS, CHECKS, FAIL, PII, STREAMS, WHERE, Check, Policy
+from afterlaunch.contracts.guard import ACTIONS, FAIL, STREAMS, WHERE, Policy
+from afterlaunch.contracts.guard_checks import CHECKS, PII, Check
 from afterlaunch.contracts.plain import made
+from afterlaunch.gateway.guarding.calls import ToolCall, Unreadable
 from afterlaunch.gateway.guarding.checks import Seen, redact_of
 from afterlaunch.gateway.guarding.checks import test_of as check_of
 from afterlaunch.gateway.guarding.gates import Cut, Watch
@@ -25,7 +27,6 @@ from afterlaunch.gateway.guarding.judging import Facts, Guarding, Judge
 from afterlaunch.gateway.guarding.reading import (
     Answer,
     Request,
-    Unreadable,
     fragments_of,
     inflated,
     read_json,
@@ -61,6 +62,8 @@ READ: tuple[Callable[[bytes, Any], Answer], ...] = (read_json, read_stream)
                     "patterns": st.lists(st.text("ab(|)*+?[]{}\\^$.12,", max_size=12), max_size=3) | JSON,
                     "terms": st.lists(st.text(max_size=5), max_size=3), "kinds": st.lists(st.sampled_from(PII)),
                     "least": st.integers(-1, 5), "most": st.integers(-1, 5), "names": st.lists(st.text(max_size=4)),
+                    "path": st.text("$.ab[]*:'?@0,", max_size=9).map(lambda one: "$" + one) | st.text(max_size=5),
+                    "above": st.floats() | JSON, "below": st.integers(), "values": st.lists(JSON, max_size=3) | JSON,
                     "schema": JSON, "url": st.text(max_size=12), "must_match": st.booleans(),
                 },
             ),
@@ -78,7 +81,8 @@ def test_any_document_is_a_policy_that_works_or_is_refused(document: dict[str, A
         guard = guard_of((policy,))
         for rule in (*guard.asked, *guard.answered):
             if rule.test is not None:
-                rule.test(Seen(["a text", ""], ["a"], ["b"], ["{}"]))
+                with suppress(Unreadable):
+                    rule.test(Seen(["a text", ""], ["a"], ["b"], [ToolCall("b", '{"a":[1,{"b":"x"}]}')]))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

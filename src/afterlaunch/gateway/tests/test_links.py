@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterlaunch.contracts.guard import Check
+from afterlaunch.contracts.guard_checks import Check
 from afterlaunch.gateway.guarding import checks
+from afterlaunch.gateway.guarding.calls import Unreadable
 from afterlaunch.gateway.guarding.checks import Seen, redact_of
 from afterlaunch.gateway.guarding.links import Hosts
-from afterlaunch.gateway.guarding.reading import Unreadable
 from afterlaunch.gateway.tests.house import House
 from afterlaunch.gateway.tests.test_guard import ask, policy, publish, says, streams
 
@@ -73,6 +73,7 @@ def test_whatever_leads_elsewhere_is_found_and_replaced_or_told_as_an_exception(
     assert new.startswith("Look: ") and new.endswith("and https://good.example/kept")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["https:", "/", "\\", "//", "good.example", "evil.example", "@", ")", "www.", "&#58;",
                                  ".", ",", " ", "[a](", "?u=", "x"]), max_size=25))  # fmt: skip
 def test_what_was_redacted_holds_no_link_to_another_host(parts: list[str]) -> None:

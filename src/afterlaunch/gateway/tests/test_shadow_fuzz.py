@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterlaunch.contracts.budgets import WINDOWS
-from afterlaunch.contracts.guard import PII
+from afterlaunch.contracts.guard_checks import PII
 from afterlaunch.contracts.handling import Handling
 from afterlaunch.contracts.plain import made, sparse
 from afterlaunch.contracts.shadow import EFFORTS, Alteration, Shadow, ShadowBudget

@@ -11,7 +11,7 @@ from afterlaunch.accounts.models import Client, Grant, User
 from afterlaunch.contracts.guard_counts import SLOT
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
-from afterlaunch.guard import holding
+from afterlaunch.guard import forms, holding
 from afterlaunch.guard.models import Count, Hold, Queue
 from afterlaunch.routes.models import GuardPolicy, Route
 
@@ -64,6 +64,26 @@ def test_a_policy_is_made_altered_and_ended_on_pages(route: Route) -> None:
     operator.post(f"/guard/policies/{row.pk}/end", {"reason": "done"})
     assert "done" in shown(operator.get(row.get_absolute_url()))
     assert operator.post("/guard", {**FORM, "name": "x", "kind": "pattern", "what": "(a"}).status_code == 400
+
+
+def test_a_policy_on_arguments_is_made_altered_and_told(route: Route) -> None:
+    operator = browser("operator")
+    asked = {**FORM, "name": "dear", "where": "tool-call", "action": "deny", "stream": "buffer",
+             "kind": "arguments", "what": "pay\nrefund_*", "path": "$.amount", "above": "500", "found": "",
+             "values": 'EUR\n7\n"7"\nnull'}  # fmt: skip
+    wrong = operator.post("/guard", {**asked, "path": "amount"})
+    assert wrong.status_code == 400 and "JSON path begins with $" in wrong.content.decode()
+    assert operator.post("/guard", {**asked, "above": "much"}).status_code == 400
+    assert operator.post("/guard", asked).status_code == 302
+    row = GuardPolicy.objects.get(name="dear")
+    wanted = {"kind": "arguments", "names": ["pay", "refund_*"], "path": "$.amount", "above": 500.0,
+              "values": ["EUR", 7, "7", None]}  # fmt: skip
+    assert row.spec["check"] == wanted
+    page = shown(operator.get(f"/guard/policies/{row.pk}"))
+    assert "arguments: $.amount above 500 or one of" in page and "of pay, refund_*" in page
+    form = forms.filled(row.contract())
+    again = {name: str(form.get(name, "")) for name in ("what", "path", "above", "below", "found", "values")}
+    assert forms.read({**asked, **again})["check"] == wanted
 
 
 def test_what_waits_is_decided_on_its_page_and_hidden_from_viewers(route: Route) -> None:

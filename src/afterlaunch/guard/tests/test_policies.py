@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from afterlaunch.accounts.models import Client, User
-from afterlaunch.contracts.guard import PII, Policy
+from afterlaunch.contracts.guard import Policy
+from afterlaunch.contracts.guard_checks import PII
 from afterlaunch.contracts.snapshot import unseal
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground import clock
