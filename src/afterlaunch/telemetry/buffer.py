@@ -142,9 +142,7 @@ class Buffer:
 
     def _pass_on(self, group: list[Waiting]) -> None:
         with self._turn:
-            self._turn.wait_for(
-                lambda: rows_of(self._backlog) < (pieces.GROUP if self._committing else pieces.MAX_ROWS)
-            )
+            self._turn.wait_for(self._has_room)
             busy = self._committing or bool(self._backlog) or bool(self._pressure)
         self._pressure.came(rows_of(group))
         if busy and self._journal and not self._put_down(group, self._journal):
@@ -154,7 +152,7 @@ class Buffer:
             self._turn.notify_all()
 
     def _has_room(self) -> bool:
-        return rows_of(self._backlog) < (pieces.GROUP if self._committing else pieces.MAX_ROWS)
+        return rows_of(self._backlog) < pieces.BACKLOG_ROWS
 
     def _put_down(self, group: list[Waiting], journal: Journal) -> bool:
         """Answer the senders before the commit."""

@@ -14,11 +14,10 @@ import pyarrow as pa
 from afterlaunch.telemetry.journal import Position
 from afterlaunch.telemetry.tables import ROW_GROUP
 
-GROUP = ROW_GROUP
-"""Rows that DuckDB writes straight to their place; what is less goes to its log first. While so many wait for others to
-be committed, their senders wait, too."""
-MAX_ROWS = 2 * GROUP
-"""Of a commit: of so many spans the calls, too, are about a group."""
+MAX_ROWS = ROW_GROUP
+"""Of a commit: DuckDB writes so many straight to their place, what is less goes to its log first."""
+BACKLOG_ROWS = MAX_ROWS * 3 // 2
+"""While so many wait for others to be committed, their senders wait, too: the next commit is full when one ends."""
 COMMIT_BYTES = 2**26
 """Of the bodies of a commit: of spans with very long texts it takes few."""
 MOST_BYTES = 2**29
@@ -97,12 +96,9 @@ def bytes_of(waiting: Iterable[Waiting]) -> int:
 
 
 def full(backlog: deque[Waiting]) -> list[Waiting]:
-    """Take from the left what one commit holds, whole groups if there are any. A body that was answered for may be cut
-    in two."""
-    rows = rows_of(backlog)
-    most = MAX_ROWS if rows < GROUP else min(rows, MAX_ROWS) // GROUP * GROUP
+    """Take from the left what one commit holds. A body that was answered for may be cut in two."""
     group = [backlog.popleft()]
-    room, left = most - group[0].table.num_rows, COMMIT_BYTES - group[0].size
+    room, left = MAX_ROWS - group[0].table.num_rows, COMMIT_BYTES - group[0].size
     while backlog and backlog[0].table.num_rows <= room and backlog[0].size <= left:
         group.append(backlog.popleft())
         room, left = room - group[-1].table.num_rows, left - group[-1].size

@@ -254,8 +254,8 @@ def test_bodies_are_not_tried_alone_where_the_store_broke_as_a_whole(
 
 
 def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "GROUP", 2)
     monkeypatch.setattr(pieces, "MAX_ROWS", 2)
+    monkeypatch.setattr(pieces, "BACKLOG_ROWS", 2)
     shelf = Shelf()
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
     busy(shelf, buffer)
@@ -270,8 +270,8 @@ def test_a_long_backlog_lets_senders_wait(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "GROUP", 4)
     monkeypatch.setattr(pieces, "MAX_ROWS", 4)
+    monkeypatch.setattr(pieces, "BACKLOG_ROWS", 4)
     shelf, sizes = Shelf(), list[int]()
     shelf.refuse = lambda numbers: sizes.append(len(numbers))
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
@@ -287,8 +287,8 @@ def test_commits_are_full_while_more_keeps_coming(tmp_path: Path, monkeypatch: p
 
 
 def test_what_waits_is_committed_in_whole_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "GROUP", 4)
-    monkeypatch.setattr(pieces, "MAX_ROWS", 8)
+    monkeypatch.setattr(pieces, "MAX_ROWS", 4)
+    monkeypatch.setattr(pieces, "BACKLOG_ROWS", 8)
     shelf, sizes = Shelf(), list[int]()
     shelf.refuse = lambda numbers: sizes.append(len(numbers))
     buffer = Buffer(shelf, 1000, Journal(tmp_path / "j"))
