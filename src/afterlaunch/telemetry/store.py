@@ -310,9 +310,11 @@ class Store:
             return self.engine.land(table, rows, _token_of(rows, table.keys))
 
     def bury(self, at_ns: int, client: str, why: str, body: bytes) -> None:
-        """Keep what could not be stored, with the reason."""
-        row = pa.table([pa.array([value]) for value in (at_ns, client, why, body)], schema=DEAD_LETTERS)
+        """Keep what could not be stored, with the reason; a nanosecond later for each that its client has of then."""
         with self._writing():
+            while self.engine.query("select 1 from dead_letter where at_ns = ? and client = ?", [at_ns, client]):
+                at_ns += 1
+            row = pa.table([pa.array([value]) for value in (at_ns, client, why, body)], schema=DEAD_LETTERS)
             self.engine.write(Changes(f"dead-{at_ns}-{client}", {"dead_letter": row}))
 
 

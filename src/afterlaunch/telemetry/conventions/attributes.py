@@ -301,6 +301,17 @@ class Reading:
         found = self._booleans.get(field)
         return (np.zeros(self.count, bool), np.zeros(self.count, bool)) if found is None else found
 
+    def unread(self) -> Ints:
+        """Places of the first layer whose values are none of what their fields are read as."""
+        bad = {name: invalid for name, (_, _, invalid) in self.integers.items()}
+        bad |= {name: invalid for name, (_, invalid) in self._numbers.items()}
+        bad |= {name: ~known for name, (_, known) in self._booleans.items()}
+        found = [np.zeros(0, np.int64)]
+        for field, rows in bad.items():
+            if rows.any() and (places := self.layers[0].places(field)) is not None:
+                found.append(places[rows & (places >= 0)])
+        return np.concatenate(found)
+
 
 class Columns(dict[str, Any]):
     """Columns by field; those that nothing tells are NULL."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from afterlaunch.telemetry.conventions.table import As, Field, field
 from afterlaunch.telemetry.conventions.words import ENVIRONMENTS as ENVIRONMENTS
 
-MAPPING_VERSION = 6
+MAPPING_VERSION = 7
 
 WHO: tuple[Field, ...] = (
     field(

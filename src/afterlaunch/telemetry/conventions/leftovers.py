@@ -26,8 +26,8 @@ STAYING = {
     *("sampled_share", "sampled_percent", "sampled_one_in"),
 }
 """Fields that are read, but not stored as they were sent."""
-PARTS = {"server_port": "server_address"}
-"""Fields that are stored only together with another."""
+PARTS = {"server_port": ("server_address",), "total": ("in_total", "out_total")}
+"""Fields that are stored, or can be told from what is stored, only together with others."""
 _CONTENT = {field.name for field in FIELDS if field.read is As.CONTENT}
 
 
@@ -37,9 +37,10 @@ def taken(layer: Layer) -> tuple[Bools, Bools]:
     stored = np.array([field not in STAYING for field in layer.rows], bool)
     places = layer.take[stored]
     out[places[places >= 0]] = True
-    for part, whole in PARTS.items():
-        told, beside = layer.places(part), layer.places(whole)
-        if told is not None:
+    for part, others in PARTS.items():
+        if (told := layer.places(part)) is None:
+            continue
+        for beside in map(layer.places, others):
             out[told[(told >= 0) & (True if beside is None else beside < 0)]] = False
     compared = np.array([field not in STAYING and field not in _CONTENT for field in layer.rows], bool)
     rows = np.flatnonzero(compared[layer.lost_row]) if len(layer.lost) else layer.lost

@@ -44,7 +44,7 @@ AS_TEXTS = ("transaction", "previous_response_id", "provider_request_id", "tool_
 RAW_USAGE = {"negative_bucket", "cache_exceeds_input", "cache_write_split_exceeds_total", "total_mismatch"}
 RAW_USAGE |= {"invalid_value", "unit_suspect"}
 """Where one of these is set, the attributes that told the numbers stay."""
-_OUTPUT_ID = r'"id"\s*:\s*"(?P<id>(?:chatcmpl|cmpl|msg|resp|gen)[^"]+)"'
+_OUTPUT_ID = r'\\?"id\\?"\s*:\s*\\?"(?P<id>(?:chatcmpl|cmpl|msg|resp|gen)[^"\\]+)\\?"'
 
 
 def columns(decoded: Decoded, client: str | None, received_ns: int) -> tuple[dict[str, Any], Bools]:
@@ -186,7 +186,7 @@ def said_and_found(batch: Batch) -> None:
 
 def _documents(batch: Batch) -> dict[str, Any]:
     """Where the list holds more than ids and scores, and no other answer is told, it is the answer's text too."""
-    listed, told_count = batch.text["documents"], batch.reading.integer("document_count")
+    listed, told_count = _listed(batch), batch.reading.integer("document_count")
     columns, whole = documents(batch.layer, listed, batch.events, told_count, batch.gone)
     columns["index_updated_ns"] = with_instants(columns["index_updated_ns"], batch.text["index_updated"])
     places = batch.layer.places("documents")
@@ -196,6 +196,15 @@ def _documents(batch: Batch) -> dict[str, Any]:
         if more.any():
             batch.out["output_text"] = pc.if_else(pa.array(more), capped(listed), batch.out["output_text"])
     return columns
+
+
+def _listed(batch: Batch) -> Any:
+    """Lists of documents; a retriever of Langfuse tells them as its output."""
+    listed, retrievers = batch.text["documents"], batch.words.among("langfuse_type", "retriever")
+    if not retrievers.any():
+        return listed
+    output = batch.text["output_text"]
+    return pc.coalesce(listed, pc.if_else(pa.array(retrievers), output, pa.scalar(None, output.type)))
 
 
 def what_is_left(batch: Batch) -> None:
@@ -213,6 +222,7 @@ def what_is_left(batch: Batch) -> None:
         odd |= batch.flags[name]
     if odd.any():
         batch.gone &= ~(odd[layer.pairs.owner] & layer.numeric())
+    batch.gone[batch.reading.unread()] = False
     batch.out["attributes"], cut = leftovers(layer, batch.gone)
     batch.flag("content_truncated", cut)
     batch.out["flags"] = flag_lists(batch.flags, batch.count)

@@ -92,12 +92,14 @@ class Replayed:
 
 
 def letters(actor: Actor, limit: int = 50, before: str | None = None, client: str | None = None) -> list[Letter]:
-    """Newest first; those of clients that the actor may see."""
+    """Newest first; those of clients that the actor may see, after the letter `before`."""
     where, parameters = _seen(actor)
     if client is not None:
         where, parameters = where + " and client = ?", [*parameters, client]
     if before:
-        where, parameters = where + " and at_ns < ?", [*parameters, _parts(before)[0]]
+        at_ns, beside = _parts(before)
+        where += " and (at_ns < ? or (at_ns = ? and client > ?))"
+        parameters = [*parameters, at_ns, at_ns, beside]
     rows = current().query(
         "select at_ns, client, why, octet_length(body) as bytes from dead_letter"
         f" where {where} order by at_ns desc, client limit {int(limit)}",

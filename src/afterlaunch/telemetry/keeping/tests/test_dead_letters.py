@@ -85,6 +85,21 @@ def test_who_may_do_what(store: Store, letter: str) -> None:
     assert dead_letters.count() == 0
 
 
+def test_letters_of_one_nanosecond_are_paged_each_once(store: Store) -> None:
+    for number, client in enumerate(("north", "south", "north", "east", "north", "south")):
+        store.bury(9, client, f"poison {number}", b"no stream")
+    everything = dead_letters.letters(ENGINE)
+    assert {one.why for one in everything} == {f"poison {number}" for number in range(6)}
+    assert len({one.id for one in everything}) == 6
+    for size in range(1, 7):
+        paged: list[str] = []
+        while page := dead_letters.letters(ENGINE, size, paged[-1] if paged else None):
+            paged += [one.id for one in page]
+        assert paged == [one.id for one in everything]
+    dead_letters.discard(ENGINE, everything[0].id)
+    assert [one.id for one in dead_letters.letters(ENGINE)] == [one.id for one in everything[1:]]
+
+
 def test_a_letter_that_cannot_be_read_is_shown_all_the_same(store: Store) -> None:
     store.bury(9, "north", "torn", b"no stream")
     assert dead_letters.letter(ENGINE, "9-north").table is None
