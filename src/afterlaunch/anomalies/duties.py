@@ -7,6 +7,7 @@ from afterlaunch.anomalies.episodes import Episode
 from afterlaunch.anomalies.following import Behind
 from afterlaunch.anomalies.measures import MEASURES
 from afterlaunch.anomalies.models import Series, Told
+from afterlaunch.ground.settings import settings
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.models import Verdict
 from afterlaunch.verdicts.words import Finding, Named, Scope, Status
@@ -17,7 +18,7 @@ KEPT = timedelta(days=400)
 def follow(now: datetime, behind: Behind) -> None:
     """Every closed hour of every series, then a verdict for each system and measure."""
     following.follow(now, behind)
-    found = judging.findings(_seen())
+    found = judging.findings(_seen(), settings().number("ANOMALIES_FALSE_ALERTS"))
     watch.write([*found, *_gone({(one.name, scope) for scope, one, _ in found})], now)
     Told.objects.filter(until__lt=now - KEPT).delete()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from afterlaunch.anomalies.episodes import Episode
 from afterlaunch.anomalies.measures import MEASURES, Measure
+from afterlaunch.drift.false_alarms import FalseAlarms, a_month
 from afterlaunch.verdicts.words import Finding, Named, Scope, Status
 
 LEARNING_HOURS = 150
+WEEK = 7 * 24  # hours
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,29 @@ def of(dimension: str, value: str) -> str:
     return f"{dimension} {value}" if dimension else "the whole system"
 
 
-def findings(rows: Iterable[Seen]) -> list[tuple[Scope, Named, Finding]]:
+def findings(rows: Sequence[Seen], budget: float) -> list[tuple[Scope, Named, Finding]]:
+    """`budget`: false alerts a week of all series together, which they share evenly."""
+    each = budget / max(1, len(rows))
     by: dict[tuple[tuple[str, str, str], str], list[Seen]] = defaultdict(list)
     for row in rows:
         by[row.place, row.measure].append(row)
     return [
-        (Scope(*place), MEASURES[measure], finding(MEASURES[measure], some)) for (place, measure), some in by.items()
+        (Scope(*place), MEASURES[measure], finding(MEASURES[measure], some, each))
+        for (place, measure), some in by.items()
     ]
 
 
-def finding(measure: Measure, rows: Sequence[Seen]) -> Finding:
+def finding(measure: Measure, rows: Sequence[Seen], per_week: float) -> Finding:
+    """`per_week`: the budget of false alerts of one series."""
+    found = _finding(measure, rows)
+    if found.status is Status.NOT_ASSESSED:
+        return found
+    judged = sum(not row.learning for row in rows)
+    expected = FalseAlarms(judged * a_month(WEEK / max(per_week, 1e-9)), 0.0)
+    return replace(found, evidence={**found.evidence, **expected.as_evidence()})
+
+
+def _finding(measure: Measure, rows: Sequence[Seen]) -> Finding:
     told = [row for row in rows if row.open is not None]
     if told:
         return _unusual(measure, told, len(rows))

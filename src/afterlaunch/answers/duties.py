@@ -119,7 +119,8 @@ def _judged(system: System, environment: str, captured: bool, now: datetime) -> 
     newest = whole.exclude(judged_at=None).order_by("-start").first()
     if newest is None:
         return rules.first_day(reference.ends_at)
-    return rules.finding(newest.status, newest.why, newest.compared, newest.start, now)
+    expected = followed.false_alarms_of(newest.features)
+    return rules.finding(newest.status, newest.why, newest.compared, newest.start, now, expected)
 
 
 def _stale(rows: QuerySet[Hour], reference: Reference, now: datetime) -> list[str]:

@@ -11,7 +11,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from afterlaunch.answers.layouts import DESCRIPTORS, NEEDS_CONTENT
 from afterlaunch.drift import judging, sequential
+from afterlaunch.drift.false_alarms import FalseAlarms, a_month
 from afterlaunch.drift.judging import DRIFT, NOT_ASSESSED, Judged, Limits
 from afterlaunch.drift.sequential import Promise, Signals
 from afterlaunch.predictions.judging import BREACH, OK, TOLERANCE, WARNING, Feature, Followed, Known
@@ -66,6 +67,17 @@ def promise(known: Known) -> Promise:
     return Promise(arl, arl, TOLERANCE)
 
 
+def false_alarms(known: Known, name: str) -> FalseAlarms:
+    """Of a descriptor: its part of the hourly comparison's, of whichever kind, and what its days give."""
+    compared = a_month(LOOKS) / max(len(known.profiles), 1)
+    if name not in known.starts:
+        return FalseAlarms(compared, compared)
+    followed = promise(known)
+    return FalseAlarms(
+        compared + a_month(followed.page_arl, every=DAY), compared + a_month(followed.warning_arl, every=DAY)
+    )
+
+
 def judge(
     known: Known, before: Followed, compared: Profiles, day: Profiles | None, content: Content
 ) -> tuple[Followed, list[Feature]]:
@@ -84,7 +96,8 @@ def judge(
         on = beyond or paged or (was and one.verdict in (DRIFT, NOT_ASSESSED))
         if at is not None:
             held[at] = on
-        features.append(_worded(one, beyond, paged, was and on, warned, content))
+        said = _worded(one, beyond, paged, was and on, warned, content)
+        features.append(replace(said, false_alarms=false_alarms(known, one.name)))
     return Followed(followed.state, held), features
 
 

@@ -13,11 +13,13 @@ from django.views.decorators.http import require_POST, require_safe
 from afterlaunch.answers import references, views
 from afterlaunch.answers.layouts import DESCRIPTORS
 from afterlaunch.answers.models import Reference
+from afterlaunch.drift.false_alarms import of_document
 from afterlaunch.drift.judging import METHODS
 from afterlaunch.estate.actions import system_by_id
 from afterlaunch.ground.actors import Role
 from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.look.requests import Request
+from afterlaunch.predictions.judging import false_alarms_of
 from afterlaunch.predictions.views import SHOWN, count_of
 from afterlaunch.verdicts.models import Verdict
 
@@ -71,6 +73,8 @@ def _descriptors(reference: Reference, chosen: str, name: str) -> dict[str, obje
         "meaning": DESCRIPTORS[row.name].meaning,
         "told": told,
         "method": METHODS.get(told.get("method") or "", ""),
+        "false_alarms": of_document(told.get("false_alarms_per_month")).told,
+        "all_false_alarms": false_alarms_of(hours[-1].features).told,
         "picture": views.then_and_now(reference, hours[-1], row.name, f"{DESCRIPTORS[row.name].title}: {told['why']}"),
     }
 

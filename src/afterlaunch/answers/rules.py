@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from afterlaunch.drift.false_alarms import FalseAlarms
 from afterlaunch.verdicts.words import Finding, Status
 
 SILENT = timedelta(hours=25)  # after the end of the newest hour with calls
@@ -30,12 +31,12 @@ class Output:
 OUTPUT = Output()
 
 
-def finding(status: str, why: str, compared: int, start: datetime, now: datetime) -> Finding:
+def finding(status: str, why: str, compared: int, start: datetime, now: datetime, false_alarms: FalseAlarms) -> Finding:
     end = start + timedelta(hours=1)
     if now - end > SILENT:
         said = f"The newest answers are of the hour that ended {end:%Y-%m-%d %H:%M} UTC."
         return Finding(OUTPUT.name, Status.NOT_ASSESSED, "no_data", said)
-    evidence: dict[str, str | int | float | None] = {"hour": start.isoformat()}
+    evidence: dict[str, str | int | float | None] = {"hour": start.isoformat(), **false_alarms.as_evidence()}
     return Finding(OUTPUT.name, Status(status), REASONS[status], why, count=compared, evidence=evidence)
 
 

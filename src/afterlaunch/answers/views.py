@@ -14,6 +14,7 @@ from afterlaunch.answers.models import Hour, Reference, ReferencePart
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
 from afterlaunch.predictions import packed
+from afterlaunch.predictions.judging import false_alarms_of
 from afterlaunch.predictions.views import SHOWN, Row, matrix
 
 HOUR = references.HOUR
@@ -109,6 +110,7 @@ def document(system: System, environment: str | None) -> dict[str, Any]:
             for one in newest_of_slices(reference):
                 rows = Hour.objects.filter(reference=reference, slice=one["slice"]).exclude(judged_at=None)
                 newest = rows.order_by("-start").values_list("features", flat=True).first()
-                told["slices"].append(one | {"descriptors": newest or []})
+                expected = false_alarms_of(newest or []).as_document()
+                told["slices"].append(one | {"descriptors": newest or [], "false_alarms_per_month": expected})
         found.append(told)
     return {"system": system.key, "client": system.client.slug, "environments": found}

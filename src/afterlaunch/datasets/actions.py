@@ -16,6 +16,7 @@ from afterlaunch.data_contracts.checking import AHEAD
 from afterlaunch.data_contracts.compatibility import Difference, differences
 from afterlaunch.data_contracts.contract import Contract, read
 from afterlaunch.datasets.models import Check, Dataset, Standing, Version
+from afterlaunch.datasets.rules import FALSE_ALERTS
 from afterlaunch.estate.actions import Sighting, note_sightings, system_by_id, systems_seen_by
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
@@ -28,7 +29,6 @@ from afterlaunch.series.scoring import resumed, saved
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 KEY = 200  # characters
 SAME = timedelta(hours=1)  # so long the same body without a key is the same delivery, sent again
-FALSE_ALARMS = 0.25  # a week, of the number of records of one dataset
 MOST = 1_000  # datasets of a system
 
 
@@ -206,7 +206,7 @@ def known_check(dataset: Dataset, environment: str, digest: str, key: str, now: 
 def _step(standing: Standing, rows: int, now: datetime) -> dict[str, Any]:
     """The number of records against what it usually is."""
     body = bytes(standing.detector)
-    detector = resumed(body) if body else Detector(FALSE_ALARMS)
+    detector = resumed(body) if body else Detector(FALSE_ALERTS)
     judged = detector.see(now.timestamp(), float(rows))
     standing.detector = saved(detector)
     return {"state": judged.state, "alert": judged.alert, "why": judged.why, "expected": judged.expected}

@@ -12,8 +12,10 @@ from typing import Any
 
 from afterlaunch.data_contracts.contract import Contract
 from afterlaunch.data_contracts.verdicts import FEWEST, LINE, wilson
+from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms, a_month
 from afterlaunch.verdicts.words import Finding, Status
 
+FALSE_ALERTS, WEEK = 0.25, 7 * 24  # so many in so many hours, of the number of records of one dataset
 WINDOW = timedelta(days=1)  # small deliveries are added up so far back
 SILENT = timedelta(days=7)  # without a promised delivery, older ones say nothing of now
 SCHEMA = (
@@ -219,8 +221,17 @@ def finding(of: Of, found: Sequence[Said]) -> Finding | None:
     rest = f" The same status: {', '.join(same[:5])}{' …' if len(same) > 5 else ''}." if same else ""
     value, threshold, unit = (worst.value, LINE, "share") if of is QUALITY else (worst.value, None, "records")
     evidence: dict[str, str | int | float | None] = {"dataset": worst.dataset, "datasets": len(found)}
+    evidence |= _false_alarms(of, sum(one.status is not Status.NOT_ASSESSED for one in found)).as_evidence()
     said = worst.why + rest
     return Finding(of.name, worst.status, worst.reason, said, value, threshold, unit, worst.count, evidence)
+
+
+def _false_alarms(of: Of, judged: int) -> FalseAlarms:
+    """A broken contract and a late delivery are no matter of chance. How often a share of clean records is below its
+    line by chance depends on how near it is to it and how often it comes: not known."""
+    if of in (CONTRACT, FRESHNESS):
+        return FalseAlarms(0.0, 0.0)
+    return FalseAlarms(judged * a_month(WEEK / FALSE_ALERTS), 0.0) if of is VOLUME else NOT_KNOWN
 
 
 def all_of(places: Sequence[Place], now: datetime) -> list[tuple[Of, Finding]]:

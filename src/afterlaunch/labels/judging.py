@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
+from afterlaunch.drift.false_alarms import together
 from afterlaunch.labels.comments import gathered
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
 from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, LATENCY, OVERRIDES, SOURCES, Named
@@ -108,8 +109,8 @@ class View:
         found = self._worst(judge)
         bad = [one for one in self.troubles if one.status == judging.BREACH]
         if judge is ACCURACY and bad and found.status == judging.OK:
-            changed = {"status": judging.NOT_ASSESSED, "reason": "contaminated", "why": f"{bad[0].why} {found.why}"}
-            return Judged(**{**found.__dict__, **changed})
+            why = f"{bad[0].why} {found.why}"
+            return replace(found, status=judging.NOT_ASSESSED, reason="contaminated", why=why)
         return found
 
     def _worst(self, judge: Named) -> Judged:
@@ -117,9 +118,9 @@ class View:
         if not found:
             return self._nothing()
         worst, name = min(found, key=lambda one: ORDER.index(one[0].status))
-        if len(self.versions) == 1 or not name:
-            return worst
-        return Judged(**{**worst.__dict__, "why": f"Version {name}: {worst.why}"})
+        assessed = [one.false_alarms for one, _ in found if one.status != judging.NOT_ASSESSED]
+        why = worst.why if len(self.versions) == 1 or not name else f"Version {name}: {worst.why}"
+        return replace(worst, why=why, false_alarms=together(assessed))
 
     def _nothing(self) -> Judged:
         if self.baseline is None:
@@ -142,13 +143,16 @@ def _of_sources(whole: View) -> Judged:
             "quantities", f"Of sources of {what} no agreement is judged; nothing else was found.", count
         )
     active = sum(one.stopped_at is None for one in whole.sources)
+    expected = sources.false_alarms(whole.task.kind, active)
     if not whole.troubles:
         if count < judging.LEAST:
             return not_assessed("too_few_labels", f"Only {count} mature labels since the baseline.", count)
-        return Judged(judging.OK, "as_ever", f"{active} source(s) label as they did in the baseline.", n=count)
+        said = f"{active} source(s) label as they did in the baseline."
+        return Judged(judging.OK, "as_ever", said, n=count, false_alarms=expected)
     worst = min(whole.troubles, key=lambda one: ORDER.index(one.status))
     said = " ".join(one.why for one in whole.troubles[:3])
-    return Judged(worst.status, worst.kind, said, n=count, evidence={"sources": ", ".join(worst.sources)})
+    named: dict[str, str | int | float | None] = {"sources": ", ".join(worst.sources)}
+    return Judged(worst.status, worst.kind, said, n=count, evidence=named, false_alarms=expected)
 
 
 def _troubles(whole: View, known: Tally) -> list[Trouble]:
@@ -312,7 +316,7 @@ def _say_unforeseen(found: Version) -> None:
     judged, foreseen = found.verdicts[ACCURACY.name], found.verdicts[ESTIMATE.name]
     if judged.status in (judging.BREACH, judging.WARNING) and foreseen.status == judging.OK:
         said = "The estimate did not foresee it: what is true of such questions has changed (concept drift)."
-        found.verdicts[ACCURACY.name] = Judged(**{**judged.__dict__, "why": f"{judged.why} {said}"})
+        found.verdicts[ACCURACY.name] = replace(judged, why=f"{judged.why} {said}")
 
 
 def newest(hours: Sequence[Told], least: int, what: str) -> tuple[Tally, datetime | None]:
@@ -339,7 +343,7 @@ def _with_slice(judged: Judged, known: Tally, current: Tally) -> Judged:
         for one in (known, current)
     ]
     named = slices.told(slices.ranked(known, current), float(losses[1] - losses[0]))
-    return Judged(**{**judged.__dict__, "why": f"{judged.why} {named}".strip()})
+    return replace(judged, why=f"{judged.why} {named}".strip())
 
 
 def reliability(place: Place) -> str:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from afterlaunch.drift.false_alarms import NOT_KNOWN, of_document, together
 from afterlaunch.estate.actions import system_by_id
 from afterlaunch.estate.models import System
 from afterlaunch.ground.actors import Role
@@ -18,8 +19,9 @@ from afterlaunch.ground.errors import Invalid, NotFound
 from afterlaunch.ground.settings import settings
 from afterlaunch.labels import decisions, views
 from afterlaunch.labels.pictures import over_time
-from afterlaunch.labels.rules import JUDGES
+from afterlaunch.labels.rules import JUDGES, Named
 from afterlaunch.look.requests import Request
+from afterlaunch.performance.judging import NOT_ASSESSED
 
 SCORE = {"classification": "Accuracy", "regression": "Error", "ranking": "nDCG"}
 DAYS = 14  # in the table
@@ -72,9 +74,8 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
     return {
         "told": views.timed(told),
         "tiles": _tiles(told, is_share),
-        "verdicts": [
-            {**told["verdicts"][one.name], "title": one.title} for one in JUDGES if one.name in told["verdicts"]
-        ],
+        "verdicts": [_verdict(told["verdicts"][one.name], one) for one in JUDGES if one.name in told["verdicts"]],
+        "false_alarms": _false_alarms(told["verdicts"]),
         "is_share": is_share,
         "score": SCORE[told["kind"]],
         "versions": versions,
@@ -94,6 +95,27 @@ def _told(told: dict[str, Any]) -> dict[str, Any]:
             told["days"], accuracy["line"] if told["kind"] != "regression" else None, _name(told["kind"]), is_share
         ),
     }
+
+
+def _verdict(told: dict[str, Any], of: Named) -> dict[str, Any]:
+    assessed = told["status"] != NOT_ASSESSED
+    expected = of_document(told.get("false_alarms_per_month")).told if assessed else ""
+    return {**told, "title": of.title, "false_alarms": expected}
+
+
+def _false_alarms(verdicts: dict[str, dict[str, Any]]) -> str:
+    """Of the verdicts together whose rates are known; the others are named."""
+    judged = {
+        one.title: of_document(verdicts[one.name].get("false_alarms_per_month"))
+        for one in JUDGES
+        if one.name in verdicts and verdicts[one.name]["status"] != NOT_ASSESSED
+    }
+    unknown = [title for title, one in judged.items() if one == NOT_KNOWN]
+    known = [one for one in judged.values() if one != NOT_KNOWN]
+    if not known:
+        return ""
+    rest = f"; of “{'” and “'.join(unknown)}” it is not known" if unknown else ""
+    return f"{together(known).told}{rest}"
 
 
 def _tiles(told: dict[str, Any], is_share: bool) -> list[tuple[str, str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from afterlaunch.performance.judging import Judged
+from afterlaunch.performance.judging import NOT_ASSESSED, Judged
 from afterlaunch.verdicts.words import Finding, Status
 
 
@@ -67,5 +67,5 @@ def finding(judge: Named, judged: Judged) -> Finding:
         judged.line,
         judge.unit if judged.value is not None else "",
         judged.n,
-        judged.evidence,
+        judged.evidence if judged.status == NOT_ASSESSED else judged.evidence | judged.false_alarms.as_evidence(),
     )

@@ -73,7 +73,9 @@ def _text(at: datetime | None) -> str | None:
 
 def verdict_document(one: Judged) -> dict[str, Any]:
     names = ("status", "reason", "why", "value", "before", "low", "high", "line", "n")
-    return {name: getattr(one, name) for name in names} | {"evidence": one.evidence}
+    expected = None if one.status == rules_of.NOT_ASSESSED else one.false_alarms.as_document()
+    told = {name: getattr(one, name) for name in names}
+    return told | {"evidence": one.evidence, "false_alarms_per_month": expected}
 
 
 def _baseline(whole: View) -> dict[str, Any] | None:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterlaunch.drift.false_alarms import FalseAlarms, a_month
 from afterlaunch.performance.tally import Array
 
 BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 HOURS = 1_000  # between false alarms: six weeks
+FALSE_ALARMS = FalseAlarms(a_month(HOURS), a_month(HOURS))
+"""Of what is followed so every hour, and compared each hour beside it at a chance of 1 in 1,000."""
 RECENT = 200  # rows of the newest hours that must be within the line for an alarm to end
 
 

@@ -8,10 +8,11 @@ from math import sqrt
 
 import numpy as np
 
+from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms
 from afterlaunch.drift.statistics import wilson
 from afterlaunch.performance import estimating, weighting
 from afterlaunch.performance.estimating import Calibrator
-from afterlaunch.performance.following import HOURS, Losses, follow, of_counts
+from afterlaunch.performance.following import FALSE_ALARMS, HOURS, Losses, follow, of_counts
 from afterlaunch.performance.tally import SIZE_STEP, Tally, cell_middles
 from afterlaunch.performance.weighting import Weighted
 
@@ -27,7 +28,7 @@ TRUSTED = 0.90  # coverage of intervals, below which an estimator is not relied 
 @dataclass(frozen=True)
 class Judged:
     """`value`: what it is now, `before`: in the baseline; `low`, `high`: 95 % interval of the value; `line`: what is
-    alarmed at; `n` rows behind it."""
+    alarmed at; `n` rows behind it. `false_alarms`: to be expected where nothing became worse."""
 
     status: str
     reason: str
@@ -39,6 +40,7 @@ class Judged:
     line: float | None = None
     n: int = 0
     evidence: dict[str, str | int | float | None] = field(default_factory=dict)
+    false_alarms: FalseAlarms = NOT_KNOWN
 
 
 def not_assessed(reason: str, why: str, n: int = 0) -> Judged:
@@ -109,11 +111,11 @@ def accuracy(
     figures = (value, 1 - before_hits / before, 1 - inner[1], 1 - inner[0], 1 - line, count)
     if followed.held:
         said += f" Losses lie above {line:.1%} {followed.over}; by chance that is found once in {HOURS:,} hours."
-        return Judged(BREACH, "worse", said, *figures, evidence)
+        return Judged(BREACH, "worse", said, *figures, evidence, FALSE_ALARMS)
     if low > tolerance:
         said += f" The rise is more than {tolerance:.1%}, which chance gives once in {HOURS:,} looks."
-        return Judged(WARNING, "perhaps_worse", said, *figures, evidence)
-    return Judged(OK, "no_drop_found", said, *figures, evidence)
+        return Judged(WARNING, "perhaps_worse", said, *figures, evidence, FALSE_ALARMS)
+    return Judged(OK, "no_drop_found", said, *figures, evidence, FALSE_ALARMS)
 
 
 def estimated(
@@ -211,10 +213,17 @@ def confidence(
     figures = (hits / count, before_hits / before, *inner, line, count)
     if followed.held:
         said += f" It lies above {line:.1%} {followed.over}; by chance that is found once in {HOURS:,} hours."
-        return Judged(BREACH, "unsure", said, *figures, evidence)
+        return Judged(BREACH, "unsure", said, *figures, evidence, FALSE_ALARMS)
     if low > tolerance:
-        return Judged(WARNING, "perhaps_unsure", f"{said} The rise is more than {tolerance:.0%}.", *figures, evidence)
-    return Judged(OK, "as_sure", said, *figures, evidence)
+        return Judged(
+            WARNING,
+            "perhaps_unsure",
+            f"{said} The rise is more than {tolerance:.0%}.",
+            *figures,
+            evidence,
+            FALSE_ALARMS,
+        )
+    return Judged(OK, "as_sure", said, *figures, evidence, FALSE_ALARMS)
 
 
 def usual_floor(baseline: Tally) -> float:

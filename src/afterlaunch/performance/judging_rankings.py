@@ -7,7 +7,7 @@ from math import sqrt
 
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.performance import rankings
-from afterlaunch.performance.following import HOURS, Losses, follow
+from afterlaunch.performance.following import FALSE_ALARMS, HOURS, Losses, follow
 from afterlaunch.performance.judging import BREACH, LEAST, OK, SURE, UPPER, WARNING, Judged, not_assessed
 from afterlaunch.performance.scores import Z
 from afterlaunch.performance.tally import Tally
@@ -42,8 +42,8 @@ def judge(baseline: Tally, hours: Sequence[Tally], current: Tally, tolerance: fl
     figures = (1 - now, 1 - before, *interval, 1 - line, count)
     if followed.held:
         said += f" It lies below {1 - line:.3f} {followed.over}; by chance that is found once in {HOURS:,} hours."
-        return Judged(BREACH, "worse", said, *figures, evidence)
+        return Judged(BREACH, "worse", said, *figures, evidence, FALSE_ALARMS)
     if low > tolerance:
         said += f" The fall is more than {tolerance:.3f}, which chance gives once in {HOURS:,} looks."
-        return Judged(WARNING, "perhaps_worse", said, *figures, evidence)
-    return Judged(OK, "no_drop_found", said, *figures, evidence)
+        return Judged(WARNING, "perhaps_worse", said, *figures, evidence, FALSE_ALARMS)
+    return Judged(OK, "no_drop_found", said, *figures, evidence, FALSE_ALARMS)

@@ -8,12 +8,14 @@ from math import floor, lgamma, log, sqrt
 
 import numpy as np
 
+from afterlaunch.drift.false_alarms import FalseAlarms, together
 from afterlaunch.drift.statistics import wilson
-from afterlaunch.performance.following import HOURS, follow, of_counts
+from afterlaunch.performance.following import FALSE_ALARMS, HOURS, follow, of_counts
 from afterlaunch.performance.judging import BREACH, LEAST, OK, SURE, WARNING, Judged, difference, line_of, not_assessed
 from afterlaunch.performance.tally import LATENCY_STEP, LATEST, Tally
 
 OPERATOR = "operator:"  # what the name of a source begins with that tells what was done in the end
+OVERRIDDEN = together([FALSE_ALARMS, FalseAlarms(0.0, FALSE_ALARMS.warnings)])  # that one of them is apart is asked too
 OVERRIDES = 0.05  # more of the outputs than in the baseline
 TAIL = 0.01  # of the predictions may be later than the target
 P99_ROWS = 299  # 0.99^299 < 0.05: with fewer rows p99 has no upper bound
@@ -49,10 +51,11 @@ def overrides(baseline: Tally, hours: Sequence[Tally], current: Tally) -> Judged
     figures = (hits / count, before_hits / before, *inner, line, count)
     if followed.held:
         said += f" It lies above {line:.1%} {followed.over}; by chance that is found once in {HOURS:,} hours."
-        return Judged(BREACH, "overridden", said, *figures, evidence)
+        return Judged(BREACH, "overridden", said, *figures, evidence, OVERRIDDEN)
     if low > OVERRIDES or apart:
-        return Judged(WARNING, "perhaps_overridden" if low > OVERRIDES else "one_apart", said, *figures, evidence)
-    return Judged(OK, "as_ever", said, *figures, evidence)
+        reason = "perhaps_overridden" if low > OVERRIDES else "one_apart"
+        return Judged(WARNING, reason, said, *figures, evidence, OVERRIDDEN)
+    return Judged(OK, "as_ever", said, *figures, evidence, OVERRIDDEN)
 
 
 def _apart(current: Tally) -> str:
@@ -94,10 +97,10 @@ def latency(hours: Sequence[Tally], current: Tally, target: float | None) -> Jud
     figures = (value, None, low, high, target, count)
     if followed.held:
         said += f" More than 1 in 100 did {followed.over}; by chance that is found once in {HOURS:,} hours."
-        return Judged(BREACH, "late", said, *figures, evidence)
+        return Judged(BREACH, "late", said, *figures, evidence, FALSE_ALARMS)
     if hits and binomial_tail(hits, count, TAIL) < 1 / HOURS:
-        return Judged(WARNING, "perhaps_late", f"{said} That is more than 1 in 100.", *figures, evidence)
-    return Judged(OK, "in_time", said, *figures, evidence)
+        return Judged(WARNING, "perhaps_late", f"{said} That is more than 1 in 100.", *figures, evidence, FALSE_ALARMS)
+    return Judged(OK, "in_time", said, *figures, evidence, FALSE_ALARMS)
 
 
 def _ms(value: float) -> str:

@@ -14,6 +14,7 @@ from math import sqrt
 import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile, normal_tail
+from afterlaunch.drift.false_alarms import FalseAlarms, a_month
 from afterlaunch.performance.agreement import kappa, of_pairs
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import BREACH, WARNING, difference
@@ -24,6 +25,8 @@ FALL = 0.1  # of Cohen's kappa
 ECHO = 0.03  # more of the labels than in the baseline equal the output
 LONGER = 1.5  # times the median lag
 ECHO_KIND = "echo"
+ASKED = {"classification": (6, 6), "ranking": (1, 1), "regression": (1, 0)}
+"""Questions that may end in a breach, and in a warning; bursts of each source come to the former."""
 SPAN = 48  # hours of a source's past that a burst is compared with, at least
 
 
@@ -33,6 +36,12 @@ class Trouble:
     sources: tuple[str, ...]
     status: str
     why: str
+
+
+def false_alarms(kind: str, active: int) -> FalseAlarms:
+    """Every question is asked each hour at a chance of 1 in 1,000. `active`: sources that count."""
+    breaches, warnings = ASKED[kind]
+    return FalseAlarms((breaches + active) * a_month(HOURS), warnings * a_month(HOURS))
 
 
 def agreement(before: Tally, now: Tally) -> list[Trouble]:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from afterlaunch.drift import slices
+from afterlaunch.drift.false_alarms import together
 from afterlaunch.estate.models import System
 from afterlaunch.ground.settings import settings
 from afterlaunch.predictions import importance, judging, packed, rhythms, slicing, standing, upstream, weekly
@@ -52,13 +53,14 @@ def _finding(reference: Reference, now: datetime) -> Finding:
     newest = judged.order_by("-start").values_list("start", flat=True).first()
     if newest is None:
         return nothing_yet()
-    rows = judged.filter(start=newest).order_by("model_version").values_list("status", "why", "rows", "model_version")
+    told = judged.filter(start=newest).order_by("model_version")
+    rows = told.values_list("status", "why", "rows", "model_version", "features")
     several = len(rows) > 1
-    hours = [(status, f"Version {name or '(none)'}: {why}" if several else why, n) for status, why, n, name in rows]
-    found = finding(hours, newest, now)
+    hours = [(status, f"Version {name or '(none)'}: {why}" if several else why, n) for status, why, n, name, _ in rows]
+    found = finding(hours, newest, now, together(judging.false_alarms_of(one) for *_, one in rows))
     if found.status is not Status.BREACH:
         return found
-    version = next(name for status, _, _, name in rows if status == "breach")
+    version = next(name for status, _, _, name, _ in rows if status == "breach")
     return _with_upstream(reference, _with_slice(reference, version, newest, found))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from afterlaunch.drift import judging, sequential
 from afterlaunch.drift.evidence import Tolerance
+from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms, a_month, of_document, together
 from afterlaunch.drift.judging import DRIFT, NOT_ASSESSED, Judged, Limits
 from afterlaunch.drift.sequential import BETS, Promise, Ranks, State
 from afterlaunch.predictions.packed import Profiles
@@ -44,6 +45,14 @@ class Known:
         arl = float(WINDOWS * max(len(self.streams), 1))
         return Promise(min(arl, TABLED), arl, TOLERANCE)
 
+    def false_alarms(self, name: str) -> FalseAlarms:
+        """Of a feature, judged every hour. It has its part of the comparison's, as long as no feature drifts; what is
+        not followed warns by that alone."""
+        compared = a_month(WINDOWS) / max(len(self.profiles), 1)
+        if name not in self.starts:
+            return FalseAlarms(0.0, compared)
+        return FalseAlarms(a_month(self.promise.page_arl), compared + a_month(self.promise.warning_arl))
+
 
 @dataclass(frozen=True)
 class Followed:
@@ -63,11 +72,13 @@ class Feature:
     why: str
     judged: Judged
     hours: str = ""
+    false_alarms: FalseAlarms = NOT_KNOWN
 
     def as_document(self) -> dict[str, Any]:
         told = self.judged.summary()
         kept = ("kind", "method", "statistic", "effect", "q_value", "n_reference", "n_current")
-        said = {"name": self.name, "status": self.status, "reason": self.reason, "why": self.why}
+        said: dict[str, Any] = {"name": self.name, "status": self.status, "reason": self.reason, "why": self.why}
+        said["false_alarms_per_month"] = self.false_alarms.as_document()
         return said | ({"hours": self.hours} if self.hours else {}) | {key: told[key] for key in kept}
 
 
@@ -176,9 +187,8 @@ def _compared(of: Known, current: Profiles) -> dict[str, Judged]:
 def _in_hours(one: Feature, of: Known) -> Feature:
     """What was found, with what it was compared with."""
     told = of.hours.get(one.name, "")
-    if told and one.status in (BREACH, WARNING):
-        return replace(one, hours=told, why=f"{one.why} Compared with {told}.")
-    return replace(one, hours=told)
+    why = f"{one.why} Compared with {told}." if told and one.status in (BREACH, WARNING) else one.why
+    return replace(one, hours=told, why=why, false_alarms=of.false_alarms(one.name))
 
 
 def _alone(one: Judged) -> Feature:
@@ -206,6 +216,11 @@ def _worded(one: Judged, held: bool, paged: bool, warned: bool) -> Feature:
 def _sentence(one: Judged, told: str) -> str:
     moved = one.evidence.moved if one.evidence else ""
     return f"{moved[:1].upper()}{moved[1:]}. {told}" if moved else told
+
+
+def false_alarms_of(told: Sequence[Mapping[str, Any]]) -> FalseAlarms:
+    """Of all features of an hour, as they are kept."""
+    return together(of_document(one.get("false_alarms_per_month")) for one in told)
 
 
 def overall(features: Sequence[Feature]) -> tuple[str, str]:

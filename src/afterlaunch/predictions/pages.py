@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from afterlaunch.drift import slices
+from afterlaunch.drift.false_alarms import of_document
 from afterlaunch.drift.judging import METHODS
 from afterlaunch.drift.slices import Slice
 from afterlaunch.estate.actions import system_by_id
@@ -67,6 +68,8 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "chosen": chosen,
         "told": told,
         "method": METHODS.get(told.get("method") or "", ""),
+        "false_alarms": of_document(told.get("false_alarms_per_month")).told,
+        "all_false_alarms": views.false_alarms_of(hours[-1]).told if hours else "",
         "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
         "shown": views.SHOWN,
         "season": weekly.season(weekly.of(reference), name) if chosen else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms, a_month
 from afterlaunch.drift.importance import NEAR, TOP, Compared
 from afterlaunch.verdicts.words import Finding, Status
 
@@ -32,8 +33,11 @@ IMPORTANCE = Importance()
 CHANCE = 0.001
 
 
-def finding(hours: list[tuple[str, str, int]], start: datetime, now: datetime) -> Finding:
-    """`hours`: (status, why, rows) of every version in the newest hour; the worst of them speaks."""
+def finding(
+    hours: list[tuple[str, str, int]], start: datetime, now: datetime, false_alarms: FalseAlarms = NOT_KNOWN
+) -> Finding:
+    """`hours`: (status, why, rows) of every version in the newest hour; the worst of them speaks. `false_alarms`: of
+    all features of all of them."""
     end = start + timedelta(hours=1)
     if now - end > SILENT:
         said = f"The newest predictions are of the hour that ended {end:%Y-%m-%d %H:%M} UTC."
@@ -41,7 +45,8 @@ def finding(hours: list[tuple[str, str, int]], start: datetime, now: datetime) -
     order = ("breach", "warning", "ok", "not_assessed")
     status, why, rows = min(hours, key=lambda one: order.index(one[0]))
     reason = {"breach": "drifted", "warning": "perhaps_drifted", "ok": "no_drift", "not_assessed": "too_little"}[status]
-    return Finding(INPUT.name, Status(status), reason, why, count=rows, evidence={"hour": start.isoformat()})
+    evidence = {"hour": start.isoformat(), **false_alarms.as_evidence()}
+    return Finding(INPUT.name, Status(status), reason, why, count=rows, evidence=evidence)
 
 
 def nothing_yet() -> Finding:
@@ -61,6 +66,7 @@ def ranked(found: Compared, rows: int) -> Finding:
         "chance": round(found.chance, 6),
         "then": ", ".join(found.then),
         "now": ", ".join(found.now),
+        **FalseAlarms(a_month(1 / CHANCE), a_month(1 / CHANCE)).as_evidence(),
     }
     place = abs(found.places)
     told = f"Kendall's tau is {found.tau:.2f}, rank-biased overlap {found.overlap:.2f}"

@@ -10,9 +10,10 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
+from afterlaunch.drift.false_alarms import FalseAlarms
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
-from afterlaunch.predictions import packed, standing, upstream, weekly
+from afterlaunch.predictions import judging, packed, standing, upstream, weekly
 from afterlaunch.predictions.actions import HOUR, layouts_of, references_of
 from afterlaunch.predictions.models import Hour, Reference
 from afterlaunch.predictions.packed import Profiles
@@ -229,7 +230,12 @@ def _told(hour: Hour) -> dict[str, Any]:
         "judged_at": hour.judged_at,
         "to_be_judged_again": hour.due,
         "features": hour.features,
+        "false_alarms_per_month": false_alarms_of(hour).as_document(),
     }
+
+
+def false_alarms_of(hour: Hour) -> FalseAlarms:
+    return judging.false_alarms_of(hour.features)
 
 
 def count_of(rows: Iterable[Row]) -> dict[str, int]:

@@ -68,14 +68,15 @@ def seen(of: str, learning: bool = False, over: float = 0.0, hours: int = 200) -
 
 
 def test_a_part_speaks_before_the_whole_that_it_drives() -> None:
-    found = finding(COST, [seen("the whole system", over=9), seen("agent answer", over=8), seen("agent other")])
+    found = finding(COST, [seen("the whole system", over=9), seen("agent answer", over=8), seen("agent other")], 0.1)
     assert found.status is Status.BREACH and found.explanation.startswith("Agent answer: $10.00 cost in an hour")
     assert "Unusual as well: the whole system." in found.explanation
 
 
 def test_learning_is_not_ok() -> None:
-    assert finding(COST, [seen("the whole system", learning=True, hours=80)]).status is Status.NOT_ASSESSED
-    found = finding(COST, [seen("the whole system"), seen("agent a", learning=True)])
+    assert finding(COST, [seen("the whole system", learning=True, hours=80)], 0.1).status is Status.NOT_ASSESSED
+    found = finding(COST, [seen("the whole system"), seen("agent a", learning=True)], 0.1)
+    assert found.evidence["false_breaches_per_month"] == pytest.approx(0.435, abs=0.001)  # of one in ten weeks
     assert found.status is Status.OK and "1 still learning" in found.explanation
 
 

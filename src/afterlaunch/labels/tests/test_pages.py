@@ -53,6 +53,10 @@ def test_the_page_and_the_api_tell_it(told: tuple[House, Browser, str]) -> None:
     found = browser.get(f"/api/v1{address}").json()["environments"][0]
     accuracy = found["verdicts"]["performance.accuracy"]
     assert accuracy["status"] == "ok" and accuracy["low"] < accuracy["value"] < accuracy["high"] and accuracy["n"] > 0
+    assert accuracy["false_alarms_per_month"]["breaches"] == pytest.approx(0.7305, abs=0.001)
+    assert "False alarms a month: at most 0.73 breaches and at most 0.73 warnings." in page
+    assert found["verdicts"]["performance.estimate"]["false_alarms_per_month"] == {"breaches": None, "warnings": None}
+    assert "of “Expected accuracy falls” it is not known" in page
     assert [one["labelled"] for one in found["days"]] == [1_200] * 2
     assert found["sources"][0]["labels"] == 2_400 and found["labels_waiting"] == 0
     assert browser.get(f"{address}?environment=none").status_code == 404

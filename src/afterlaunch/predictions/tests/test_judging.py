@@ -44,6 +44,9 @@ def test_a_shift_warns_then_breaches_then_an_incident_follows_and_it_ends(house:
     for hour in range(6):
         house.send(hour)
         assert look(house, hour).status == "ok"
+    told = Verdict.objects.get(judge="drift.input").evidence
+    assert told["false_breaches_per_month"] == pytest.approx(0.7305, abs=0.001)  # once in 1,000 hours, all together
+    assert told["false_warnings_per_month"] == pytest.approx(1.461, abs=0.002)
     house.send(6, shift=0.3)
     assert look(house, 6).status in ("warning", "breach")
     for hour in range(7, 12):
@@ -180,12 +183,16 @@ def test_the_page_and_the_api_tell_it(house: House, client: Any) -> None:
     look(house, 1)
     page = client.get(address).content.decode()
     assert page.count('class="strip"') == 3 and "svg viewBox" in page and "The median went from" in page
+    assert "all 3 features together: at most 0.73 breaches and at most 1.5 warnings" in page
+    assert "at most 0.24 breaches and at most 0.49 warnings" in page
+    assert judging.false_alarms_of([{"name": "judged before rates were told"}]).told == "not known"
     other = client.get(f"{address}?feature=colour").content.decode()
     assert "<h2>colour" in other
     assert client.get(f"{address}?feature=nothing").status_code == 404
     told = client.get(f"/api/v1/systems/{system.pk}/drift").json()["environments"][0]
     assert told["reference"]["version"] == 1 and [one["rows"] for one in told["hours"]] == [500, 500]
     assert {one["name"] for one in told["hours"][1]["features"]} == {"age", "income", "colour"}
+    assert told["hours"][1]["false_alarms_per_month"]["breaches"] == pytest.approx(0.7305, abs=0.001)
     empty = System.objects.create(client=system.client, key="other", name="Other")
     assert "curl" in client.get(f"/systems/{empty.pk}/drift").content.decode()
 
