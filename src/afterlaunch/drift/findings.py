@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from math import expm1, sqrt
 
+from afterlaunch.drift.figures import counted
+from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.files import Table
 from afterlaunch.profiles.numeric import INVALID, NumericProfile
 from afterlaunch.profiles.reading import Column, Tabled
@@ -13,6 +16,8 @@ from afterlaunch.profiles.vectors import Sample
 
 # Types that a model which reads the table will trip over.
 BREAKING = frozenset(("column_missing", "type_changed"))
+LEAST = 100  # rows
+KEYS = 2  # standard errors of a count of distinct values
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Finding:
 def findings(reference: Tabled, current: Tabled, tables: tuple[Table, Table]) -> list[Finding]:
     return [
         *_of_schema(reference, current),
+        *_of_keys(reference, current),
         *(one for which, table in zip(("reference", "current"), tables, strict=True) for one in _of_file(which, table)),
         *(
             one
@@ -61,6 +67,45 @@ def _of_schema(reference: Tabled, current: Tabled) -> Iterator[Finding]:
         has = current.columns.get(name)
         if has is not None and (told := _type_changed(had, has)):
             yield Finding("type_changed", name, told)
+
+
+def _of_keys(reference: Tabled, current: Tabled) -> Iterator[Finding]:
+    for name, had in reference.columns.items():
+        has = current.columns.get(name)
+        if has is None or had.profile is None or has.profile is None or had.vectors is not None:
+            continue
+        if repeats(had.profile, has.profile):
+            found = has.profile.distinct
+            assert found is not None
+            told = f"{name!r} was distinct in nearly every row of the reference; {counted(found)} values are now in"
+            yield Finding("key_repeats", name, f"{told} {has.profile.count:,} rows.")
+
+
+def repeats(before: NumericProfile | CategoryProfile, now: NumericProfile | CategoryProfile) -> bool:
+    """Whether values that hardly ever came twice do now, beyond the error of both counts.
+
+    Values of a wide range repeat more often among more rows: so many as the reference has at least would give D
+    (1 - exp(-n / D)) distinct ones among n, of which the count must fall short by four standard errors. Tables of more
+    than twice the reference's rows are not asked, as values that are unequally frequent repeat sooner."""
+    had, has = before.distinct, now.distinct
+    if had is None or has is None or not LEAST <= now.count <= 2 * before.count or before.count < LEAST:
+        return False
+    sure = 1 - KEYS * had.error
+    if had.count < sure * before.count:
+        return False
+    seen = min(sure * had.count / before.count, 1 - 1 / before.count)
+    values = before.count / _rate(seen)
+    usual = values * -expm1(-now.count / values)
+    return has.count < (1 - 2 * KEYS * max(has.error, had.error)) * usual - 2 * KEYS * sqrt(max(usual, 1.0))
+
+
+def _rate(seen: float) -> float:
+    """r of (1 - exp(-r)) / r = seen: rows for each possible value, where so many of the rows are distinct."""
+    low, high = 1e-12, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if -expm1(-middle) / middle > seen else (low, middle)
+    return high
 
 
 def _type_changed(had: Column, has: Column) -> str:

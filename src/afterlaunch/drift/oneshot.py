@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afterlaunch.drift import figures
 from afterlaunch.drift.findings import Finding, findings
 from afterlaunch.drift.judging import (
     DRIFT,
@@ -69,9 +70,20 @@ class Comparison:
             "alpha": self.limits.alpha,
             "line": self.limits.line,
             "tolerance": self.limits.tolerance.psi,
-            "columns": [one.as_document() for one in self.columns],
+            "columns": [one.as_document() | self._figures(one.name) for one in self.columns],
             "findings": [one.as_document() for one in self.findings],
         }
+
+    def pair(self, name: str) -> tuple[Profile, Profile] | None:
+        """What a column holds, in both tables; of vectors there is only what a classifier made of them."""
+        had, has = self.reference.columns.get(name), self.current.columns.get(name)
+        if had is None or has is None or had.profile is None or has.profile is None or had.vectors is not None:
+            return None
+        return had.profile, has.profile
+
+    def _figures(self, name: str) -> dict[str, Any]:
+        pair = self.pair(name)
+        return {"reference": figures.of(pair[0]), "current": figures.of(pair[1])} if pair else {}
 
 
 def compare(

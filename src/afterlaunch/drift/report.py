@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from afterlaunch.drift import figures
+from afterlaunch.drift.figures import Profile
 from afterlaunch.drift.judging import DRIFT, NO_DRIFT, NOT_ASSESSED, Judged
 from afterlaunch.drift.oneshot import Comparison
 from afterlaunch.drift.pictures import picture
@@ -44,6 +46,7 @@ rect.then{fill:var(--then);fill-opacity:.5}rect.now{fill:var(--now)}
 .axis{stroke:var(--line);stroke-width:1;fill:none}
 .legend{display:flex;gap:16px;flex-wrap:wrap;font-size:13px}
 .legend i{display:inline-block;width:12px;height:10px;margin-right:6px}
+.figures{margin-top:8px;font-size:12px}.figures th,.figures td{padding:2px 0;white-space:normal}
 ul{margin:0;padding-left:18px}li{margin:2px 0;overflow-wrap:anywhere}a{color:inherit}
 """
 VERDICTS = {
@@ -146,7 +149,17 @@ def _card(found: Comparison, at: int, one: Judged) -> str:
         and has.profile is not None
     ):
         drawn = picture(had.profile, has.profile, f"{one.name}: {one.why}")
+    pair = found.pair(one.name) if at < PICTURES else None
     return (
         f'<section class="card"><header><h3>{escape(one.name)}</h3>{_badge(one)}</header>{drawn}'
-        f"<p>{escape(one.why)}</p></section>"
+        f"<p>{escape(one.why)}</p>{_figures(pair) if pair else ''}</section>"
     )
+
+
+def _figures(pair: tuple[Profile, Profile]) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(what)}</td><td class="number">{escape(then)}</td><td class="number">{escape(now)}</td></tr>'
+        for what, then, now in figures.beside(*pair)
+    )
+    head = '<tr><th></th><th class="number">then</th><th class="number">now</th></tr>'
+    return f'<table class="figures"><thead>{head}</thead><tbody>{rows}</tbody></table>'

@@ -13,7 +13,7 @@ from afterlaunch.drift import rhythms
 from afterlaunch.ground.errors import TooLarge
 from afterlaunch.predictions.bodies import Rows, halves_or_rows, second_halves, times, versions
 from afterlaunch.predictions.packed import Profiles
-from afterlaunch.profiles import categories, numeric
+from afterlaunch.profiles import categories, distinct, numeric
 from afterlaunch.profiles.hashing import Array
 from afterlaunch.profiles.layouts import CategoryLayout, Layout, NumericLayout
 from afterlaunch.profiles.learning import CategoryLearner, NumericLearner
@@ -90,11 +90,13 @@ def _numbers(layout: NumericLayout, column: pa.Array, second: Array) -> Fold:
     values[valid] = found.values
     if found.invalid is not None:
         wrong[np.flatnonzero(valid)[found.invalid]] = True
+    registers, marks = distinct.of_numbers(values)
 
     def fold(rows: Array) -> Profile:
         kept, gone = rows[valid[rows]], rows[~valid[rows]]
         invalid = np.flatnonzero(wrong[kept])
-        profile = numeric.fold(layout, values[kept], _halves(second[kept]), invalid if len(invalid) else None)
+        marked = registers[kept], marks[kept]
+        profile = numeric.fold(layout, values[kept], _halves(second[kept]), invalid if len(invalid) else None, marked)
         return numeric.with_nulls(profile, _counts(second[gone]))
 
     return fold

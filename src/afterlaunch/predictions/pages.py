@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from afterlaunch.drift import slices
@@ -53,6 +54,9 @@ def drift(request: Request, pk: int) -> HttpResponse:
         raise NotFound(f"The reference has no feature {name!r}.")
     told = chosen.newest if chosen else {}
     counts = views.count_of(rows)
+    picture, figures = SafeString(""), list[views.Beside]()
+    if chosen:
+        picture, figures = views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}")
     context |= {
         "reference": reference,
         "environment": environment,
@@ -70,7 +74,8 @@ def drift(request: Request, pk: int) -> HttpResponse:
         "method": METHODS.get(told.get("method") or "", ""),
         "false_alarms": of_document(told.get("false_alarms_per_month")).told,
         "all_false_alarms": views.false_alarms_of(hours[-1]).told if hours else "",
-        "picture": views.then_and_now(reference, hours[-1], name, f"{name}: {told.get('why', '')}") if chosen else "",
+        "picture": picture,
+        "figures": figures,
         "shown": views.SHOWN,
         "season": weekly.season(weekly.of(reference), name) if chosen else "",
         "sliced": (sliced := views.sliced(reference, version, chosen)),

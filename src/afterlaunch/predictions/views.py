@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
+from afterlaunch.drift import figures
 from afterlaunch.drift.false_alarms import FalseAlarms
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
@@ -23,6 +24,7 @@ from afterlaunch.verdicts.models import Verdict
 SHOWN = 48  # hours
 ORDER = ("breach", "warning", "not_assessed", "ok")
 CELL, HEIGHT = 10, 18
+Beside = tuple[str, str, str]  # what, then, now
 SLICED = 5  # drifted features whose slices the API tells
 LISTED, MOST_LISTED = 30, 60
 """Features of a page, unless all are asked for."""
@@ -116,15 +118,24 @@ def listed(rows: list[Row], chosen: Row | None, every: bool) -> list[Row]:
     return kept if chosen is None or chosen in kept else [*kept, chosen]
 
 
-def then_and_now(reference: Reference, hour: Hour, name: str, told: str) -> SafeString:
-    """The distribution of one feature as a picture; empty where there is nothing to draw."""
+def then_and_now(reference: Reference, hour: Hour, name: str, told: str) -> tuple[SafeString, list[Beside]]:
+    """The distribution of one feature as a picture, and in figures; empty where there is nothing to tell."""
     layouts = layouts_of(reference.pk, reference.digest)
     same, _ = weekly.same_hours(weekly.of(reference), reference, hour.start)
     before = same[name] if name in same else _profiles(reference.profile, layouts, name)
     now = _profiles(hour.profile, layouts, name)
     if before is None or now is None:
-        return SafeString("")
-    return mark_safe(picture(before, now, told))  # noqa: S308
+        return SafeString(""), []
+    return mark_safe(picture(before, now, told)), figures.beside(before, now)  # noqa: S308
+
+
+def figures_of(reference: Reference, hour: Hour) -> dict[str, Any]:
+    """Every feature in the reference and in an hour."""
+    if hour.profile is None:
+        return {}
+    layouts = layouts_of(reference.pk, reference.digest)
+    before, now = (packed.unpack(bytes(body), layouts) for body in (reference.profile, hour.profile))
+    return {name: {"reference": figures.of(one), "hour": figures.of(now[name])} for name, one in before.items()}
 
 
 def _profiles(body: Any, layouts: Any, name: str) -> Any:
@@ -213,6 +224,12 @@ def document(system: System, environment: str | None, shown: int) -> dict[str, A
                 "reference": reference_document(reference),
                 "rhythm": weekly.document(weekly.of(reference)),
                 "hours": told,
+                "figures": [
+                    {"start": hours[-1].start, "model_version": hours[-1].model_version or None}
+                    | {"features": figures_of(reference, hours[-1])}
+                    for hours in versions
+                    if hours
+                ],
                 "slices": [one for hours in versions for one in slices_document(reference, hours)],
                 "importance": importance_of(system, reference.environment),
             }

@@ -44,6 +44,13 @@ class NumericLayout:
         return "n" + blake2b(body, digest_size=8).hexdigest()
 
     @cached_property
+    def single(self) -> Array:
+        """Of each cell whether it holds one value only."""
+        inner = np.nextafter(self.edges[:-1], np.inf) == self.edges[1:]
+        found: Array = np.concatenate(([False], inner, [False]))
+        return found
+
+    @cached_property
     def grid(self) -> Grid | None:
         return grid_of(self.edges)
 

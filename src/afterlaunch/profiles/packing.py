@@ -1,6 +1,9 @@
 """Profiles as bytes and back. Counts are varints with runs of zeros folded, so that a thin window stays small.
 
-    "AP1" kind layout-id(17) · counts · apart or nulls · then moments (numeric) or unseen values (categories)
+    "AP2" kind layout-id(17) · counts · apart or nulls · then moments (numeric) or unseen values (categories)
+    · registers of distinct values · steps outside the range (numeric)
+
+"AP1" ends before the registers: what was kept before there were any, and what such parts were merged with.
 
 A layout is kept beside the profiles, once: `layout_document` and `layout_of`.
 """
@@ -12,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from afterlaunch.profiles import distinct
 from afterlaunch.profiles.categories import CategoryProfile
 from afterlaunch.profiles.hashing import Array
 from afterlaunch.profiles.layouts import CategoryLayout, Layout, NumericLayout
 from afterlaunch.profiles.numeric import APART, NumericProfile
+from afterlaunch.profiles.outside import LEAST, Outside
 
-MAGIC = b"AP1"
+MAGIC, WITHOUT = b"AP2", b"AP1"
 MOMENTS = struct.Struct("<6d")
 Profile = NumericProfile | CategoryProfile
 
@@ -101,35 +106,62 @@ class _Reader:
         self._at = at
         return np.array(found, np.int64).reshape(rows, columns)
 
+    def registers(self) -> Array:
+        try:
+            found, taken = distinct.unpacked(self._body[self._at :])
+        except ValueError as problem:
+            raise Unreadable("The registers of the profile can't be read.") from problem
+        self._at += taken
+        return found
+
+    def steps(self) -> Outside:
+        below, above = ({self.integer() + LEAST: self.integer() for _ in range(self.integer())} for _ in range(2))
+        return Outside(below, above)
+
     def done(self) -> None:
         if self._at != len(self._body):
             raise Unreadable("Something follows the profile.")
 
 
 def serialise(profile: Profile) -> bytes:
-    head = MAGIC + profile.layout.id.encode()
+    known = profile.registers is not None and (isinstance(profile, CategoryProfile) or profile.outside is not None)
+    head = (MAGIC if known else WITHOUT) + profile.layout.id.encode()
+    tail = distinct.packed(profile.registers) if known and profile.registers is not None else b""
     if isinstance(profile, NumericProfile):
         moments = MOMENTS.pack(*profile.sums.ravel(), profile.least, profile.greatest)
-        return head + _integers(profile.counts) + _integers(profile.apart) + moments
+        tail += _steps(profile.outside) if known and profile.outside is not None else b""
+        return head + _integers(profile.counts) + _integers(profile.apart) + moments + tail
     out = bytearray(head + _integers(profile.counts) + _integers(profile.nulls))
     out += _varint(int(profile.fresh_complete)) + _varint(len(profile.fresh))
     for value, (first, second) in profile.fresh.items():
         text = value.encode("utf-8", "surrogatepass")
         out += _varint(len(text)) + text + _varint(first) + _varint(second)
+    return bytes(out + tail)
+
+
+def _steps(found: Outside) -> bytes:
+    out = bytearray()
+    for side in (found.below, found.above):
+        out += _varint(len(side))
+        for step, count in sorted(side.items()):
+            out += _varint(step - LEAST) + _varint(count)
     return bytes(out)
 
 
 def parse(body: bytes, layout: Layout) -> Profile:
     """Raises `Unreadable` for anything but a profile of this layout."""
     reader = _Reader(body)
-    if reader.take(3) != MAGIC or reader.take(17) != layout.id.encode():
+    magic = reader.take(3)
+    if magic not in (MAGIC, WITHOUT) or reader.take(17) != layout.id.encode():
         raise Unreadable("This is no profile of that layout.")
     counts = reader.integers(2, layout.cells)
     profile: Profile
     if isinstance(layout, NumericLayout):
         apart = reader.integers(2, len(APART))
         moments = MOMENTS.unpack(reader.take(MOMENTS.size))
-        profile = NumericProfile(layout, counts, apart, np.array(moments[:4]).reshape(2, 2), moments[4], moments[5])
+        sums = np.array(moments[:4]).reshape(2, 2)
+        more = (reader.registers(), reader.steps()) if magic == MAGIC else (None, None)
+        profile = NumericProfile(layout, counts, apart, sums, moments[4], moments[5], *more)
     else:
         nulls = reader.integers(1, 2)[0]
         complete = bool(reader.integer())
@@ -137,7 +169,8 @@ def parse(body: bytes, layout: Layout) -> Profile:
         for _ in range(reader.integer()):
             value = reader.take(reader.integer()).decode("utf-8", "surrogatepass")
             fresh[value] = (reader.integer(), reader.integer())
-        profile = CategoryProfile(layout, counts, nulls, fresh, complete)
+        registers = reader.registers() if magic == MAGIC else None
+        profile = CategoryProfile(layout, counts, nulls, fresh, complete, registers)
     reader.done()
     return profile
 

@@ -38,9 +38,14 @@ def category(values: Sequence[Any], first: int = 0) -> Profile:
 def exact(profile: Profile) -> tuple[Any, ...]:
     """What must agree to the last bit."""
     if isinstance(profile, NumericProfile):
-        return profile.counts.tolist(), profile.apart.tolist(), profile.least, profile.greatest
+        ends = profile.least, profile.greatest
+        return profile.counts.tolist(), profile.apart.tolist(), ends, registers(profile), profile.outside
     fresh = dict(sorted(profile.fresh.items()))
-    return profile.counts.tolist(), profile.nulls.tolist(), fresh, profile.fresh_complete
+    return profile.counts.tolist(), profile.nulls.tolist(), fresh, profile.fresh_complete, registers(profile)
+
+
+def registers(profile: Profile) -> list[int] | None:
+    return None if profile.registers is None else profile.registers.tolist()
 
 
 def merged(*profiles: Profile) -> Profile:
@@ -93,7 +98,7 @@ def test_bytes_and_back_change_nothing(profile: Profile) -> None:
 @settings(max_examples=60, deadline=None)
 @given(some.binary(max_size=60))
 def test_other_bytes_are_refused(body: bytes) -> None:
-    for start in (b"", b"AP1" + NUMERIC.id.encode()):
+    for start in (b"", b"AP1" + NUMERIC.id.encode(), b"AP2" + NUMERIC.id.encode()):
         with pytest.raises(Unreadable):
             parse(start + body, NUMERIC)
 
