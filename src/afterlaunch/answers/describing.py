@@ -8,7 +8,7 @@ languages), of at least 20 letters. 3. Form: whether JSON that was asked for, an
 4. Refusal: the provider's word, else phrases in five languages within the first 300 characters. 5. Sentiment: VADER's
 compound, of English alone, over the first 500 characters. 6. Repetition: the share of runs of three words that came
 before in the same answer. 7. Likeness: the share of the answer's distinct words (four letters or more) that stand in
-the question, or in what was retrieved for it. Words, not meaning.
+the question, or in what was retrieved for it. Words, not meaning; that is told by `embedding`, where a model is named.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 
 import orjson
 
+from afterlaunch.answers import embedding
+from afterlaunch.answers.embedding import Embed
 from afterlaunch.telemetry.views.conversation import Message, Part, messages
 
 LONGEST = 20_000  # characters of a text that is looked at
@@ -61,8 +63,8 @@ class Answer:
     asked_json: bool = False
 
 
-def describe(one: Answer) -> dict[str, Value]:
-    """Descriptor -> value, of `layouts.DESCRIPTORS`."""
+def describe(one: Answer, embed: Embed | None = None) -> dict[str, Value]:
+    """Descriptor -> value, of `layouts.DESCRIPTORS`. `embed`: the embedding model in force."""
     found: dict[str, Value] = {}
     if one.finish:
         found["finish"] = one.finish
@@ -89,13 +91,13 @@ def describe(one: Answer) -> dict[str, Value]:
         found["language"] = language
         if language == "en":
             found["sentiment"] = sentiment_of(text)
-    own = _telling(words)
-    if own:
-        if one.question is not None and (asked := _telling(_words(question_of(one.question)))):
-            found["like_question"] = len(own & asked) / len(own)
-        if one.context and (brought := _telling(_words(_text_of(messages(one.context, "tool")) or one.context))):
-            found["like_context"] = len(own & brought) / len(own)
-    return found
+    question = question_of(one.question) if one.question is not None else ""
+    context = (_text_of(messages(one.context, "tool")) or one.context) if one.context else ""
+    if own := _telling(words):
+        for name, other in (("like_question", question), ("like_context", context)):
+            if theirs := _telling(_words(other)):
+                found[name] = len(own & theirs) / len(own)
+    return found | (embedding.describe(embed, text, question, context) if embed else {})
 
 
 def _words(text: str) -> list[str]:

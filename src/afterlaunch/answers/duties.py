@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from afterlaunch.answers import folding, gathering, judging, references, rules
+from afterlaunch.answers import embedding, folding, gathering, judging, layouts, references, rules
 from afterlaunch.answers.gathering import HOUR, Place
 from afterlaunch.answers.judging import DAY, WEEK, Content, last_day
-from afterlaunch.answers.layouts import LAYOUTS, VERSION
 from afterlaunch.answers.models import Hour, Reference, ReferencePart
 from afterlaunch.answers.rules import OUTPUT
 from afterlaunch.estate.models import System
@@ -51,7 +50,7 @@ def _lacking(
     told: dict[Place, dict[datetime, int]], systems: dict[tuple[str, str], System], now: datetime
 ) -> Iterable[tuple[datetime, Place, int]]:
     first = min((start for hours in told.values() for start in hours), default=now)
-    rows = Hour.objects.filter(slice="", start__gte=first, cells=VERSION)
+    rows = Hour.objects.filter(slice="", start__gte=first, cells=layouts.cells())
     known = {
         (system, environment, start): (calls, at)
         for system, environment, start, calls, at in rows.values_list(
@@ -74,7 +73,7 @@ def _describe(system: System, place: Place, start: datetime, calls: int, now: da
             environment=place[2],
             slice=one.slice,
             start=start,
-            cells=VERSION,
+            cells=layouts.cells(),
             calls=calls,
             answers=one.answers,
             with_content=one.with_content,
@@ -92,7 +91,7 @@ def _describe(system: System, place: Place, start: datetime, calls: int, now: da
 def judge(now: datetime) -> None:
     """What was described and not judged yet; then a verdict for each system and environment."""
     findings: list[tuple[Scope, Named, Finding]] = []
-    lately = Hour.objects.filter(slice="", cells=VERSION, start__gte=now - LOOKED_AT)
+    lately = Hour.objects.filter(slice="", cells=layouts.cells(), start__gte=now - LOOKED_AT)
     places = lately.values_list("system_id", "environment").distinct().order_by()
     systems = System.objects.select_related("client").in_bulk({system for system, _ in places})
     capture = keeping_rules()
@@ -111,7 +110,7 @@ def _judged(system: System, environment: str, captured: bool, now: datetime) -> 
         reference, answers, until = references.learn(system, environment)
         if reference is None:
             return rules.learning(answers, references.LEARNT, until or now)
-    rows = Hour.objects.filter(system=system, environment=environment, cells=VERSION)
+    rows = Hour.objects.filter(system=system, environment=environment, cells=layouts.cells())
     parts = ReferencePart.objects.filter(reference=reference, answers__gte=references.LEAST)
     for part in parts.filter(slice__in=_stale(rows, reference, now)):
         _follow(system, environment, reference, part, captured, now)
@@ -120,7 +119,8 @@ def _judged(system: System, environment: str, captured: bool, now: datetime) -> 
     if newest is None:
         return rules.first_day(reference.ends_at)
     expected = followed.false_alarms_of(newest.features)
-    return rules.finding(newest.status, newest.why, newest.compared, newest.start, now, expected)
+    why = f"{newest.why} {embedding.why_not()}".strip()
+    return rules.finding(newest.status, why, newest.compared, newest.start, now, expected)
 
 
 def _stale(rows: QuerySet[Hour], reference: Reference, now: datetime) -> list[str]:
@@ -135,19 +135,19 @@ def _follow(
 ) -> None:
     """From the first hour that is due on, or was judged by another reference. An hour's state is a function of the
     hours before it."""
-    rows = Hour.objects.filter(system=system, environment=environment, slice=part.slice, cells=VERSION)
+    rows = Hour.objects.filter(system=system, environment=environment, slice=part.slice, cells=layouts.cells())
     since = max(reference.ends_at, now - AGAIN)
     mine = rows.filter(start__gte=since).order_by("start")
     stale = mine.filter(Q(due=True) | Q(reference=None) | ~Q(reference=reference))
     first = stale.order_by("start").values_list("start", flat=True).first()
     if first is None:
         return
-    known = followed.known(packed.unpack(bytes(part.profile), LAYOUTS))
+    known = followed.known(packed.unpack(bytes(part.profile), layouts.in_force()))
     before = rows.filter(start__lt=first, reference=reference).exclude(judged_at=None).order_by("-start").first()
     state = followed.from_bytes(bytes(before.state or b""), known) if before else followed.fresh(known)
     last = list(rows.filter(start__gte=max(reference.ends_at, first - HOUR * WEEK), start__lt=first).order_by("start"))
     hours = list(mine.filter(start__gte=first)[:AT_ONCE])
-    unpacked = {hour.pk: packed.unpack(bytes(hour.profile), LAYOUTS) for hour in [*last, *hours]}
+    unpacked = {hour.pk: packed.unpack(bytes(hour.profile), layouts.in_force()) for hour in [*last, *hours]}
     for at, hour in enumerate(hours):
         past = [*last, *hours[: at + 1]]
         chosen = last_day([(one.start, one.answers, one) for one in past])
@@ -179,7 +179,7 @@ def _day_closed_before(hour: Hour, past: list[Hour], reference: Reference) -> li
 
 
 def _merged(unpacked: dict[int, Profiles], hours: Iterable[Hour]) -> Profiles:
-    found = packed.empty(LAYOUTS)
+    found = packed.empty(layouts.in_force())
     for hour in hours:
         found = packed.merge(found, unpacked[hour.pk])
     return found

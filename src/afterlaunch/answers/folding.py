@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterlaunch.answers import layouts
 from afterlaunch.answers.describing import Value
-from afterlaunch.answers.layouts import LAYOUTS
 from afterlaunch.predictions.packed import Profiles
 from afterlaunch.profiles import categories, hashing, numeric
 from afterlaunch.profiles.hashing import Array
@@ -58,12 +58,12 @@ def fold(answers: Sequence[Described]) -> list[Folded]:
 
 def _profiles(rows: Sequence[Described]) -> Profiles:
     second = hashing.second_half(hashing.mixed(np.array([one.bits for one in rows], np.uint64)))
-    return {name: _profile(name, rows, second) for name in LAYOUTS}
+    return {name: _profile(name, rows, second) for name in layouts.in_force()}
 
 
 def _profile(name: str, rows: Sequence[Described], second: Array) -> Profile:
     """Of the answers that have this descriptor."""
-    layout = LAYOUTS[name]
+    layout = layouts.ALL[name]
     places = np.array([at for at, one in enumerate(rows) if name in one.values], np.int64)
     told = [rows[at].values[name] for at in places.tolist()]
     of_second = second[places] if len(places) else np.zeros(0, bool)

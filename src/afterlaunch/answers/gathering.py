@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from afterlaunch.answers import embedding
 from afterlaunch.answers.describing import Answer, asks_for_json, describe
+from afterlaunch.answers.embedding import Embed
 from afterlaunch.answers.folding import Described
 from afterlaunch.ground import clock
 from afterlaunch.profiles import hashing
@@ -46,7 +48,8 @@ def hourly(first: datetime, hours: int) -> dict[Place, dict[datetime, int]]:
 
 def sample(place: Place, start: datetime) -> list[Described]:
     """The answers of an hour: all of them, or a sample that is the same each time."""
-    return [_described(one) for part in _parts(_chosen(place, start)) for one in _calls(place, start, part)]
+    embed = embedding.in_force()
+    return [_described(one, embed) for part in _parts(_chosen(place, start)) for one in _calls(place, start, part)]
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -130,6 +133,6 @@ def _call(row: dict[str, Any], told: dict[str, dict[str, Any]], context: str | N
     return Call(row, answer)
 
 
-def _described(call: Call) -> Described:
+def _described(call: Call, embed: Embed | None) -> Described:
     slices = {name: str(call.row[name]) for name in SLICES if call.row[name]}
-    return Described(int(call.row["span"], 16), call.answer.answer is not None, slices, describe(call.answer))
+    return Described(int(call.row["span"], 16), call.answer.answer is not None, slices, describe(call.answer, embed))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterlaunch.answers import embedding
 from afterlaunch.profiles.hashing import Array
 from afterlaunch.profiles.layouts import CategoryLayout, Layout, NumericLayout
 from afterlaunch.telemetry.conventions.words import FINISH
@@ -33,6 +34,11 @@ def _shares(low: float = 0.0) -> NumericLayout:
     edges = np.linspace(low, 1.0, 311)
     atoms = np.array([0.0, np.nextafter(0.0, 1.0), 1.0, np.nextafter(1.0, 2.0)])
     return NumericLayout(np.unique(np.concatenate((edges, atoms))), (low + 1.0) / 2)
+
+
+def _along() -> NumericLayout:
+    """Of an answer drawn by chance the spread is 1."""
+    return NumericLayout(np.linspace(-12.0, 12.0, 311), 0.0)
 
 
 def _names(*names: str) -> CategoryLayout:
@@ -66,5 +72,24 @@ DESCRIPTORS: dict[str, Descriptor] = {
     "like_question": Descriptor("like the question", "share of words that stand in the question too", _shares()),
     "like_context": Descriptor("like the sources", "share of words that stand in what was retrieved", _shares()),
 }
-LAYOUTS: dict[str, Layout] = {name: one.layout for name, one in DESCRIPTORS.items()}
+DESCRIPTORS |= {
+    "meaning_question": Descriptor("means the question", "likeness of the embeddings, from -1 to 1", _shares(-1.0)),
+    "meaning_context": Descriptor("means the sources", "likeness to what was retrieved, by embeddings", _shares(-1.0)),
+}
+DESCRIPTORS |= {
+    name: Descriptor(f"meaning, direction {at}", "where the answer's embedding lies along a fixed direction", _along())
+    for at, name in enumerate(embedding.NAMED, 1)
+}
+WORDS: dict[str, Layout] = {name: one.layout for name, one in DESCRIPTORS.items() if name not in embedding.NAMES}
+ALL: dict[str, Layout] = {name: one.layout for name, one in DESCRIPTORS.items()}
 NEEDS_CONTENT = frozenset(DESCRIPTORS) - {"tokens", "finish"}
+
+
+def in_force() -> dict[str, Layout]:
+    """With those of meaning where a model tells it."""
+    return ALL if embedding.digest() else WORDS
+
+
+def cells() -> int:
+    """Which set of cells is in force; every embedding model has its own."""
+    return VERSION + embedding.digest()

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from afterlaunch.answers import references, views
+from afterlaunch.answers import embedding, references, views
 from afterlaunch.answers.layouts import DESCRIPTORS
 from afterlaunch.answers.models import Reference
 from afterlaunch.drift.false_alarms import of_document
@@ -42,6 +42,7 @@ def answers(request: Request, pk: int) -> HttpResponse:
             judge="drift.output", client=system.client.slug, system=system.key, environment=environment
         ).first(),
         "shown": SHOWN,
+        "no_meaning": embedding.why_not(),
     }
     if reference is not None:
         slices = views.newest_of_slices(reference)
@@ -62,6 +63,8 @@ def _descriptors(reference: Reference, chosen: str, name: str) -> dict[str, obje
     row = next((one for one in rows if one.name == name), rows[0])
     told = row.newest
     counts = count_of(rows)
+    said = f"{DESCRIPTORS[row.name].title}: {told['why']}"
+    picture, figures = views.then_and_now(reference, hours[-1], row.name, said)
     return {
         "newest": hours[-1],
         "rows": [views.titled(one) for one in rows],
@@ -75,7 +78,8 @@ def _descriptors(reference: Reference, chosen: str, name: str) -> dict[str, obje
         "method": METHODS.get(told.get("method") or "", ""),
         "false_alarms": of_document(told.get("false_alarms_per_month")).told,
         "all_false_alarms": false_alarms_of(hours[-1].features).told,
-        "picture": views.then_and_now(reference, hours[-1], row.name, f"{DESCRIPTORS[row.name].title}: {told['why']}"),
+        "picture": picture,
+        "figures": figures,
     }
 
 

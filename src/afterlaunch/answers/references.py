@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 
-from afterlaunch.answers.layouts import LAYOUTS, VERSION
+from afterlaunch.answers import layouts
 from afterlaunch.answers.models import Hour, Reference, ReferencePart
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.log import record
@@ -27,7 +27,7 @@ LEARNER = automation("answers.judge")
 
 
 def in_force(system: System, environment: str) -> Reference | None:
-    rows = Reference.objects.filter(system=system, environment=environment, cells=VERSION)
+    rows = Reference.objects.filter(system=system, environment=environment, cells=layouts.cells())
     return rows.order_by("-version").first()
 
 
@@ -49,7 +49,7 @@ def choose(actor: Actor, system: System, environment: str, start: datetime, end:
 def learn(system: System, environment: str) -> tuple[Reference | None, int, datetime | None]:
     """The first week that was described, or longer until it has answers enough; else how many there are, and when it
     ends at the earliest."""
-    hours = Hour.objects.filter(system=system, environment=environment, slice="", cells=VERSION).order_by("start")
+    hours = _of(system, environment).filter(slice="").order_by("start")
     first, answers = None, 0
     for start, count in hours.values_list("start", "answers").iterator(500):
         first = first or start
@@ -61,13 +61,17 @@ def learn(system: System, environment: str) -> tuple[Reference | None, int, date
 
 
 def _hours(system: System, environment: str, start: datetime, end: datetime) -> QuerySet[Hour]:
-    return Hour.objects.filter(system=system, environment=environment, start__gte=start, start__lt=end, cells=VERSION)
+    return _of(system, environment).filter(start__gte=start, start__lt=end)
+
+
+def _of(system: System, environment: str) -> QuerySet[Hour]:
+    return Hour.objects.filter(system=system, environment=environment, cells=layouts.cells())
 
 
 def merged(hours: Iterable[Hour]) -> Profiles:
-    found = packed.empty(LAYOUTS)
+    found = packed.empty(layouts.in_force())
     for hour in hours:
-        found = packed.merge(found, packed.unpack(bytes(hour.profile), LAYOUTS))
+        found = packed.merge(found, packed.unpack(bytes(hour.profile), layouts.in_force()))
     return found
 
 
@@ -90,7 +94,7 @@ def _made(actor: Actor, system: System, environment: str, start: datetime, end: 
         system=system,
         environment=environment,
         version=newest.version + 1 if newest else 1,
-        cells=VERSION,
+        cells=layouts.cells(),
         starts_at=start,
         ends_at=end,
         answers=parts[0][1],

@@ -7,22 +7,23 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
-from afterlaunch.answers import references
+from afterlaunch.answers import embedding, layouts, references
 from afterlaunch.answers.judging import WEEK, last_day
-from afterlaunch.answers.layouts import DESCRIPTORS, LAYOUTS, VERSION
+from afterlaunch.answers.layouts import DESCRIPTORS
 from afterlaunch.answers.models import Hour, Reference, ReferencePart
+from afterlaunch.drift import figures
 from afterlaunch.drift.pictures import picture
 from afterlaunch.estate.models import System
 from afterlaunch.predictions import packed
 from afterlaunch.predictions.judging import false_alarms_of
-from afterlaunch.predictions.views import SHOWN, Row, matrix
+from afterlaunch.predictions.views import SHOWN, Beside, Row, matrix
 
 HOUR = references.HOUR
 UNJUDGED = "This slice has fewer than 100 answers in the reference's period."
 
 
 def environments(system: System) -> list[str]:
-    rows = Hour.objects.filter(system=system, slice="", cells=VERSION).order_by("environment")
+    rows = Hour.objects.filter(system=system, slice="", cells=layouts.cells()).order_by("environment")
     return list(rows.values_list("environment", flat=True).distinct())
 
 
@@ -57,23 +58,25 @@ def rows_of(hours: list[Hour]) -> list[Row]:
     return matrix(hours)  # type: ignore[arg-type]  # hours of predictions and of answers tell the same
 
 
-def then_and_now(reference: Reference, newest: Hour, name: str, told: str) -> SafeString:
-    """The distribution of one descriptor in the reference and among the compared answers; empty without any."""
+def then_and_now(reference: Reference, newest: Hour, name: str, told: str) -> tuple[SafeString, list[Beside]]:
+    """The distribution of one descriptor in the reference and among the compared answers as a picture, and in figures;
+    empty without any."""
     part = ReferencePart.objects.filter(reference=reference, slice=newest.slice).first()
     if part is None:
-        return SafeString("")
+        return SafeString(""), []
     past = Hour.objects.filter(
         system=newest.system_id,
         environment=newest.environment,
         slice=newest.slice,
-        cells=VERSION,
+        cells=layouts.cells(),
         start__lte=newest.start,
         start__gt=newest.start - HOUR * WEEK,
         start__gte=reference.ends_at,
     )
     hours = last_day([(hour.start, hour.answers, hour) for hour in past.defer("state", "features").order_by("start")])
-    before = packed.unpack(bytes(part.profile), LAYOUTS)[name]
-    return mark_safe(picture(before, references.merged(hours)[name], told))  # noqa: S308
+    before = packed.unpack(bytes(part.profile), layouts.in_force())[name]
+    now = references.merged(hours)[name]
+    return mark_safe(picture(before, now, told)), figures.beside(before, now)  # noqa: S308
 
 
 def titled(row: Row) -> dict[str, Any]:
@@ -98,13 +101,18 @@ def reference_document(row: Reference) -> dict[str, Any]:
     }
 
 
+def meaning() -> dict[str, Any]:
+    """Whether an embedding model is in force; why not, where one is named."""
+    return {"assessed": bool(embedding.digest()), "why_not": embedding.why_not()}
+
+
 def document(system: System, environment: str | None) -> dict[str, Any]:
     found = []
     for name in environments(system):
         if environment is not None and name != environment:
             continue
         reference = in_force(system, name)
-        told: dict[str, Any] = {"environment": name, "reference": None, "slices": []}
+        told: dict[str, Any] = {"environment": name, "reference": None, "slices": [], "meaning": meaning()}
         if reference is not None:
             told["reference"] = reference_document(reference)
             for one in newest_of_slices(reference):

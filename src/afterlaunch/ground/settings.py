@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["text", "path", "number", "flag", "list"]
+Kind = Literal["text", "path", "folder", "number", "flag", "list"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,13 @@ SETTINGS: tuple[Setting, ...] = (
         "How much the kept outputs of one system's predictions may weigh, in MiB; the oldest hours go first.",
     ),
     Setting(
+        "AFTERLAUNCH_ANSWERS_EMBEDDINGS",
+        "folder",
+        "",
+        "Folder of a static embedding model (model2vec) by which answers are also described by meaning. Nothing is"
+        " downloaded. Needs afterlaunch[embeddings].",
+    ),
+    Setting(
         "AFTERLAUNCH_DATA_CHECK_MAX_BODY_MB",
         "number",
         "64",
@@ -283,6 +290,10 @@ def _read(row: Setting, environ: Mapping[str, str]) -> str:
 def _convert(row: Setting, text: str) -> Any:
     if row.kind == "path":
         return Path(text).expanduser()
+    if row.kind == "folder" and text and not Path(text).expanduser().is_dir():
+        raise WrongSetting(f"{row.name} must be a folder that exists, and {text!r} is none. {row.help}")
+    if row.kind == "folder":
+        return Path(text).expanduser() if text else None
     if row.kind == "number":
         try:
             return float(text) if "." in text else int(text)

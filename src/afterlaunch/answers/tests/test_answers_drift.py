@@ -4,7 +4,7 @@ found, on both engines."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,10 @@ WORDS = _SAID.split()
 ME = automation("test")
 
 
-def answer(dice: random.Random, sorry: float = 0.05, longer: float = 1.0) -> str:
+def answer(dice: random.Random, sorry: float = 0.05, longer: float = 1.0, words: Sequence[str] = WORDS) -> str:
     if dice.random() < sorry:
         return "I'm sorry, but I can't help with that."
-    return " ".join(dice.choices(WORDS, k=int(dice.lognormvariate(3, 0.4) * longer)))
+    return " ".join(dice.choices(words, k=int(dice.lognormvariate(3, 0.4) * longer)))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def desk(opened: store.Store) -> System:
     return System.objects.create(client=client, key="desk", name="Desk")
 
 
-def send(opened: store.Store, at: datetime, count: int, seed: int, content: bool = True, **told: float) -> None:
+def send(opened: store.Store, at: datetime, count: int, seed: int, content: bool = True, **told: Any) -> None:
     """Calls of one hour, one commit; each with a question and an answer."""
     dice = random.Random(seed)
     spans = []
