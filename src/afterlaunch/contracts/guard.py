@@ -61,6 +61,7 @@ class Policy:
     `stream`, of a policy that stops or changes answers: `buffer` holds a stream back until it is checked, `watch`
     passes it on and cuts it at a match; `window`: so many characters a watched stream is held back. `again`, of one
     that denies answers: the model is asked once more before. `tenants`, `agents`: whom it is about; empty: all.
+    `restore`, of one that redacts what is asked: placeholders stand for it, and are put back in the answer.
     `message` is told to the caller."""
 
     id: str
@@ -73,6 +74,7 @@ class Policy:
     stream: str = ""
     window: int = 0
     again: bool = False
+    restore: bool = False
     tenants: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     message: str = ""
@@ -114,6 +116,8 @@ class Policy:
             return "a schema is of the answer or of the arguments of a tool-call"
         if self.action == "redact" and (check.kind not in SPANS or check.must_match):
             return f"redact goes with {', '.join(SPANS)}: the others do not say what to replace"
+        if self.restore and (self.action != "redact" or self.where not in ASKED):
+            return "restore goes with redact of a request or a tool-result: an answer is not sent to be put back"
         return None
 
     def _streaming(self) -> str | None:

@@ -19,7 +19,7 @@ from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Answer
 from afterlaunch.gateway.attempts import Attempts
 from afterlaunch.gateway.counting import count
-from afterlaunch.gateway.guarding.gates import Gate
+from afterlaunch.gateway.guarding.gate import Gate
 from afterlaunch.gateway.guarding.judging import Again, Judge, facts_of
 from afterlaunch.gateway.passing import Passage
 from afterlaunch.gateway.protocols import Refusal
@@ -208,6 +208,8 @@ class Call:
         seconds = self._route.handling.cache_seconds
         about = self.admission.about
         if about.asked.protocol.operation is None:
+            return False
+        if self._judge is not None and self._judge.placeholders:  # two requests may differ in what they stand for
             return False
         guard = self._judge.guard.mark if self._judge is not None else b""
         key = key_of(about.asked, about.assignment, about.route.name, about.tenant, body, guard)

@@ -14,7 +14,8 @@ from afterlaunch.gateway.admission import Admission
 from afterlaunch.gateway.answer import Answer, Headers
 from afterlaunch.gateway.attempts import Opened
 from afterlaunch.gateway.ending import conclude, content_of
-from afterlaunch.gateway.guarding.gates import Cut, gate_of
+from afterlaunch.gateway.guarding.gate import Cut
+from afterlaunch.gateway.guarding.gates import gate_of
 from afterlaunch.gateway.guarding.judging import Judge
 from afterlaunch.gateway.metering import meter_for
 from afterlaunch.gateway.protocols import Refusal

@@ -28,6 +28,8 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
         spec["window"] = _whole(given, "window")
     if given.get("again"):
         spec["again"] = True
+    if given.get("restore"):
+        spec["restore"] = True
     for name in ("tenants", "agents"):
         if found := _lines(given.get(name, ""), ","):
             spec[name] = found
@@ -116,6 +118,7 @@ def filled(policy: Policy | None) -> dict[str, Any]:
     }
     found |= {
         "again": policy.again,
+        "restore": policy.restore,
         "kind": check.kind,
         "must_match": check.must_match,
         "url": check.url,

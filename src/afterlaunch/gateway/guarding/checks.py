@@ -37,6 +37,8 @@ class Seen:
 
 
 Test = Callable[[Seen], str | None]
+Stand = Callable[[str, str], str]
+Said = Callable[[str], str]
 
 
 def seen_of_request(check: Check, where: str, request: Request) -> Seen:
@@ -200,14 +202,14 @@ def _schema(check: Check) -> Test:
     return test
 
 
-def redact_of(name: str, check: Check) -> Redact:
-    """What stands for what was found: its kind, or the policy's name."""
+def redact_of(name: str, check: Check, stand: Stand | None = None) -> Redact:
+    """What stands for what was found: its kind, or the policy's name; or what `stand` makes of a kind and it."""
     if check.kind == "pii":
         from afterlaunch.ground.sensitive.patterns import masked
 
         kinds = check.kinds or PII
-        return lambda text: masked(text, kinds)
-    said = f"[redacted: {name}]"
+        return (lambda text: masked(text, kinds)) if stand is None else (lambda text: masked(text, kinds, stand))
+    said: Said = (lambda _: f"[redacted: {name}]") if stand is None else (lambda found: stand("text", found))
     if check.kind == "terms":
         ready = _term_pattern(check.terms)
         return lambda text: _without(ready, text, said, 2)
@@ -224,7 +226,7 @@ def redact_of(name: str, check: Check) -> Redact:
     return redact
 
 
-def _without_links(hosts: Hosts, text: str, said: str) -> str:
+def _without_links(hosts: Hosts, text: str, said: Said) -> str:
     """Raises Unreadable where a link shows only to who reads characters by their numbers: where it stands is not
     known."""
     parts: list[str] = []
@@ -232,8 +234,9 @@ def _without_links(hosts: Hosts, text: str, said: str) -> str:
     for one in hosts.others(text):
         if one.start < at:  # within one that is gone
             continue
-        parts += [text[at : one.start], said]
-        at = end_of(text, one)
+        end = end_of(text, one)
+        parts += [text[at : one.start], said(text[one.start : end])]
+        at = end
         if len(parts) > 2 * MOST_REPLACED:
             raise Unreadable("too-many")
     new = "".join([*parts, text[at:]])
@@ -242,10 +245,10 @@ def _without_links(hosts: Hosts, text: str, said: str) -> str:
     return new
 
 
-def _without(pattern: Any, text: str, said: str, group: int) -> str:
+def _without(pattern: Any, text: str, said: Said, group: int) -> str:
     """The search goes on right behind what was replaced: terms next to each other share the edge between them. Raises
     Unreadable where there is more to replace than anybody would read."""
-    data, new = text.encode(), said.encode()
+    data = text.encode()
     parts: list[bytes] = []
     at = kept = 0
     while at <= len(data) and (found := pattern.search(data, at)) is not None:
@@ -253,7 +256,7 @@ def _without(pattern: Any, text: str, said: str, group: int) -> str:
         at = max(end, at + 1)
         if start == end:
             continue
-        parts += [data[kept:start], new]
+        parts += [data[kept:start], said(data[start:end].decode("utf-8", "replace")).encode()]
         kept = end
         if len(parts) > 2 * MOST_REPLACED:
             raise Unreadable("too-many")

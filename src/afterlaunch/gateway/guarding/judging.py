@@ -19,7 +19,8 @@ from urllib.parse import quote
 from afterlaunch.contracts.guard import Policy
 from afterlaunch.gateway.guarding.asking import Held, People, Services
 from afterlaunch.gateway.guarding.calls import Unreadable
-from afterlaunch.gateway.guarding.checks import Seen, seen_of_answer, seen_of_request
+from afterlaunch.gateway.guarding.checks import Seen, redact_of, seen_of_answer, seen_of_request
+from afterlaunch.gateway.guarding.placeholders import Placeholders
 from afterlaunch.gateway.guarding.reading import Answer, Redact, Request
 from afterlaunch.gateway.guarding.rules import Guard, Rule
 from afterlaunch.gateway.guarding.tally import Tally
@@ -99,6 +100,7 @@ class Judge:
     def __init__(self, guard: Guard, shared: Guarding, facts: Facts) -> None:
         self.guard, self.shared, self.facts = guard, shared, facts
         self.trail, self.again = Trail(), False
+        self.placeholders: Placeholders | None = None
         self.answered = tuple(one for one in guard.answered if self._about(one.policy))
 
     def _about(self, policy: Policy) -> bool:
@@ -126,7 +128,7 @@ class Judge:
                 if policy.action == "deny":
                     raise self.refused(policy, "denied", "guard-denied", "The policy {} does not allow this request.")
                 if policy.action == "redact" and rule.redact is not None:
-                    reader = await reader.redacted(policy.where, rule.redact)
+                    reader = await reader.redacted(policy.where, self._redact(rule, rule.redact, reader))
                 if policy.action == "hold":
                     approved.append(await self._held(policy, why, original))
             except Unreadable as problem:
@@ -135,6 +137,13 @@ class Judge:
         if approved:
             await self._take(approved)
         return reader.body
+
+    def _redact(self, rule: Rule, redact: Redact, reader: _Reader) -> Redact:
+        if not rule.policy.restore:
+            return redact
+        if self.placeholders is None:
+            self.placeholders = Placeholders(rule.policy, reader.request())
+        return redact_of(rule.policy.name, rule.policy.check, self.placeholders.stand)
 
     async def _held(self, policy: Policy, why: str, body: bytes) -> Held:
         """Approved, or past its time with a fallback that lets it pass. Raises Refusal, Unreadable."""
@@ -323,13 +332,13 @@ class _Reader:
         self.body = body
         self._request: Request | None = None
 
-    def _read(self) -> Request:
+    def request(self) -> Request:
         if self._request is None:
             self._request = Request(self.body)
         return self._request
 
     def seen(self, rule: Rule) -> Seen:
-        return seen_of_request(rule.policy.check, rule.policy.where, self._read())
+        return seen_of_request(rule.policy.check, rule.policy.where, self.request())
 
     async def redacted(self, where: str, redact: Redact) -> _Reader:
-        return _Reader(await apart(lambda: self._read().redacted(where, redact), len(self.body)))
+        return _Reader(await apart(lambda: self.request().redacted(where, redact), len(self.body)))

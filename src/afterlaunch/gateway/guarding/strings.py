@@ -107,6 +107,10 @@ def is_text(one: String) -> bool:
     return last not in STRUCTURE and not (last in ("url", "image_url", "file_url") and one.text.startswith("data:"))
 
 
+def is_thought(one: String) -> bool:
+    return any(part in _THOUGHTS for part in one.path)
+
+
 def _within(path: Path, types: dict[Path, set[str]]) -> Iterator[str]:
     for size in range(len(path)):
         yield from types.get(path[:size], ())
@@ -128,7 +132,7 @@ def part_of(one: String, walked: Walked) -> str:
     said = set(_within(one.path, walked.types))
     if any(word.endswith(("tool_use", "_call")) for word in said):
         return "tool"
-    if any(part in _THOUGHTS for part in one.path) or said & {"thinking", "reasoning"}:
+    if is_thought(one) or said & {"thinking", "reasoning"}:
         return "thought"
     last = next((part for part in reversed(one.path) if isinstance(part, str)), "")
     return "text" if last in ("content", "text") else "other"

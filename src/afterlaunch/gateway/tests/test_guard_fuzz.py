@@ -22,7 +22,7 @@ from afterlaunch.contracts.plain import made
 from afterlaunch.gateway.guarding.calls import ToolCall, Unreadable
 from afterlaunch.gateway.guarding.checks import Seen, redact_of
 from afterlaunch.gateway.guarding.checks import test_of as check_of
-from afterlaunch.gateway.guarding.gates import Cut, Watch
+from afterlaunch.gateway.guarding.gate import Cut
 from afterlaunch.gateway.guarding.judging import Facts, Guarding, Judge
 from afterlaunch.gateway.guarding.reading import (
     Answer,
@@ -34,6 +34,7 @@ from afterlaunch.gateway.guarding.reading import (
 )
 from afterlaunch.gateway.guarding.rules import guard_of
 from afterlaunch.gateway.guarding.tally import Tally
+from afterlaunch.gateway.guarding.watching import Watch
 from afterlaunch.gateway.metrics import Metrics
 from afterlaunch.gateway.protocols import CHAT, EMBEDDINGS, MESSAGES, OPAQUE, RESPONSES
 

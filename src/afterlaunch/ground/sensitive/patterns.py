@@ -16,6 +16,7 @@ import re2
 
 from afterlaunch.ground.sensitive.numbers import cards, phone_end
 
+Stand = Callable[[str, str], str]
 KINDS = ("private key", "password", "token", "e-mail", "card", "phone")
 MANY = 50  # so many doubtful numbers of one text are looked up; what comes then is masked unasked
 _ESCAPED = r"(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4})"
@@ -166,8 +167,13 @@ def mark(name: str) -> str:
     return f"[masked: {name}]"
 
 
-def masked(text: str, kinds: Collection[str] = KINDS) -> str:
-    """`text` with every secret and personal number that we know the look of, of these kinds, replaced by its kind."""
+def _mark_of(name: str, _: str) -> str:
+    return mark(name)
+
+
+def masked(text: str, kinds: Collection[str] = KINDS, stand: Stand = _mark_of) -> str:
+    """`text` with every secret and personal number that we know the look of, of these kinds, replaced by its kind, or
+    by what `stand` makes of the kind and the original."""
     looks = text.encode("utf-8", "surrogatepass")
     if SUSPICIOUS.search(looks) is None:
         return text
@@ -176,48 +182,47 @@ def masked(text: str, kinds: Collection[str] = KINDS) -> str:
         if rule.name not in kinds or rule.look not in suspected:
             continue
         if not rule.needs or any(one in text for one in rule.needs):
-            text = rule.pattern.sub(_replacing(rule), text)
+            text = rule.pattern.sub(_replacing(rule, stand), text)
     if "card" in suspected and "card" in kinds:
-        text = _CARDS.sub(_cards, text)
+        text = _CARDS.sub(lambda found: _cards(found, stand), text)
     if "phone" not in kinds:
         return text
     if "phone" in suspected:
-        text = _phones(text)
+        text = _phones(text, stand)
     if "local phone" in suspected:
-        text = _LOCAL_PHONES.sub(mark("phone"), text)
+        text = _LOCAL_PHONES.sub(lambda found: stand("phone", found.group()), text)
     if "called phone" in suspected:
-        text = _CALLED_PHONES.sub(lambda found: _cut(found, mark("phone")), text)
+        text = _CALLED_PHONES.sub(lambda found: _cut(found, "phone", stand), text)
     return text
 
 
-def _replacing(rule: Rule) -> Callable[[re.Match[str]], str]:
-    said = mark(rule.name)
-
+def _replacing(rule: Rule, stand: Stand) -> Callable[[re.Match[str]], str]:
     def replace(found: re.Match[str]) -> str:
         if rule.secret is not None and not rule.secret(found):
             return found.group()
-        return _cut(found, said)
+        return _cut(found, rule.name, stand)
 
     return replace
 
 
-def _cut(found: re.Match[str], said: str) -> str:
+def _cut(found: re.Match[str], name: str, stand: Stand) -> str:
     """The match with its group, or all of it, replaced."""
     whole, begin, end = found.group(), *found.span(found.re.groups and 1)
-    return whole[: begin - found.start()] + said + whole[end - found.start() :]
+    first, last = begin - found.start(), end - found.start()
+    return whole[:first] + stand(name, whole[first:last]) + whole[last:]
 
 
-def _cards(found: re.Match[str]) -> str:
+def _cards(found: re.Match[str], stand: Stand) -> str:
     whole, out, at = found.group(), [], 0
     following = found.string[found.end() : found.end() + 1]
     glued = following.isascii() and following.isalnum()  # its last digits belong to a word
     for begin, end in cards(whole.rstrip("0123456789") if glued else whole):
-        out += [whole[at:begin], mark("card")]
+        out += [whole[at:begin], stand("card", whole[begin:end])]
         at = end
     return "".join([*out, whole[at:]])
 
 
-def _phones(text: str) -> str:
+def _phones(text: str, stand: Stand) -> str:
     asked = 0
 
     def replace(found: re.Match[str]) -> str:
@@ -225,6 +230,6 @@ def _phones(text: str) -> str:
         asked += 1
         whole = found.group()
         end = phone_end(whole) if asked <= MANY else len(whole.rstrip(" ().-/\xa0"))
-        return whole if end is None else mark("phone") + whole[end:]
+        return whole if end is None else stand("phone", whole[:end]) + whole[end:]
 
     return _PHONES.sub(replace, text)
