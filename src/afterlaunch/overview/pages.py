@@ -31,7 +31,9 @@ from afterlaunch.oncall.schedule import who_is_on_call
 from afterlaunch.overview.health import begins, healths, total
 from afterlaunch.telemetry import queries
 from afterlaunch.telemetry.keeping import storage
+from afterlaunch.telemetry.tables import MINUTE_NS
 from afterlaunch.telemetry.views.asked import RANGES, chosen_range
+from afterlaunch.telemetry.views.sheets import step_minutes
 from afterlaunch.verdicts.models import Verdict
 
 
@@ -131,7 +133,9 @@ def system(request: Request, pk: int) -> HttpResponse:
 def _system(request: Request, found: System) -> dict[str, Any]:
     name, start, end = chosen_range(request)
     seen = frozenset({found.client.slug})
-    steps = queries.series(start, end, max(1, RANGES[name] // 60 // 48), seen, system=found.key)
+    step = step_minutes(start, end)
+    first = clock.from_ns(queries.minute_of(start) // step * step * MINUTE_NS)
+    steps = queries.series(first, end, step, seen, system=found.key)
     rows = queries.answered(start, end, [], seen, system=found.key)
     verdicts = list(Verdict.objects.filter(client=found.client.slug, system=found.key))
     judged = [one for one in verdicts if one.status != "not_assessed"]

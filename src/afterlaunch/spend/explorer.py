@@ -11,14 +11,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from afterlaunch.calendars.wall import start_of_date
+from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.spend import comparing
 from afterlaunch.spend.drivers import FACTORS, Drivers
 from afterlaunch.telemetry import attribution
 from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Breakdown, Share
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
-from afterlaunch.telemetry.queries import stretches
+from afterlaunch.telemetry.queries import minute_of, stretches
 from afterlaunch.telemetry.ranked import Ranked, Row, layers, ranked
+from afterlaunch.telemetry.tables import MINUTE_NS
 from afterlaunch.telemetry.views.asked import Asked
 from afterlaunch.telemetry.views.grids import COUNT, MANY, SHARE, TEXT, USD, Column, Grid
 from afterlaunch.telemetry.views.sheets import step_minutes, to_calls
@@ -192,16 +194,16 @@ class Explorer:
 
     def _bounds(self, zone: ZoneInfo) -> list[datetime]:
         """Days on the reader's wall clock where the time is long, weeks (from Monday) where it is longer than bars of
-        days can be told apart, else steps of minutes."""
+        days can be told apart, else whole steps of minutes: what is added up by the hour answers for them."""
         start, end = self.ask.start, self.ask.end
         if end - start >= MANY_DAYS:
             first = start.astimezone(zone).date()
             return self._dates(zone, first + timedelta(days=7 - first.weekday()), 7)
         if end - start >= timedelta(days=10):
             return self._dates(zone, start.astimezone(zone).date() + timedelta(days=1), 1)
-        step = timedelta(minutes=step_minutes(self.ask))
-        count = -(-(end - start) // step)
-        return [*(start + number * step for number in range(count)), end]
+        step = step_minutes(start, end)
+        numbers = range(minute_of(start) // step + 1, -(-minute_of(end) // step))
+        return [start, *(clock.from_ns(number * step * MINUTE_NS) for number in numbers), end]
 
     def _dates(self, zone: ZoneInfo, first: date, days: int) -> list[datetime]:
         """The beginnings of every so many dates within the time, from `first` on, and its own bounds."""

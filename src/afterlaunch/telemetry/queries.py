@@ -16,7 +16,7 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.quantiles import Quantiles, of_histogram
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS
-from afterlaunch.telemetry.tiers import grain_of
+from afterlaunch.telemetry.tiers import DAY, Stretch, apart, grain_of
 from afterlaunch.telemetry.windows import Window
 
 Clients = frozenset[str] | None
@@ -60,7 +60,8 @@ class Rollups:
     """What the rollups hold of the whole minutes [first, last), for some clients and values. `operations`: of spans
     that are no model calls as well. `grain`: a number of minutes that divides every bound the question cares for; 0
     where it cares for none, and asks for no steps. `users`: without golden prompts and without what was mirrored;
-    `mirrored`: False: without the latter alone. `among`: dimensions with the values that count."""
+    `mirrored`: False: without the latter alone. `among`: dimensions with the values that count.
+    `bounds`: minutes, first and last among them, between which alone sums are told apart, whatever their grain."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Rollups:
         users: bool = False,
         mirrored: bool = True,
         among: Mapping[str, Sequence[str | None]] | None = None,
+        bounds: Sequence[int] = (),
     ) -> None:
         where, self.wanted = narrowed(clients, equals)
         for name, values in (among or {}).items():
@@ -83,7 +85,7 @@ class Rollups:
         where += f" and {OF_USERS}" if users else "" if mirrored else f" and {NOT_MIRRORED}"
         kinds = "true" if operations else f"op_kind in {CALL_KINDS}"
         self._chosen = f"(select * from series where {kinds} and {where})"
-        self._stretches = current().engine.stretches(first, last, grain)
+        self._stretches = _planned(first, last, grain, bounds)
 
     @property
     def any(self) -> bool:
@@ -151,6 +153,15 @@ class Rollups:
             measured = out.setdefault(tuple(row[name] for name in names), {})
             measured.setdefault(row["measure"], []).append((row["bucket"], row["calls"]))
         return out
+
+
+def _planned(first: int, last: int, grain: int, bounds: Sequence[int]) -> list[Stretch]:
+    engine = current().engine
+    if bounds and grain % DAY:
+        found = apart(engine.stretches(since, until, DAY) for since, until in pairwise(bounds))
+        if found is not None:
+            return found
+    return engine.stretches(first, last, grain)
 
 
 _SUMMED = ", ".join(f"sum({name})::bigint as {name}" for name in MEASURES)
@@ -314,7 +325,8 @@ def _stretches(
 ) -> list[Window]:
     _check(group_by)
     begins = [minute_of(bound) for bound in bounds]
-    rollups = Rollups(begins[0], begins[-1], clients, equals, grain_of(begins), users=users, mirrored=mirrored)
+    grain = grain_of(begins)
+    rollups = Rollups(begins[0], begins[-1], clients, equals, grain, users=users, mirrored=mirrored, bounds=begins)
     rows = rollups.sums(group_by, step_of(begins))
     rows.sort(key=lambda row: (row["step"], *((row[name] is None, row[name] or "") for name in group_by)))
     return [_window(row, bounds[row["step"]], bounds[row["step"] + 1], group_by, {}) for row in rows]

@@ -58,7 +58,7 @@ def ranked(
         if name not in DIMENSIONS:
             raise Invalid(f"{name!r} is no dimension.", "Dimensions: " + ", ".join(DIMENSIONS))
     bounds = [minute_of(one) for one in ((start, end) if before is None else (before, start, end))]
-    rollups = Rollups(bounds[0], bounds[-1], clients, equals or {}, grain_of(bounds))
+    rollups = Rollups(bounds[0], bounds[-1], clients, equals or {}, grain_of(bounds), bounds=bounds)
     if not rollups.any:
         return Ranked([], 0, Share(None), Share(None))
     now, past = _periods(bounds)
@@ -135,7 +135,7 @@ def layers(
     begins = [minute_of(bound) for bound in bounds]
     first, last, grain, step = begins[0], begins[-1], grain_of(begins), step_of(begins)
     given = equals or {}
-    rollups = Rollups(first, last, clients, given, grain_of((first, last)))
+    rollups = Rollups(first, last, clients, given, grain_of(()))
     summed = MEASURED[measure]
     values: list[str | None] = []
     if rollups.any:
@@ -146,7 +146,8 @@ def layers(
     more, values = len(values) > most, values[:most]
     steps = [[0] * len(values) for _ in begins[1:]]
     places = {value: place for place, value in enumerate(values)}
-    for row in Rollups(first, last, clients, given, grain, among={name: values}).sums([name], step):
+    told = Rollups(first, last, clients, given, grain, among={name: values}, bounds=begins)
+    for row in told.sums([name], step):
         steps[row["step"]][places[row[name]]] = sum(row[one] for one in summed)
     if not more:
         return Layers(values, steps, None)

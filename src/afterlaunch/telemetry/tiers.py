@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from math import gcd
 
 from afterlaunch.telemetry.tables import TIERS
 
 HOUR, DAY = TIERS["hour"], TIERS["day"]
+MOST_PIECES = 12  # of a statement: more of them take longer to plan than minutes to add up
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ def plan(first: int, last: int, grain: int, hours: Collection[int], days: Collec
             out.append(piece)
         at = piece.last
     return [*out, Stretch("minute", at, last)] if at < last else out
+
+
+def apart(pieces: Iterable[list[Stretch]], most: int = MOST_PIECES) -> list[Stretch] | None:
+    """What was planned for times that follow one another, as one plan; None where it is of too many pieces."""
+    out: list[Stretch] = []
+    for one in chain.from_iterable(pieces):
+        if out and (out[-1].tier, out[-1].last) == (one.tier, one.first):
+            out[-1] = Stretch(one.tier, out[-1].first, one.last)
+        else:
+            out.append(one)
+    return out if len(out) <= most else None
 
 
 def shorter(found: list[Stretch], hours: Collection[int], days: Collection[int]) -> list[Stretch]:

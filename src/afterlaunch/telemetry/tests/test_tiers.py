@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.ranked import layers, ranked
 from afterlaunch.telemetry.tables import TABLES, TIERS
 from afterlaunch.telemetry.tests.test_queries import pairs
-from afterlaunch.telemetry.tiers import plan, shorter
+from afterlaunch.telemetry.tiers import apart, plan, shorter
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 3
@@ -66,6 +68,24 @@ def test_a_day_less_its_rest_is_the_same_from_no_more_minutes(
     assert sum(one.last - one.first for one in short if one.tier != "day") <= length
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    bounds=st.lists(st.integers(0, 8000), min_size=2, max_size=5, unique=True).map(sorted),
+    hours=st.sets(st.integers(0, 140)),
+    days=st.sets(st.integers(0, 6)),
+)
+def test_no_piece_crosses_a_bound(bounds: list[int], hours: set[int], days: set[int]) -> None:
+    held = ({hour * 60 for hour in hours}, {day * 1440 for day in days})
+    found = apart((plan(since, until, 1440, *held) for since, until in pairwise(bounds)), most=10_000)
+    assert found is not None
+    assert [minute for one in found for minute in range(one.first, one.last)] == list(range(bounds[0], bounds[-1]))
+    for one in found:
+        size = TIERS[one.tier]
+        rows = range(one.first, one.last, size)
+        assert not any(row < bound < row + size for row in rows for bound in bounds)
+    assert apart([found], most=len(found) - 1) is None
+
+
 def spans(seed: int, count: int) -> Any:
     draw = random.Random(seed)
     request = ExportTraceServiceRequest()
@@ -90,6 +110,9 @@ def spans(seed: int, count: int) -> Any:
     return normalise(request.SerializeToString(), "application/x-protobuf", None, 0).table
 
 
+ODD = START + timedelta(hours=25, minutes=7)
+
+
 @pytest.fixture
 def opened(place: Path | str) -> Iterator[store.Store]:
     yield store.open_store(place)
@@ -106,6 +129,10 @@ def answers() -> list[Any]:
         queries.series(START, end, 180),
         queries.series(START, end, 45),
         queries.stretches([START, START + timedelta(hours=5), START + timedelta(days=2), end], ["model"]),
+        queries.stretches([START + timedelta(minutes=7), START + timedelta(hours=29, minutes=59), end], ["model"]),
+        queries.stretches([START + timedelta(minutes=61 * n) for n in range(DAYS * 23)], []),
+        ranked(ODD, end - timedelta(minutes=3), ["model"], before=START + timedelta(minutes=1)).rows,
+        layers([START + timedelta(minutes=9), ODD, end - timedelta(minutes=1)], "model", "tokens", 2).steps,
     ]
     return [sorted(rows, key=repr) for rows in asked]
 

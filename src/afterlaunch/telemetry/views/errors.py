@@ -170,7 +170,9 @@ def _tiles(rows: list[dict[str, Any]], failed: int, operations: int) -> list[Til
 
 def _chart(ask: Asked) -> Any:
     points = []
-    for at, one in over_time(ask, step_minutes(ask), (profiles.ERROR, profiles.PASSED_ON), operations=True):
+    for at, one in over_time(
+        ask, step_minutes(ask.start, ask.end), (profiles.ERROR, profiles.PASSED_ON), operations=True
+    ):
         points.append((at, by_whose(_counted(one)) if one else {}))
     names = list(dict.fromkeys(name for _, counts in points for name in counts))
     top = sorted(names, key=lambda name: -sum(counts.get(name, 0) for _, counts in points))[:5]

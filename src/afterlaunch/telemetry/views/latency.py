@@ -62,7 +62,7 @@ def _calls_only(ask: Asked, names: list[str], found: list[Group]) -> list[Group]
 
 def _chart(ask: Asked, operations: bool) -> Any:
     points = []
-    for at, one in over_time(ask, step_minutes(ask), (profiles.LATENCY,), operations):
+    for at, one in over_time(ask, step_minutes(ask.start, ask.end), (profiles.LATENCY,), operations):
         told = one.quantiles(profiles.LATENCY) if one else None
         points.append((at, {name: getattr(told, name) if told else None for name in ("p50", "p95", "p99")}))
     return charts.lines(points, "ms", width=1_000, height=170)

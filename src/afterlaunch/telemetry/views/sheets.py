@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from afterlaunch.ground.errors import Invalid
@@ -84,7 +85,7 @@ def to_calls(ask: Asked, names: Sequence[str], **more: str) -> dict[str, Any]:
     return {name: address(name) for name in names}
 
 
-def step_minutes(ask: Asked) -> int:
+def step_minutes(start: datetime, end: datetime) -> int:
     """About 60 points over the time."""
-    minutes = (ask.end - ask.start).total_seconds() / 60
+    minutes = (end - start).total_seconds() / 60
     return next((step for step in STEPS if minutes / step <= POINTS), STEPS[-1])

@@ -80,7 +80,7 @@ def sheet(ask: Asked) -> Sheet:
 
 
 def _chart(ask: Asked) -> Any:
-    steps = over_time(ask, step_minutes(ask))
+    steps = over_time(ask, step_minutes(ask.start, ask.end))
     points = [(at, {"USD": one["cost_nano"] / 1e9 if one else 0.0}) for at, one in steps]
     return charts.lines(points, "USD", "bar", width=1_000, height=150)
 
