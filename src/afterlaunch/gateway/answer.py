@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 
+from afterlaunch.gateway.outbox import Writer
 from afterlaunch.gateway.request import RequestHead
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -49,10 +49,10 @@ class Answer:
     one it goes in chunks, to HTTP/1.0 until the connection closes. The head waits for the first part of the body, since
     each write is a call of the system and the dearest thing that a call does; `flush` sends it alone."""
 
-    __slots__ = ("_bodiless", "_chunked", "_drain", "_held", "_old", "_transport", "ended", "keep_alive", "started")
+    __slots__ = ("_bodiless", "_chunked", "_drain", "_held", "_old", "_writer", "ended", "keep_alive", "started")
 
-    def __init__(self, transport: asyncio.Transport, drain: Drain, head: RequestHead, keep_alive: bool) -> None:
-        self._transport, self._drain = transport, drain
+    def __init__(self, writer: Writer, drain: Drain, head: RequestHead, keep_alive: bool) -> None:
+        self._writer, self._drain = writer, drain
         self._bodiless = head.method == "HEAD"
         self._old = head.version == "1.0"
         self._chunked = False
@@ -79,19 +79,19 @@ class Answer:
 
     def flush(self) -> None:
         if self._held:
-            self._transport.write(self._held)
+            self._writer.write(self._held)
             self._held = b""
 
     def write(self, part: bytes) -> None:
         """An empty part says nothing."""
         if part and not self._bodiless:
-            self._transport.write(self._framed(part) if self._chunked else self._held + part)
+            self._writer.write(self._framed(part) if self._chunked else self._held + part)
             self._held = b""
 
     def pipe(self, feed: Callable[[bytes], None]) -> Callable[[bytes], bool]:
         """Sends a part, then has it read. It says False when the caller is slow."""
         self.flush()
-        send, drain, whole = self._transport.write, self._drain, self.write
+        send, drain, whole = self._writer.write, self._drain, self.write
         chunked = self._chunked and not self._bodiless
 
         def forward(part: bytes) -> bool:
@@ -122,10 +122,10 @@ class Answer:
         self.ended = True
         if self._chunked:
             last = b"0\r\n\r\n"
-            self._transport.write(self._framed(part, last) if part else self._held + last)
+            self._writer.write(self._framed(part, last) if part else self._held + last)
             self._held = b""
         elif out := self._held if self._bodiless else self._held + part:
-            self._transport.write(out)
+            self._writer.write(out)
             self._held = b""
 
     def whole(self, reply: Reply) -> None:
@@ -137,6 +137,6 @@ class Answer:
         connection would tell, a reset."""
         self.flush()
         if self.started and self._old:
-            self._transport.abort()
+            self._writer.abort()
         else:
-            self._transport.close()
+            self._writer.close()

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from afterlaunch.gateway.answer import Answer, Reply
+from afterlaunch.gateway.outbox import Outbox, Writer
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.request import LARGEST_HEAD, RequestHead, framing_of
 
@@ -94,8 +95,8 @@ class Known(NamedTuple):
 
 
 class Caller(asyncio.Protocol):
-    def __init__(self, door: Door, connections: set[Caller]) -> None:
-        self._door, self._connections = door, connections
+    def __init__(self, door: Door, connections: set[Caller], outbox: Outbox) -> None:
+        self._door, self._connections, self._outbox = door, connections, outbox
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._incoming: Incoming | None = None
@@ -118,6 +119,7 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNSENT)
+        self._writer = Writer(self._transport, self._outbox)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -208,7 +210,7 @@ class Caller(asyncio.Protocol):
                 self._refuse(_too_large(incoming.most))
                 return
         if framing.expects and not isinstance(incoming.visit, Reply) and self._task is None and not self._waiting:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
         incoming = self._incoming
@@ -320,7 +322,7 @@ class Caller(asyncio.Protocol):
             (self._transport.pause_reading if behind else self._transport.resume_reading)()
 
     def _begin(self, visit: Visit | Reply, head: RequestHead, body: bytes, keep_alive: bool) -> None:
-        answer = Answer(self._transport, self, head, keep_alive and not self._closing)
+        answer = Answer(self._writer, self, head, keep_alive and not self._closing)
         if isinstance(visit, Reply):
             answer.whole(visit)
             self._finished(answer)
@@ -329,6 +331,7 @@ class Caller(asyncio.Protocol):
             self._task = self._loop.create_task(self._serve(visit, head, body, answer))
 
     async def _serve(self, visit: Visit, head: RequestHead, body: bytes, answer: Answer) -> None:
+        self._outbox.calls += 1
         try:
             await visit.run(body, answer)
         except Refusal as refusal:
@@ -339,6 +342,7 @@ class Caller(asyncio.Protocol):
                 said = "The gateway failed on this call; its log says why."
                 answer.whole(self._door.refused(Refusal(500, "gateway-error", said), head))
         finally:
+            self._outbox.calls -= 1
             self._task = self._visit = None
             self._heard = self._loop.time()
             self._finished(answer)
@@ -350,9 +354,9 @@ class Caller(asyncio.Protocol):
             answer.cut()
         elif self._deaf and not self._waiting and not self._transport.is_closing():
             self._lingers = self._loop.time()
-            self._transport.write_eof()
+            self._writer.write_eof()
         elif not answer.keep_alive or self._closing:
-            self._transport.close()
+            self._writer.close()
 
     # ---- time and the end
 
@@ -360,13 +364,13 @@ class Caller(asyncio.Protocol):
         """Called about once a second: what takes too long ends here."""
         if self._lingers:
             if now - self._lingers > LINGER_SECONDS:
-                self._transport.abort()
+                self._writer.abort()
         elif self._writable is not None:
-            unsent = self._transport.get_write_buffer_size()
+            unsent = self._writer.unsent
             if unsent < self._unsent:
                 self._stalled = now
             elif now - self._stalled > STALLED_SECONDS:
-                self._transport.abort()
+                self._writer.abort()
             self._unsent = unsent
         elif self._task is None:
             self._check_request(now)
@@ -375,7 +379,7 @@ class Caller(asyncio.Protocol):
         incoming = self._incoming
         if incoming is None:
             if now - self._heard > IDLE_SECONDS:
-                self._transport.close()
+                self._writer.close()
         elif now - (self._began if incoming.visit is None else self._heard) > (
             HEAD_SECONDS if incoming.visit is None else BODY_SECONDS
         ):
@@ -386,7 +390,7 @@ class Caller(asyncio.Protocol):
         """No further request: what runs may end, an idle connection ends now."""
         self._closing = True
         if self._task is None and not self._waiting and not self._lingers:
-            self._transport.close()
+            self._writer.close()
 
     @property
     def busy(self) -> bool:
@@ -398,7 +402,7 @@ class Caller(asyncio.Protocol):
         if task is not None:
             task.cancel()
         else:
-            self._transport.abort()
+            self._writer.abort()
         return task
 
 

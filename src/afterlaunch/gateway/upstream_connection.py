@@ -8,6 +8,8 @@ from typing import cast
 
 import httptools
 
+from afterlaunch.gateway.outbox import Outbox, Writer
+
 HELD = 256 << 10  # bytes of an answer that wait for a slow caller before the provider is slowed down
 LONGEST_HEAD = 256 << 10
 INTERIM = 16  # 1xx answers before the real one
@@ -100,8 +102,8 @@ class Head:
 class Connection(asyncio.Protocol):
     """`freed` is called when an answer is whole and the connection may serve again, `lost` when it has ended."""
 
-    def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
-        self._freed, self._lost = freed, lost
+    def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection], None], outbox: Outbox) -> None:
+        self._freed, self._lost, self._outbox = freed, lost, outbox
         self.loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._feed, self._time = self._parser.feed_data, self.loop.time
@@ -128,9 +130,9 @@ class Connection(asyncio.Protocol):
         self._waiter = waiter = self.loop.create_future()
         self._look_at(self.heard + seconds)
         if len(body) <= HELD:
-            self._transport.write(request + body)
+            self._writer.write(request + body)
         else:
-            self._transport.writelines((request, body))
+            self._writer.writelines((request, body))
         return waiter
 
     @property
@@ -155,16 +157,17 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """At once: the provider stops working for nobody."""
         self._spoiled = True
-        self._transport.abort()
+        self._writer.abort()
 
     def close(self) -> None:
         self._spoiled = True
-        self._transport.close()
+        self._writer.close()
 
     # ---- the transport's events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._writer = Writer(self._transport, self._outbox)
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._time()
@@ -280,10 +283,10 @@ class Connection(asyncio.Protocol):
         head, self._head = self._head, None
         if self._paused:
             self.resume()
-        if self._transport.get_write_buffer_size():
+        if self._writer.unsent:
             self._spoiled = True  # it answered before it had read all
         if self._spoiled:
-            self._transport.close()
+            self._writer.close()
         else:
             self._freed(self)
         if head is not None:
