@@ -176,10 +176,15 @@ def compare_rates(hits_reference: int, reference: int, hits_current: int, curren
         middle = marked / total
         spread = sqrt(middle * (1 - middle) * inverse_size(reference, current))
         tail, method = chances.normal_tail((p - q) / spread if spread else 0.0), "score"
-    (low_p, high_p), (low_q, high_q) = wilson(hits_current, current), wilson(hits_reference, reference)
-    low = p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2)
-    high = p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
+    low, high = difference(hits_current, current, hits_reference, reference)
     return Rate(q, p, low, high, tail, method)
+
+
+def difference(hits: int, count: int, before_hits: int, before: int, level: float = LEVEL) -> tuple[float, float]:
+    """Newcombe's interval of the difference of two shares, now less before."""
+    p, q = hits / count, before_hits / before
+    (low_p, high_p), (low_q, high_q) = wilson(hits, count, level), wilson(before_hits, before, level)
+    return p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2), p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
 
 
 def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from afterlaunch.estate.models import System
 from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Role
 from afterlaunch.ground.errors import Conflict, Invalid
-from afterlaunch.labels import bodies, comments
+from afterlaunch.labels import bodies, comments, givers
 from afterlaunch.labels.models import Batch, Place, Source
 from afterlaunch.predictions.actions import AHEAD, task_of
 from afterlaunch.predictions.bodies import Rows
@@ -85,6 +85,8 @@ def _note_sources(place: Place, labels: bodies.Labels, now: datetime, complete_u
         mine = labels.sources.codes == code
         count, newest = int(mine.sum()), instant(int(labels.times[mine].max()))
         row = known.get(name)
+        kept = row.givers if row is not None else {}
+        gave = givers.noted(kept, labels.givers, mine, _hour(now), _hour(now - REMEMBERED))
         if row is None:
             Source.objects.create(
                 place=place,
@@ -94,6 +96,7 @@ def _note_sources(place: Place, labels: bodies.Labels, now: datetime, complete_u
                 newest=newest,
                 labels=count,
                 hours={_hour(now): count},
+                givers=gave,
                 complete_until=complete_until,
             )
             continue
@@ -102,7 +105,7 @@ def _note_sources(place: Place, labels: bodies.Labels, now: datetime, complete_u
         hours[_hour(now)] = hours.get(_hour(now), 0) + count
         newest = max(row.newest, newest)
         Source.objects.filter(pk=row.pk).update(
-            last_at=now, newest=newest, labels=F("labels") + count, hours=hours, complete_until=until
+            last_at=now, newest=newest, labels=F("labels") + count, hours=hours, givers=gave, complete_until=until
         )
 
 

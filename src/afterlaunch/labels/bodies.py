@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.labels import givers
 from afterlaunch.labels.comments import COMMENT
 from afterlaunch.predictions.bodies import ID, Rows, no_nulls, times
 from afterlaunch.predictions.columns import Columns, Texts
@@ -22,7 +24,7 @@ SOURCES = 200  # of one body
 @dataclass(frozen=True)
 class Labels:
     """Of every row: 64 bits of the prediction's id, and its text; the label; its time in microseconds since 1970; who
-    says so; a comment, of which no text is kept."""
+    says so; a comment, of which no text is kept; the columns that tell who gave it."""
 
     ids: Array
     texts: Texts
@@ -30,6 +32,7 @@ class Labels:
     times: Array
     sources: Texts
     comments: Texts | None = None
+    givers: Mapping[str, Texts] = field(default_factory=dict)
 
     def as_columns(self) -> Columns:
         return {"id": self.ids, "text": self.texts, "label": self.labels, "time": self.times, "source": self.sources}
@@ -44,7 +47,8 @@ def read(rows: Rows, latest: datetime, usual_source: str, numeric: bool) -> Labe
     named = texts(column)
     bits = np.fromiter((digest(value) for value in named.values), np.uint64, len(named.values))[named.codes]
     said = texts(rows.columns[COMMENT]) if COMMENT in rows.columns else None
-    return Labels(bits, named, _labels(rows, numeric), times(rows, latest), _sources(rows, usual_source), said)
+    labels, sources = _labels(rows, numeric), _sources(rows, usual_source)
+    return Labels(bits, named, labels, times(rows, latest), sources, said, givers.read(rows))
 
 
 def _labels(rows: Rows, numeric: bool) -> Texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -12,11 +13,12 @@ from afterlaunch.labels import containing, expecting, joining, judging, tallying
 from afterlaunch.labels.judging import DAY, LATENESS, Told, View
 from afterlaunch.labels.models import Baseline, Batch, Estimate, Hour, Match, Place
 from afterlaunch.labels.rules import JUDGES, Named, finding
-from afterlaunch.performance import estimating, judging_errors, tally
+from afterlaunch.performance import estimating, judging_errors, tally, weighting
 from afterlaunch.performance import expecting as model
 from afterlaunch.performance.expecting import Expecting
 from afterlaunch.performance.judging import LEAST
 from afterlaunch.performance.maturity import FINAL
+from afterlaunch.performance.weighting import Weighted
 from afterlaunch.predictions.models import Task
 from afterlaunch.verdicts import watch
 from afterlaunch.verdicts.words import Finding, Scope
@@ -150,6 +152,9 @@ def _made(place: Place, found: View, version: str, day: datetime, whole: tally.T
         said = estimating.estimate(found.calibrator, whole)
     if isinstance(said, str) or said.rows < LEAST:
         return []
+    other: Weighted | str = ""
+    if found.known is not None and not isinstance(found.calibrator, Expecting):
+        other = weighting.weighted(said, found.known, whole)
     return [
         Estimate(
             place=place,
@@ -160,9 +165,17 @@ def _made(place: Place, found: View, version: str, day: datetime, whole: tally.T
             value=said.value,
             low=said.low,
             high=said.high,
+            **_weighted(other),
             made_at=found.now,
         )
     ]
+
+
+def _weighted(other: Weighted | str) -> dict[str, Any]:
+    if isinstance(other, str):
+        return {}
+    told = {"weighted": other.value, "weighted_low": other.low, "weighted_high": other.high}
+    return told | {"weighted_by": other.segment[:200]}
 
 
 def forget(now: datetime) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 from afterlaunch.labels import tallying
 from afterlaunch.labels.models import Hour, Place
 from afterlaunch.performance import expecting, judging
+from afterlaunch.performance.crossing import Coded
 from afterlaunch.performance.expecting import Column, Expecting
-from afterlaunch.performance.tally import SIZE_STEP, Coded, Tally
+from afterlaunch.performance.tally import SIZE_STEP, Tally
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.models import Task
 

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 
 from afterlaunch.drift.false_alarms import together
 from afterlaunch.labels.comments import gathered
+from afterlaunch.labels.givers import given
 from afterlaunch.labels.models import Baseline, Estimate, Hour, Place, Source
 from afterlaunch.labels.rules import ACCURACY, CONFIDENCE, ESTIMATE, LATENCY, OVERRIDES, SOURCES, Named
 from afterlaunch.performance import (
@@ -24,6 +25,8 @@ from afterlaunch.performance import (
     conflicts,
     estimating,
     expecting,
+    flips,
+    givers,
     judging,
     judging_errors,
     judging_rankings,
@@ -172,11 +175,11 @@ def _checks(whole: View, place: Place, known: Tally) -> list[Check]:
     now = tally.total([one.current for one in whole.versions])
     found = []
     if whole.task.kind == CLASSIFICATION:
-        found = [conflicts.check(known, now), reviewers.check(known, now)]
+        found = [conflicts.check(known, now), reviewers.check(known, now), flips.check(known, now)]
     elif whole.task.kind == RANKING:
         found = [shown.check(known, now), shown.exploration(now)]
     stopped = {one.name for one in whole.sources if one.stopped_at is not None}
-    return [*found, comments.check(gathered(place, whole.now, stopped))]
+    return [*found, comments.check(gathered(place, whole.now, stopped)), givers.check(given(whole.sources, whole.now))]
 
 
 def _hours(source: Source, now: datetime) -> list[int]:
@@ -364,13 +367,23 @@ def compared_estimates(place: Place) -> QuerySet[Estimate]:
 
 def held(row: Estimate) -> bool:
     """Whether the interval held the truth; where not every prediction has a label, the truth has an interval too."""
+    return _held(row, row.low, row.high)
+
+
+def weighted_held(row: Estimate) -> bool:
+    """The same of the estimate that was weighted for the shares of a segment."""
+    assert row.weighted_low is not None and row.weighted_high is not None
+    return _held(row, row.weighted_low, row.weighted_high)
+
+
+def _held(row: Estimate, low: float, high: float) -> bool:
     assert row.realised is not None
     missing = max(1 - row.labelled / max(row.rows, 1), 0.0)
     if row.baseline.expecting is not None:
-        room = (row.high - row.low) / 2 * (missing * row.rows / max(row.labelled, 1)) ** 0.5
+        room = (high - low) / 2 * (missing * row.rows / max(row.labelled, 1)) ** 0.5
     else:
         room = scores.Z * (row.realised * (1 - row.realised) / max(row.labelled, 1) * missing) ** 0.5
-    return bool(row.low - room <= row.realised <= row.high + room)
+    return bool(low - room <= row.realised <= high + room)
 
 
 def days_of(hours: Sequence[Told]) -> list[tuple[datetime, list[Told]]]:

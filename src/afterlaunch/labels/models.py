@@ -52,7 +52,7 @@ class Batch(models.Model):
 class Source(models.Model):
     """Who labels. `newest`: the latest time of a label; `complete_until`: until when, by its own word, every prediction
     that it will ever label is labelled; `hours`: labels by the hour in which they came. `stopped_at`: its labels are
-    set aside since then: kept, shown, not counted; `resumed_at`: a person had them count again."""
+    set aside since then: kept, shown, not counted; `resumed_at`: a person had them count again. `givers`: see there."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="sources")
     name = models.CharField(max_length=200)
@@ -61,6 +61,7 @@ class Source(models.Model):
     newest = models.DateTimeField()
     labels = models.PositiveBigIntegerField(default=0)
     hours = models.JSONField(default=dict)
+    givers = models.JSONField(default=dict)
     complete_until = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
     stopped_by = models.CharField(max_length=200, blank=True, default="")
@@ -142,8 +143,9 @@ class Baseline(models.Model):
 
 
 class Estimate(models.Model):
-    """What was estimated of a day before its labels came; `value` and its interval are never rewritten. `realised`:
-    what the labels said when the day was mature."""
+    """What was estimated of a day before its labels came; `value` and its interval are never rewritten, nor is what
+    they were when weighted for the day's shares of the segment `weighted_by`. `realised`: what the labels said when the
+    day was mature."""
 
     place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="estimates")
     baseline = models.ForeignKey(Baseline, on_delete=models.CASCADE, related_name="estimates")
@@ -153,6 +155,10 @@ class Estimate(models.Model):
     value = models.FloatField()
     low = models.FloatField()
     high = models.FloatField()
+    weighted = models.FloatField(null=True)
+    weighted_low = models.FloatField(null=True)
+    weighted_high = models.FloatField(null=True)
+    weighted_by = models.CharField(max_length=200, blank=True, default="")
     made_at = models.DateTimeField()
     realised = models.FloatField(null=True)
     labelled = models.PositiveIntegerField(default=0)

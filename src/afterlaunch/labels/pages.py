@@ -151,8 +151,14 @@ def _day(one: dict[str, Any], is_share: bool) -> dict[str, Any]:
     return {
         **one,
         "scored": shown(score["value"], is_share) if score else "—",
-        "estimated": shown(estimate["value"], is_share) if estimate else "—",
+        "estimated": _estimated(estimate, is_share) if estimate else "—",
     }
+
+
+def _estimated(one: dict[str, float], is_share: bool) -> str:
+    """In brackets: weighted for the day's shares of a segment."""
+    said = shown(one["value"], is_share)
+    return f"{said} ({shown(one['weighted'], is_share)})" if "weighted" in one else said
 
 
 def _reliability(told: dict[str, Any], is_share: bool) -> str:
@@ -161,6 +167,10 @@ def _reliability(told: dict[str, Any], is_share: bool) -> str:
     said = f"Of {told['compared']} estimates that labels could prove, {told['held']} intervals held the truth;"
     off = f"{100 * told['mae']:.1f} points" if is_share else f"{told['mae']:.3g}"
     said += f" they were off by {off} on average."
+    if other := told.get("weighted"):
+        off, plain = (f"{100 * other[name]:.1f} points" for name in ("mae", "mae_plain"))
+        said += f" Weighted for the shares of segments, {other['held']} of {other['compared']} held it, off by {off}"
+        said += f" (unweighted, on the same days, by {plain})."
     return f"{said} Not relied on: {told['unreliable']}" if told["unreliable"] else said
 
 

@@ -25,7 +25,8 @@ def over_time(days: Sequence[dict[str, Any]], line: float | None, name: str, is_
             kind = name if one["state"] in ("mature", "final") else f"{name} {IMMATURE}"
             truth.append({"at": at, **{k: score[k] for k in ("value", "low", "high")}, "name": kind})
         if one.get("estimate"):
-            estimates.append({"at": at, **one["estimate"], "name": "estimate"})
+            plain = {k: one["estimate"][k] for k in ("value", "low", "high")}
+            estimates.append({"at": at, **plain, "name": "estimate"})
     if not truth and not estimates:
         return mark_safe('<p class="muted">No day has labels or an estimate yet.</p>')
     there = {one["name"] for one in (*truth, *estimates)}

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 
 from afterlaunch.labels.models import Baseline, Hour, Match, Place, Source
 from afterlaunch.performance import expecting, rankings, sampling, tally
+from afterlaunch.performance.crossing import Coded, Said
 from afterlaunch.performance.expecting import Column, Expecting
-from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Measured, Said, Tally
+from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Measured, Tally
 from afterlaunch.predictions.actions import as_task
 from afterlaunch.predictions.columns import Columns, Texts, joined, unpack
 from afterlaunch.predictions.instants import microseconds

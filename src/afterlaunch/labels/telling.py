@@ -15,6 +15,7 @@ from afterlaunch.labels.judging import (
     days_of,
     held,
     state_of,
+    weighted_held,
 )
 from afterlaunch.labels.models import Estimate, Place
 from afterlaunch.labels.rules import JUDGES
@@ -113,11 +114,28 @@ def _reliability(place: Place) -> dict[str, Any]:
         return {"compared": 0}
     kept = sum(map(held, rows))
     return {
+        "weighted": _weighted_reliability(rows),
         "compared": len(rows),
         "bias": sum(errors) / len(errors),
         "mae": sum(map(abs, errors)) / len(errors),
         "held": kept,
         "unreliable": rules_of.reliability(kept, len(rows)),
+    }
+
+
+def _weighted_reliability(rows: list[Estimate]) -> dict[str, Any] | None:
+    """Of the estimates that were weighted too, beside the plain ones of the same days."""
+    both = [row for row in rows if row.weighted is not None and row.realised is not None]
+    if not both:
+        return None
+    errors = [(row.weighted or 0.0) - (row.realised or 0.0) for row in both]
+    plain = [row.value - (row.realised or 0.0) for row in both]
+    return {
+        "compared": len(both),
+        "bias": sum(errors) / len(errors),
+        "mae": sum(map(abs, errors)) / len(errors),
+        "mae_plain": sum(map(abs, plain)) / len(plain),
+        "held": sum(map(weighted_held, both)),
     }
 
 
@@ -148,7 +166,10 @@ def _estimated(rows: list[Estimate]) -> dict[str, float] | None:
     count = sum(row.rows for row in rows)
     if not count:
         return None
-    return {name: sum(getattr(row, name) * row.rows for row in rows) / count for name in ("value", "low", "high")}
+    names = ["value", "low", "high"]
+    if all(row.weighted is not None for row in rows):
+        names += ["weighted", "weighted_low", "weighted_high"]
+    return {name: sum(getattr(row, name) * row.rows for row in rows) / count for name in names}
 
 
 def _exposure(whole: View) -> dict[str, Any] | None:

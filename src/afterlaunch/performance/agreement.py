@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from afterlaunch.performance.tally import Array
+from afterlaunch.performance.crossing import Array
 
 Table = Mapping[str, Mapping[str, float]]
 

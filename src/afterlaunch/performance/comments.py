@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterlaunch.drift.statistics import difference
 from afterlaunch.performance import checks
 from afterlaunch.performance.checks import Check
+from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.following import HOURS
-from afterlaunch.performance.judging import BREACH, difference
+from afterlaunch.performance.judging import BREACH
 from afterlaunch.performance.sources import Trouble
-from afterlaunch.performance.tally import Array
 from afterlaunch.profiles.hashing import mixed
 
 HASHES, PLACES = 64, 16

@@ -17,10 +17,11 @@ import numpy as np
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.performance import checks
 from afterlaunch.performance.checks import Check
+from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import BREACH, WARNING
 from afterlaunch.performance.sources import LEAST, Trouble
-from afterlaunch.performance.tally import Array, Tally
+from afterlaunch.performance.tally import Tally
 
 KIND, TITLE = "conflicts", "Same features, same label"
 METHOD = "chance that two labels of one content differ, against the baseline; each source against the others"

@@ -12,8 +12,9 @@ from math import sqrt
 
 import numpy as np
 
+from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.scores import Z
-from afterlaunch.performance.tally import CELLS, PROBABILITY, Array, Tally, cell_middles
+from afterlaunch.performance.tally import CELLS, PROBABILITY, Tally, cell_middles
 
 ENOUGH, OF_EACH = 1_000, 100  # labelled rows for isotonic regression, and of either kind
 FEW, FEW_OF_EACH = 200, 20  # for Platt's

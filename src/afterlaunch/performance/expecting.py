@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from afterlaunch.performance.crossing import Array, Coded
 from afterlaunch.performance.tally import EXPECTED_FOLDS as FOLDS
-from afterlaunch.performance.tally import Array, Coded
 
 LEAST = 500  # labelled rows
 MOST = 10_000  # that are learnt from

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterlaunch.drift.false_alarms import FalseAlarms, a_month
-from afterlaunch.performance.tally import Array
+from afterlaunch.performance.crossing import Array
 
 BETS = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 HOURS = 1_000  # between false alarms: six weeks

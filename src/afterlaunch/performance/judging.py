@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 
 import numpy as np
 
 from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms
-from afterlaunch.drift.statistics import wilson
+from afterlaunch.drift.statistics import difference, wilson
 from afterlaunch.performance import estimating, weighting
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.following import FALSE_ALARMS, HOURS, Losses, follow, of_counts
@@ -68,13 +67,6 @@ def wrong_of(baseline: Tally) -> Wrong:
     reached = np.cumsum([baseline.sizes[cell] for cell in cells])
     beyond = cells[int(np.searchsorted(reached, LARGE * reached[-1]))]
     return Wrong(f"off by more than {SIZE_STEP ** (beyond + 1):.3g}", beyond)
-
-
-def difference(hits: int, count: int, before_hits: int, before: int, level: float) -> tuple[float, float]:
-    """Newcombe's interval of the difference of two shares, now less before."""
-    p, q = hits / count, before_hits / before
-    (low_p, high_p), (low_q, high_q) = wilson(hits, count, level), wilson(before_hits, before, level)
-    return p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2), p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
 
 
 def line_of(hits: int, count: int, tolerance: float) -> float:

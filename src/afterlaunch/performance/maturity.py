@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from afterlaunch.performance.tally import Array, lag_ends
+from afterlaunch.performance.crossing import Array
+from afterlaunch.performance.tally import lag_ends
 
 LEAST = 100  # labels, before their lag is known
 LATE = 0.99

@@ -18,10 +18,12 @@ from math import sqrt
 import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile
+from afterlaunch.drift.statistics import difference
+from afterlaunch.performance.crossing import SCORE_GROUPS, Array
 from afterlaunch.performance.following import HOURS
-from afterlaunch.performance.judging import BREACH, WARNING, difference
+from afterlaunch.performance.judging import BREACH, WARNING
 from afterlaunch.performance.sources import ECHO, LEAST, Trouble
-from afterlaunch.performance.tally import EXPOSED, PROBABILITY, SCORE_GROUPS, Array, Tally
+from afterlaunch.performance.tally import EXPOSED, PROBABILITY, Tally
 
 LINE = 0.05  # of a source's labels that may be wrong
 NOTED = 0.02

@@ -9,9 +9,9 @@ from math import floor, lgamma, log, sqrt
 import numpy as np
 
 from afterlaunch.drift.false_alarms import FalseAlarms, together
-from afterlaunch.drift.statistics import wilson
+from afterlaunch.drift.statistics import difference, wilson
 from afterlaunch.performance.following import FALSE_ALARMS, HOURS, follow, of_counts
-from afterlaunch.performance.judging import BREACH, LEAST, OK, SURE, WARNING, Judged, difference, line_of, not_assessed
+from afterlaunch.performance.judging import BREACH, LEAST, OK, SURE, WARNING, Judged, line_of, not_assessed
 from afterlaunch.performance.tally import LATENCY_STEP, LATEST, Tally
 
 OPERATOR = "operator:"  # what the name of a source begins with that tells what was done in the end

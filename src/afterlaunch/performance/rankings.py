@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from afterlaunch.performance import shown, tally
-from afterlaunch.performance.tally import GAINS, MEASURES, Array, Coded, Tally
+from afterlaunch.performance.crossing import Array, Coded, losses_by
+from afterlaunch.performance.tally import GAINS, MEASURES, Tally
 
 NEAR = (GAINS - 1) * 1.0
 
@@ -57,7 +58,7 @@ def ranked(given: Shown) -> Tally:
         found.queries[2 + 2 * at : 4 + 2 * at] = told[name][asked].sum(), (told[name][asked] ** 2).sum()
     found.gains = np.bincount(np.rint(told["ndcg"][asked] * NEAR).astype(np.int64), minlength=GAINS)
     segments = {name: Coded(one.values, one.codes[first]) for name, one in given.segments.items()}
-    found.segments = tally.losses_by(segments, len(starts), asked, np.where(asked, 1 - told["ndcg"], 0.0))
+    found.segments = losses_by(segments, len(starts), asked, np.where(asked, 1 - told["ndcg"], 0.0))
     return found
 
 

@@ -17,10 +17,11 @@ import numpy as np
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.performance import checks
 from afterlaunch.performance.checks import Check
+from afterlaunch.performance.crossing import SCORE_GROUPS, Array
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import BREACH, WARNING
 from afterlaunch.performance.sources import LEAST, Trouble
-from afterlaunch.performance.tally import PROBABILITY, SCORE_GROUPS, Array, Tally
+from afterlaunch.performance.tally import PROBABILITY, Tally
 
 KIND, TITLE = "reviewers", "Sources label alike"
 METHOD = "share of a label by each source against the others, at equal scores where there are scores (Mantel-Haenszel)"

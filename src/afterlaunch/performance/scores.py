@@ -10,7 +10,8 @@ import numpy as np
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.drift.statistics import wilson
 from afterlaunch.performance import agreement
-from afterlaunch.performance.tally import MEASURES, OTHER, PROBABILITY, Array, Tally
+from afterlaunch.performance.crossing import OTHER, Array
+from afterlaunch.performance.tally import MEASURES, PROBABILITY, Tally
 
 LEVEL = 0.95
 Z = normal_quantile((1 + LEVEL) / 2)

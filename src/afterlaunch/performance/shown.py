@@ -16,11 +16,12 @@ import numpy as np
 from afterlaunch.drift.chances import normal_quantile
 from afterlaunch.performance import checks
 from afterlaunch.performance.checks import Check
+from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import OK, WARNING
 from afterlaunch.performance.noise import YES
 from afterlaunch.performance.sources import LEAST, Trouble
-from afterlaunch.performance.tally import Array, Tally
+from afterlaunch.performance.tally import Tally
 
 GROUPS = 4_096
 NARROWER = 0.8  # as many equally frequent items as in the baseline, of which less is narrower

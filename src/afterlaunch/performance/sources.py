@@ -15,17 +15,19 @@ import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile, normal_tail
 from afterlaunch.drift.false_alarms import FalseAlarms, a_month
+from afterlaunch.drift.statistics import difference
 from afterlaunch.performance.agreement import kappa, of_pairs
+from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.following import HOURS
-from afterlaunch.performance.judging import BREACH, WARNING, difference
-from afterlaunch.performance.tally import LAGS, Array, Tally, lag_ends
+from afterlaunch.performance.judging import BREACH, WARNING
+from afterlaunch.performance.tally import LAGS, Tally, lag_ends
 
 LEAST = 100  # labels, or predictions that two sources labelled
 FALL = 0.1  # of Cohen's kappa
 ECHO = 0.03  # more of the labels than in the baseline equal the output
 LONGER = 1.5  # times the median lag
 ECHO_KIND = "echo"
-ASKED = {"classification": (6, 6), "ranking": (1, 1), "regression": (1, 0)}
+ASKED = {"classification": (8, 7), "ranking": (2, 1), "regression": (2, 0)}
 """Questions that may end in a breach, and in a warning; bursts of each source come to the former."""
 SPAN = 48  # hours of a source's past that a burst is compared with, at least
 

@@ -8,24 +8,30 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from afterlaunch.performance.crossing import (
+    OTHER,
+    SCORE_GROUPS,
+    Array,
+    Coded,
+    Said,
+    added,
+    crossed,
+    disagreements,
+    losses_by,
+    same,
+)
 from afterlaunch.performance.sampling import merged
 
-Array = npt.NDArray[Any]
 CELLS, WIDEST = 400, 10.0  # of log odds, from -10 to 10
 LAGS, FIRST_LAG, LAG_STEP = 72, 1.0, 1.3  # cells of seconds from prediction to label; the last ends after five years
 SIZE_STEP = 1.1  # cells of absolute errors
 CLASSES = 100  # of outputs and labels that are told apart
-VALUES = 50  # of a segment in one hour
-OTHER = "(other)"
 FLOOR = 1e-7  # of a probability in a logarithm
 MEASURES = "ndcg", "mrr", "precision", "recall"  # of rankings
-SCORE_GROUPS = 20  # of cells of scores, in which each source's labels are counted
 EXPOSED = "exposed"  # segment: whether those who label saw the output
 LATENCY_STEP, LATEST = 1.01, 1 << 20  # cells of milliseconds; that of time-outs
 EXPECTED_FOLDS = 5  # models that expect errors
@@ -58,7 +64,7 @@ class Tally:
     `segment_cells`: of each value of a segment, four runs of groups of scores: scored predictions whose output is not
     the positive class, or is; labelled ones; hits. `source_labels`: what each source said how often. `contents`,
     `contents_below`: a sample of contents, and of each what labels which source gave it, see `sampling`. `items`: of
-    rankings what they showed, by groups of items."""
+    rankings what they showed, by groups of items. `source_segments`: see `crossing.disagreements`."""
 
     rows: int = 0
     labelled: int = 0
@@ -91,6 +97,7 @@ class Tally:
     contents: dict[str, dict[str, int]] = field(default_factory=dict)
     contents_below: float = 1.0
     items: dict[int, int] = field(default_factory=dict)
+    source_segments: dict[str, dict[str, dict[str, list[int]]]] = field(default_factory=dict)
 
     @property
     def correct(self) -> int:
@@ -125,7 +132,7 @@ class Tally:
         found.expected_by = self.expected_by or other.expected_by
         for one in fields(Tally):
             if one.name not in APART:
-                setattr(found, one.name, _sum(getattr(self, one.name), getattr(other, one.name)))
+                setattr(found, one.name, added(getattr(self, one.name), getattr(other, one.name)))
         found.contents, found.contents_below = merged(
             self.contents, self.contents_below, other.contents, other.contents_below
         )
@@ -134,23 +141,6 @@ class Tally:
         if self.expected_by and other.expected_by and self.expected_by != other.expected_by:
             found.expected, found.large_cells, found.expected_by = _expected(), np.zeros(101, np.int64), 0
         return found
-
-
-def _sum(one: Any, other: Any) -> Any:
-    if isinstance(one, dict):
-        return {
-            key: _sum(one[key], other[key]) if key in one and key in other else _copied(one.get(key, other.get(key)))
-            for key in {**one, **other}
-        }
-    if isinstance(one, list):
-        return [a + b for a, b in zip(one, other, strict=True)]
-    return one + other
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(one) for key, one in value.items()}
-    return list(value) if isinstance(value, list) else value
 
 
 def total(tallies: list[Tally]) -> Tally:
@@ -197,23 +187,6 @@ def lag_ends() -> Array:
 
 
 @dataclass(frozen=True)
-class Coded:
-    """`codes` (rows,) point into `values`; -1: none."""
-
-    values: list[str]
-    codes: Array
-
-
-@dataclass(frozen=True)
-class Said:
-    """What one source says of some rows, which are ascending."""
-
-    source: str
-    rows: Array
-    labels: Coded
-
-
-@dataclass(frozen=True)
 class Classified:
     """Predictions of classes. `labels` -1, `lags` not a number: not labelled yet. `scores` not a number: none.
     `positive`: the class that is counted as positive; '' where there is none, and scores are confidences."""
@@ -246,21 +219,15 @@ def classified(given: Classified) -> Tally:
     found.without_output = int((outputs.codes < 0).sum())
     found.outputs = _counts(outputs, names)
     found.confusion = _confusion(outputs, labels, judged, names)
-    same = _same(outputs, labels)
-    wrong = (judged & ~same).astype(np.float64)
+    alike = same(outputs, labels)
+    wrong = (judged & ~alike).astype(np.float64)
     found.lags = lags_in(given.lags)
-    _scored(found, given, judged, same)
+    _scored(found, given, judged, alike)
     found.segments = losses_by(given.segments, len(outputs.codes), judged, wrong)
+    found.source_segments = disagreements(given.segments, given.outputs, given.said)
     _sources(found, given, names)
     _source_cells(found, given)
     return found
-
-
-def _same(one: Coded, other: Coded) -> Array:
-    """In which rows both have a value, and the same."""
-    places = {value: at for at, value in enumerate(other.values)}
-    turned = np.array([*(places.get(value, -2) for value in one.values), -2])
-    return np.asarray(turned[one.codes] == other.codes)
 
 
 def _few(*coded: Coded) -> dict[str, str]:
@@ -299,7 +266,7 @@ def _confusion(outputs: Coded, labels: Coded, judged: Array, names: Mapping[str,
     return found
 
 
-def _scored(found: Tally, given: Classified, judged: Array, same: Array) -> None:
+def _scored(found: Tally, given: Classified, judged: Array, alike: Array) -> None:
     given_scores = np.isfinite(given.scores)
     usable = given_scores & (given.scores >= 0) & (given.scores <= 1) & (given.outputs.codes >= 0)
     found.score_invalid = int((given_scores & ~((given.scores >= 0) & (given.scores <= 1))).sum())
@@ -307,7 +274,7 @@ def _scored(found: Tally, given: Classified, judged: Array, same: Array) -> None
         return
     found.speaks_of = given.speaks_of
     is_positive = _equals(given.outputs, given.positive) if given.speaks_of == PROBABILITY else np.zeros_like(usable)
-    hit = _equals(given.labels, given.positive) if given.speaks_of == PROBABILITY else same
+    hit = _equals(given.labels, given.positive) if given.speaks_of == PROBABILITY else alike
     cells = np.zeros(len(usable), np.int64)
     cells[usable] = score_cells(given.scores[usable])
     for part, rows in (
@@ -321,32 +288,12 @@ def _scored(found: Tally, given: Classified, judged: Array, same: Array) -> None
             np.stack([np.bincount(cells[rows & side], minlength=CELLS) for side in (~is_positive, is_positive)]),
         )
     parts = (usable & ~is_positive, usable & is_positive, usable & judged, usable & judged & hit)
-    found.segment_cells = _crossed(given.segments, cells * SCORE_GROUPS // CELLS, parts)
+    found.segment_cells = crossed(given.segments, cells * SCORE_GROUPS // CELLS, parts)
     if given.speaks_of == PROBABILITY:
         rows = usable & judged
         chance = np.clip(np.where(hit[rows], given.scores[rows], 1 - given.scores[rows]), FLOOR, 1.0)
         loss = -np.log(chance)
         found.log_loss = np.array([rows.sum(), loss.sum(), (loss**2).sum()], np.float64)
-
-
-def _crossed(segments: Mapping[str, Coded], groups: Array, parts: tuple[Array, ...]) -> dict[str, dict[str, list[int]]]:
-    """Values are named as `losses_by` names them."""
-    found: dict[str, dict[str, list[int]]] = {}
-    for key, coded in segments.items():
-        names = [*coded.values, "(none)"]
-        codes = np.where(coded.codes >= 0, coded.codes, len(coded.values))
-        size = len(names) * SCORE_GROUPS
-        counts = [np.bincount((codes * SCORE_GROUPS + groups)[one], minlength=size) for one in parts]
-        table = np.stack(counts).reshape(len(parts), len(names), SCORE_GROUPS).transpose(1, 0, 2)
-        order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
-        values: dict[str, list[int]] = {}
-        for place, at in enumerate(order.tolist()):
-            told = table[at].ravel().tolist()
-            if any(told):
-                name = names[at] if place < VALUES else OTHER
-                values[name] = _sum(values[name], told) if name in values else told
-        found[key] = values
-    return found
 
 
 def _equals(coded: Coded, value: str) -> Array:
@@ -361,35 +308,14 @@ def lags_in(lags: Array) -> Array:
     return np.bincount(np.minimum(at, LAGS - 1), minlength=LAGS).astype(np.int64)
 
 
-def losses_by(
-    segments: Mapping[str, Coded], rows: int, judged: Array, loss: Array
-) -> dict[str, dict[str, list[float]]]:
-    found: dict[str, dict[str, list[float]]] = {}
-    for key, coded in segments.items():
-        width = len(coded.values)
-        codes = np.where(coded.codes >= 0, coded.codes, width)
-        weights = (np.ones(rows), loss, loss**2)
-        columns: list[Array] = [np.bincount(codes[judged], one[judged], minlength=width + 1) for one in weights]
-        table = np.stack([np.bincount(codes, minlength=width + 1).astype(np.float64), *columns], 1)
-        names = [*coded.values, "(none)"]
-        order = np.argsort(-table[:, 0], kind="stable")
-        values: dict[str, list[float]] = {}
-        for place, at in enumerate(order.tolist()):
-            if table[at, 0]:
-                name = names[at] if place < VALUES else OTHER
-                values[name] = _sum(values[name], table[at].tolist()) if name in values else table[at].tolist()
-        found[key] = values
-    return found
-
-
 def _sources(found: Tally, given: Classified, names: Mapping[str, str]) -> None:
     for one in given.said:
         there = one.labels.codes >= 0
         outputs = given.outputs.codes[one.rows]
-        same = _same(Coded(given.outputs.values, outputs), one.labels)
+        alike = same(Coded(given.outputs.values, outputs), one.labels)
         before = found.sources.get(one.source, [0, 0])
         found.source_labels[one.source] = _counts(one.labels, names)
-        found.sources[one.source] = [before[0] + int(there.sum()), before[1] + int((there & same).sum())]
+        found.sources[one.source] = [before[0] + int(there.sum()), before[1] + int((there & alike).sum())]
     for at, one in enumerate(given.said):
         for other in given.said[at + 1 :]:
             both, mine, theirs = np.intersect1d(one.rows, other.rows, return_indices=True)
@@ -415,11 +341,11 @@ def _source_cells(found: Tally, given: Classified) -> None:
         if found.speaks_of == PROBABILITY:
             hit = _equals(one.labels, given.positive)
         else:
-            hit = _same(Coded(given.outputs.values, given.outputs.codes[one.rows]), one.labels)
+            hit = same(Coded(given.outputs.values, given.outputs.codes[one.rows]), one.labels)
         of = groups[one.rows]
         counts = [np.bincount(of[rows], minlength=SCORE_GROUPS) for rows in (there, there & hit)]
         told = np.concatenate(counts).tolist()
-        found.source_cells[one.source] = _sum(found.source_cells.get(one.source, [0] * 2 * SCORE_GROUPS), told)
+        found.source_cells[one.source] = added(found.source_cells.get(one.source, [0] * 2 * SCORE_GROUPS), told)
 
 
 def _coincidences(found: Tally, given: Classified) -> None:

@@ -15,9 +15,10 @@ from math import sqrt
 
 import numpy as np
 
+from afterlaunch.performance.crossing import SCORE_GROUPS, Array
 from afterlaunch.performance.estimating import Estimate
 from afterlaunch.performance.scores import Z
-from afterlaunch.performance.tally import PROBABILITY, SCORE_GROUPS, Array, Tally
+from afterlaunch.performance.tally import PROBABILITY, Tally
 
 LEAST_SIZE = 200.0
 UNCOVERED = 0.02  # of the rows may lie in cells without a label

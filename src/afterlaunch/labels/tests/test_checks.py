@@ -10,9 +10,11 @@ import orjson
 
 from afterlaunch.estate.models import System
 from afterlaunch.labels.duties import join
+from afterlaunch.labels.givers import given
 from afterlaunch.labels.models import Batch, Place, Source
-from afterlaunch.labels.tests.conftest import AT, House, lines, said
+from afterlaunch.labels.tests.conftest import AT, House, Stream, lines, said
 from afterlaunch.labels.tests.test_pages import signed_in
+from afterlaunch.performance import givers
 from afterlaunch.performance.tests.test_checks import sentence
 from afterlaunch.verdicts.models import Verdict
 
@@ -75,6 +77,8 @@ def test_copied_comments_and_wrong_labels_name_their_source_which_is_set_aside(h
         "conflicts": "ok",
         "reviewers": "ok",
         "comments": "ok",
+        "flips": "not_assessed",
+        "givers": "not_assessed",
     }
     day(house, 3, copies=0.7, wrong=0.35)
     verdict = Verdict.objects.get(judge="labels.sources")
@@ -87,7 +91,7 @@ def test_copied_comments_and_wrong_labels_name_their_source_which_is_set_aside(h
     page = browser.get(f"/systems/{system.pk}/performance").content.decode()
     assert "What was asked of labels" in page and "nearly repeat another" in page and "MinHash" in page
     told_api = browser.get(f"/api/v1/systems/{system.pk}/performance").json()["environments"][0]
-    assert {one["kind"] for one in told_api["checks"]} == {"conflicts", "reviewers", "comments"}
+    assert {one["kind"] for one in told_api["checks"]} >= {"conflicts", "reviewers", "comments", "flips", "givers"}
     for _ in range(2):
         look(house)  # the breach was held; posture pilot
     assert list(Source.objects.exclude(stopped_at=None).values_list("name", flat=True)) == ["app"]
@@ -114,3 +118,27 @@ def test_without_repeats_and_comments_each_check_says_what_it_lacks(house: House
     look(house)
     told = checked()
     assert told["comments"]["status"] == "not_assessed" and "No comment" in told["comments"]["why"]
+
+
+def test_few_accounts_that_give_most_of_an_hour_are_found_and_not_kept_by_name(house: House) -> None:
+    """Who gave labels is kept as keyed digests of the most frequent; the source can be set aside."""
+    house.clock.set(AT)
+    house.reference()
+    parts = Stream(rows=120)
+    for hour in range(40):
+        predicted, labelled = parts.hour(hour)
+        house.clock.set(AT + timedelta(hours=hour + 3, minutes=5))
+        house.predict(predicted)
+        few = hour == 39
+        house.label([one | {"account": f"reader-{at % 3 if few else at}"} for at, one in enumerate(labelled)])
+    house.clock.set(AT + timedelta(hours=43, minutes=10))
+    for _ in range(2):
+        while join(house.clock.now()):
+            pass
+        house.clock.set(house.clock.now() + timedelta(minutes=2))
+    source = Source.objects.get()
+    assert set(source.givers) == {"account"} and "reader" not in str(source.givers)
+    assert max(len(by) for _, by in source.givers["account"].values()) <= 64
+    told = givers.check(given([source], AT + timedelta(hours=43)))
+    assert told.status == "breach" and "Three accounts gave 120 of 120 labels" in told.why
+    assert {one["kind"] for one in Place.objects.get().told["checks"]} >= {"givers", "flips"}

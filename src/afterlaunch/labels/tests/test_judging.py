@@ -107,6 +107,27 @@ def test_estimates_are_never_rewritten_and_the_truth_stands_beside_them(begun: H
     assert told["reliability"]["compared"] >= 1 and told["days"][2]["estimate"]["value"] == pytest.approx(made.value)
 
 
+def test_estimates_weighted_for_a_segment_are_kept_by_day_with_the_truth_beside_them(house: House) -> None:
+    house.clock.set(AT)
+    house.reference()
+    house.predict(Stream(rows=1, seed=9).hour(0)[0])
+    Task.objects.update(segments=["desk"])
+    for number in range(2):
+        day(house, number)
+    day(house, 2, labels=False)
+    made = Estimate.objects.get(day=AT + timedelta(days=2))
+    assert made.weighted_by == "desk" and made.weighted is not None and made.weighted_low is not None
+    assert made.weighted_low < made.weighted
+    house.label([row for hour in range(24) for row in Stream(rows=50).hour(48 + hour)[1]])
+    day(house, 3)
+    later = Estimate.objects.get(pk=made.pk)
+    assert (later.weighted, later.weighted_low) == (made.weighted, made.weighted_low) and later.realised is not None
+    told = Place.objects.get().told
+    assert told["days"][2]["estimate"]["weighted"] == pytest.approx(made.weighted)
+    kept = told["reliability"]["weighted"]
+    assert kept["compared"] >= 1 and kept["held"] == kept["compared"] and kept["mae"] < 0.05
+
+
 def test_a_slice_that_carries_the_change_is_named(house: House) -> None:
     house.clock.set(AT)
     house.reference()

@@ -8,8 +8,9 @@ import pytest
 
 from afterlaunch.performance import checks, comments, conflicts, rankings, reviewers, sampling, shown, tally
 from afterlaunch.performance.comments import Comments
+from afterlaunch.performance.crossing import Array, Coded, Said
 from afterlaunch.performance.rankings import Shown
-from afterlaunch.performance.tally import PROBABILITY, Array, Classified, Coded, Said, Tally
+from afterlaunch.performance.tally import PROBABILITY, Classified, Tally
 
 TWO = ["0", "1"]
 NAMES = ("ann", "ben", "eve")

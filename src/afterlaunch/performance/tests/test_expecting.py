@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import expecting, judging_errors, tally
+from afterlaunch.performance.crossing import Coded
 from afterlaunch.performance.expecting import Column, Expecting
-from afterlaunch.performance.tally import Coded, Measured, Tally
+from afterlaunch.performance.tally import Measured, Tally
 
 Given = tuple[dict[str, Column], np.ndarray, np.ndarray]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import noise, tally
-from afterlaunch.performance.tally import Classified, Coded, Said, Tally
+from afterlaunch.performance.crossing import Coded, Said
+from afterlaunch.performance.tally import Classified, Tally
 
 TWO = ["0", "1"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import comparing, operating, tally
-from afterlaunch.performance.tally import Classified, Coded, Said, Tally
+from afterlaunch.performance.crossing import Coded, Said
+from afterlaunch.performance.tally import Classified, Tally
 
 TWO = ["0", "1"]
 AT = datetime(2026, 3, 3, tzinfo=UTC)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import estimating, judging, maturity, slices, tally
+from afterlaunch.performance.crossing import Coded
 from afterlaunch.performance.following import follow, of_counts
 from afterlaunch.performance.maturity import Aged
-from afterlaunch.performance.tally import Classified, Coded, Tally
+from afterlaunch.performance.tally import Classified, Tally
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import agreement, judging_rankings, rankings, scores, tally
+from afterlaunch.performance.crossing import Coded, Said
 from afterlaunch.performance.rankings import Shown
-from afterlaunch.performance.tally import Classified, Coded, Said, Tally
+from afterlaunch.performance.tally import Classified, Tally
 from afterlaunch.rankings import binary, gains
 from afterlaunch.rankings.ranking import Ranking, rank
 

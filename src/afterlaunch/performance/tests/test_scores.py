@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import scores, tally
-from afterlaunch.performance.tally import Classified, Coded, Measured, Tally
+from afterlaunch.performance.crossing import Coded
+from afterlaunch.performance.tally import Classified, Measured, Tally
 
 Made = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -7,7 +7,8 @@ import pytest
 
 from afterlaunch.performance import sources, tally
 from afterlaunch.performance.agreement import kappa, of_pairs
-from afterlaunch.performance.tally import Classified, Coded, Said, Tally
+from afterlaunch.performance.crossing import Coded, Said
+from afterlaunch.performance.tally import Classified, Tally
 
 TWO = ["0", "1"]
 

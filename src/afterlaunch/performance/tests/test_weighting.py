@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from afterlaunch.performance import estimating, judging, tally, weighting
+from afterlaunch.performance.crossing import Coded
 from afterlaunch.performance.estimating import Estimate
-from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Coded, Tally
+from afterlaunch.performance.tally import CONFIDENCE, PROBABILITY, Classified, Tally
 from afterlaunch.performance.weighting import Weighted
 
 
