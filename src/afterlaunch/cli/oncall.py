@@ -9,6 +9,8 @@ import typer
 import yaml
 
 from afterlaunch.cli.output import answer, fail, given, plainly
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.ground.yaml_text import load
 
 oncall = typer.Typer(no_args_is_help=True, help="Schedules.")
 LIMIT = 5 * 1024 * 1024
@@ -49,7 +51,9 @@ def _read(file: Path | None) -> Any:
     if len(body) > LIMIT:
         fail("The schedule is larger than 5 MiB.", code=2)
     try:
-        return yaml.safe_load(body)
+        return load(body)
+    except Invalid as problem:
+        fail(f"The schedule is not read: {problem.message}", problem.hint, code=2)
     except (yaml.YAMLError, ValueError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

@@ -65,6 +65,13 @@ def test_a_gap_is_an_answer_of_no_when_asked_so() -> None:
         ("{layers: []}", ["--from", "yesterday"], "--from"),
         ("{layers: []}", ["--from", "2026-01-02", "--to", "2026-01-01"], "--to must be later"),
         ("kind: Route\nspec: {}", [], "kind 'Route'"),
+        ("[" * 200 + "]" * 200, [], "nested more than 100 deep"),
+        (
+            "a: &a [1, 2, 3, 4]\n"
+            + "\n".join(f"k{n}: &k{n} [{', '.join(['*' + ('a' if not n else f'k{n - 1}')] * 9)}]" for n in range(9)),
+            [],
+            "aliases",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, more: list[str], says: str) -> None:

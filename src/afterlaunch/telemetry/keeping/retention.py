@@ -28,7 +28,12 @@ class Kind:
 
     @property
     def label(self) -> str:
-        return self.name.replace("_", " ")
+        return f"Sums {self.head.lower()}" if self.shared else self.head
+
+    @property
+    def head(self) -> str:
+        """As narrow as it goes."""
+        return f"By {self.name.removesuffix('s')}" if self.shared else self.name.replace("_", " ").capitalize()
 
 
 KINDS = (
