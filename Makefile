@@ -60,8 +60,9 @@ test: .venv/dev.stamp .demo/chromium.stamp .demo/prometheus.stamp check
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 3; }
 
 # The recipes of docs/recipes with the real libraries, each in an environment of its own (about 2 GB, some minutes).
+# MODELS=1 compiles a server of models, too, and puts the gateway in front of it.
 recipes: .venv/dev.stamp
-	$(BIN)/python -m tests.recipes.install
+	$(BIN)/python -m tests.recipes.install $(if $(MODELS),models)
 	$(BIN)/python -m pytest tests/recipes
 
 # ONCE=1 plays it once and checks it; ARGS passes more flags: make demo ARGS="--port 9000"

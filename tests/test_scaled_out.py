@@ -28,6 +28,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tests.tools import clickhouse, postgres
+from tests.tools.site import site
 
 pytestmark = [
     pytest.mark.postgres,
@@ -37,27 +38,6 @@ pytestmark = [
 ]
 HOUR = 3600 * 10**9
 AT = (time.time_ns() // HOUR - 1) * HOUR
-CONFIGURATION = """
-apiVersion: afterlaunch/v1
-kind: Client
-metadata: {{name: acme}}
-spec: {{displayName: Acme}}
----
-apiVersion: afterlaunch/v1
-kind: System
-metadata: {{client: acme, name: desk}}
-spec: {{displayName: Desk}}
----
-apiVersion: afterlaunch/v1
-kind: Upstream
-metadata: {{name: openai}}
-spec: {{baseUrl: "{provider}", provider: openai, credential: "env:OPENAI_API_KEY"}}
----
-apiVersion: afterlaunch/v1
-kind: Route
-metadata: {{name: answers}}
-spec: {{client: acme, system: desk, environment: prod, baseline: {{upstream: openai}}}}
-"""
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -277,7 +257,7 @@ def test_the_gateway_takes_its_routes_from_the_web_and_tells_the_receiver(house:
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     try:
         file = house.folder / "house.yaml"
-        file.write_text(CONFIGURATION.format(provider=f"http://127.0.0.1:{provider.server_address[1]}"))
+        file.write_text(site(f"http://127.0.0.1:{provider.server_address[1]}"))
         house.command("apply", "-f", str(file))
         key = house.command("key", "create", "--name", "test", "--route", "answers").strip()
         token_file = house.folder / "web" / "gateway" / "token"

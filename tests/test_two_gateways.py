@@ -24,6 +24,7 @@ import pytest
 
 from tests.test_scaled_out import asked, free_port, until
 from tests.tools import postgres
+from tests.tools.site import site
 
 pytestmark = [
     pytest.mark.postgres,
@@ -39,33 +40,12 @@ budgets.LEASE, budgets.RENEW = 6.0, 2.0  # seconds until what a killed process h
 from afterlaunch.cli.entry import run
 run()
 """
-SITE = """
-apiVersion: afterlaunch/v1
-kind: Client
-metadata: {{name: acme}}
-spec: {{displayName: Acme}}
----
-apiVersion: afterlaunch/v1
-kind: System
-metadata: {{client: acme, name: desk}}
-spec: {{displayName: Desk}}
----
-apiVersion: afterlaunch/v1
-kind: Upstream
-metadata: {{name: openai}}
-spec: {{baseUrl: "{provider}", provider: openai, credential: "env:OPENAI_API_KEY"}}
----
-apiVersion: afterlaunch/v1
-kind: Route
-metadata: {{name: answers}}
-spec:
-  {{client: acme, system: desk, environment: prod, baseline: {{upstream: openai}},
-  handling: {{resilience: {{deadline: 5, attempts: 1}}}}}}
----
+RESILIENCE = "handling: {resilience: {deadline: 5, attempts: 1}}"
+BUDGET = f"""
 apiVersion: afterlaunch/v1
 kind: Budget
 metadata: {{client: acme, name: together}}
-spec: {{unit: tokens, limit: "{limit}", window: once, mode: hard, fed: gateways, scope: {{route: answers}}}}
+spec: {{unit: tokens, limit: "{LIMIT}", window: once, mode: hard, fed: gateways, scope: {{route: answers}}}}
 """
 
 
@@ -191,7 +171,7 @@ def _prepare(house: Machines, provider: Provider) -> None:
     house.start("server")
     house.ready("server")
     file = house.folder / "site.yaml"
-    file.write_text(SITE.format(provider=f"http://127.0.0.1:{provider.server_address[1]}", limit=LIMIT))
+    file.write_text(site(f"http://127.0.0.1:{provider.server_address[1]}", RESILIENCE, BUDGET))
     house.command("apply", "-f", str(file))
     token = house.folder / "server" / "gateway" / "token"
     for name in ("a", "b"):

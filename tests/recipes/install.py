@@ -1,5 +1,6 @@
 """Makes a virtual environment for each page of docs/recipes, by the page's own line, and one of the clients that are
-tried with the gateway: python -m tests.recipes.install"""
+tried with the gateway: python -m tests.recipes.install [models]. With `models`, one of a server of models,
+too, which is compiled where there is no wheel (ten minutes on two cores)."""
 
 from __future__ import annotations
 
@@ -38,9 +39,12 @@ CLIENTS = Clients(
     ("langchain-openai>=1.7,<2", "langchain-anthropic>=1.7,<2", "litellm>=1.106,<1.107", "mcp", "openai", "anthropic"),
 )
 
+MODELS = Clients("models", ("llama-cpp-python[server]>=0.3.36,<0.4", "gguf>=0.17,<1"))
+
 
 def main() -> None:
-    for page in (*map(Page, PAGES), CLIENTS):
+    models = (MODELS,) if "models" in sys.argv[1:] else ()
+    for page in (*map(Page, PAGES), CLIENTS, *models):
         stamp = page.environment / "installed"
         if not stamp.exists() or stamp.read_text() != page.install:
             print(f"==> {page.name}: {page.install}", flush=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import sqrt
 from typing import Any
 
 from afterlaunch.data_contracts.contract import Contract
+from afterlaunch.ground.shares import wilson
 
-LINE, Z = 0.95, 1.959964
+LINE = 0.95
 FEWEST = 73
 """Only from 73 clean records of 73 does the lower bound reach 95 %."""
 PARTS = {
@@ -89,13 +89,3 @@ def verdict_of(findings: Sequence[Mapping[str, Any]], clean: int, n: int) -> str
     if n < FEWEST:
         return "not_assessed"
     return "at_risk" if clean / n < LINE else "ok"
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Two-sided 95 % interval of a share (E. B. Wilson, 1927)."""
-    if not n:
-        return 0.0, 1.0
-    share, square = hits / n, Z * Z
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    room = Z / (1 + square / n) * sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - room), min(1.0, middle + room)

@@ -10,9 +10,10 @@ from typing import Any
 
 from afterlaunch.data_contracts import shown
 from afterlaunch.data_contracts.contract import SEVERITIES
-from afterlaunch.data_contracts.verdicts import PARTS, Report, verdict_of, wilson
+from afterlaunch.data_contracts.verdicts import PARTS, Report, verdict_of
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.ground.sensitive.patterns import masked
+from afterlaunch.ground.shares import wilson
 
 FINDINGS, RULES, EXAMPLES = 200, 500, 3
 TEXT = 300  # characters of a value or a sentence that is kept

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from afterlaunch.data_contracts.contract import Contract
-from afterlaunch.data_contracts.verdicts import FEWEST, LINE, wilson
+from afterlaunch.data_contracts.verdicts import FEWEST, LINE
 from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms, a_month
+from afterlaunch.ground.shares import wilson
 from afterlaunch.verdicts.words import Finding, Status
 
 FALSE_ALERTS, WEEK = 0.25, 7 * 24  # so many in so many hours, of the number of records of one dataset

@@ -10,6 +10,7 @@ from math import log, sqrt
 import numpy as np
 
 from afterlaunch.drift import chances
+from afterlaunch.ground.shares import newcombe
 from afterlaunch.profiles.hashing import Array
 
 LEVEL = 0.90  # of intervals
@@ -176,21 +177,8 @@ def compare_rates(hits_reference: int, reference: int, hits_current: int, curren
         middle = marked / total
         spread = sqrt(middle * (1 - middle) * inverse_size(reference, current))
         tail, method = chances.normal_tail((p - q) / spread if spread else 0.0), "score"
-    low, high = difference(hits_current, current, hits_reference, reference)
+    low, high = newcombe(hits_current, current, hits_reference, reference, LEVEL)
     return Rate(q, p, low, high, tail, method)
-
-
-def difference(hits: int, count: int, before_hits: int, before: int, level: float = LEVEL) -> tuple[float, float]:
-    """Newcombe's interval of the difference of two shares, now less before."""
-    p, q = hits / count, before_hits / before
-    (low_p, high_p), (low_q, high_q) = wilson(hits, count, level), wilson(before_hits, before, level)
-    return p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2), p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
-
-
-def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
-    z = chances.normal_quantile((1 + level) / 2)
-    middle, room = hits + z * z / 2, z * sqrt(hits * (count - hits) / count + z * z / 4)
-    return max((middle - room) / (count + z * z), 0.0), min((middle + room) / (count + z * z), 1.0)
 
 
 @dataclass(frozen=True)

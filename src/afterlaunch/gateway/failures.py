@@ -26,7 +26,11 @@ _BY_STATUS = {
 }
 _QUOTA = re.compile(rb"insufficient_quota|billing_hard_limit|credit balance|exceeded your current quota", re.IGNORECASE)
 _ROUTER = re.compile(rb"temporarily rate-limited upstream", re.IGNORECASE)
-_CONTEXT = re.compile(rb"context_length_exceeded|prompt is too long|maximum context length", re.IGNORECASE)
+_CONTEXT = re.compile(
+    rb"context_length_exceeded|prompt is too long|maximum context length"
+    rb"|exceed_context_size|exceeds the (?:available )?context",
+    re.IGNORECASE,
+)
 _CONTENT = re.compile(rb"content_filter|content_policy_violation|ResponsibleAIPolicyViolation")
 _BROKEN = {"unreachable": NETWORK, "address-refused": INVALID, "busy": BUSY, "timeout": TIMEOUT}
 

@@ -23,6 +23,7 @@ INFLATED = 32 << 20  # at most so much of a compressed answer is read
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _TELLING = re.compile(
     rb'"(?:usage|error)"' + sse.GAP + rb":" + sse.GAP + rb"\{"
+    rb'|"error"' + sse.GAP + rb":" + sse.GAP + rb'"|"object"' + sse.GAP + rb":" + sse.GAP + rb'"error"'
     rb'|"finish_reason"' + sse.GAP + rb":" + sse.GAP + rb'"'
     rb"|message_stop|\[DONE\]|response\.(?:completed|incomplete|failed)"
 )
@@ -113,6 +114,8 @@ def note_document(reading: Reading, wire: Wire, document: Any) -> None:
             _note_tier(reading, usage)
     if isinstance(error, dict):
         _note_error(reading, error)
+    elif document.get("object") == "error" or (error and isinstance(error, str)):  # older vLLM; Ollama's own paths
+        _note_error(reading, document)
     if wire is MESSAGES and isinstance(document.get("stop_reason"), str):
         reading.finish_reasons = [document["stop_reason"]]
     if wire is RESPONSES and isinstance(document.get("status"), str):
@@ -241,7 +244,11 @@ class SseMeter:
             note(document)
 
     def _chat(self, chunk: dict[str, Any]) -> None:
-        note_document(self.reading, self._wire, chunk)
+        """A usage beside words that still come is that of now: vLLM tells one with every chunk where it is asked to."""
+        reading = self.reading
+        note_document(reading, self._wire, chunk)
+        if reading.usage is not None and chunk.get("choices") and not reading.finish_reasons:
+            reading.usage_ended = False
 
     def _response(self, event: dict[str, Any]) -> None:
         kind, answer = event.get("type"), event.get("response")

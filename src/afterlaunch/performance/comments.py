@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afterlaunch.drift.statistics import difference
+from afterlaunch.ground.shares import newcombe
 from afterlaunch.performance import checks
 from afterlaunch.performance.checks import Check
 from afterlaunch.performance.crossing import Array
@@ -112,7 +112,7 @@ def check(given: Comments) -> Check:
         assessed += 1
         hits, count, had, before = (int(one.sum()) for one in (now & repeats, now, then & repeats, then))
         shares.append((hits / count, name))
-        if difference(hits, count, had, before, 1 - 2 / (HOURS * len(given.names)))[0] > MORE:
+        if newcombe(hits, count, had, before, 1 - 2 / (HOURS * len(given.names)))[0] > MORE:
             most = int(np.bincount(group[now]).max())
             said = (
                 f"{hits / count:.0%} of {count:,} comments of {name} in the last day nearly repeat another,"

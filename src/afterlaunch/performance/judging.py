@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from afterlaunch.drift.false_alarms import NOT_KNOWN, FalseAlarms
-from afterlaunch.drift.statistics import difference, wilson
+from afterlaunch.ground.shares import newcombe, wilson
 from afterlaunch.performance import estimating, weighting
 from afterlaunch.performance.estimating import Calibrator
 from afterlaunch.performance.following import FALSE_ALARMS, HOURS, Losses, follow, of_counts
@@ -84,7 +84,7 @@ def accuracy(
         return not_assessed("too_few_labels", f"Only {count} mature labels; {LEAST} are needed to judge.", count)
     line = line_of(before_hits, before, tolerance)
     followed = follow([of_counts(*loss.count(hour)) for hour in hours], line)
-    low, _ = difference(hits, count, before_hits, before, SURE)
+    low, _ = newcombe(hits, count, before_hits, before, SURE)
     value = 1 - hits / count
     inner = wilson(hits, count, 0.95)
     covered = f", {coverage:.0%} of predictions labelled" if coverage is not None else ""
@@ -194,7 +194,7 @@ def confidence(
     line = line_of(before_hits, before, tolerance)
     same = [hour for hour in hours if hour.speaks_of == baseline.speaks_of]
     followed = follow([of_counts(*below_floor(hour, floor)) for hour in same], line)
-    low, _ = difference(hits, count, before_hits, before, SURE)
+    low, _ = newcombe(hits, count, before_hits, before, SURE)
     inner = wilson(hits, count, 0.95)
     said = (
         f"{hits / count:.1%} of {count:,} predictions have a confidence below {floor:g}"

@@ -18,7 +18,7 @@ from math import sqrt
 import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile
-from afterlaunch.drift.statistics import difference
+from afterlaunch.ground.shares import newcombe
 from afterlaunch.performance.crossing import SCORE_GROUPS, Array
 from afterlaunch.performance.following import HOURS
 from afterlaunch.performance.judging import BREACH, WARNING
@@ -188,7 +188,7 @@ def loops(now: Tally) -> list[Trouble]:
     found = []
     one = exposure(now)
     if one and one.excess is not None:
-        low = difference(one.seen[1], one.seen[0], one.unseen[1], one.unseen[0], 1 - 2 / HOURS)[0]
+        low = newcombe(one.seen[1], one.seen[0], one.unseen[1], one.unseen[0], 1 - 2 / HOURS)[0]
         if low > ECHO:
             said = (
                 f"{one.seen[1] / one.seen[0]:.1%} of {one.seen[0]:,} labels equal the output where people saw it,"

@@ -9,7 +9,7 @@ from math import floor, lgamma, log, sqrt
 import numpy as np
 
 from afterlaunch.drift.false_alarms import FalseAlarms, together
-from afterlaunch.drift.statistics import difference, wilson
+from afterlaunch.ground.shares import newcombe, wilson
 from afterlaunch.performance.following import FALSE_ALARMS, HOURS, follow, of_counts
 from afterlaunch.performance.judging import BREACH, LEAST, OK, SURE, WARNING, Judged, line_of, not_assessed
 from afterlaunch.performance.tally import LATENCY_STEP, LATEST, Tally
@@ -40,7 +40,7 @@ def overrides(baseline: Tally, hours: Sequence[Tally], current: Tally) -> Judged
         return not_assessed("too_few", f"Only {count} decisions of operators; {LEAST} are needed.", count)
     line = line_of(before_hits, before, OVERRIDES)
     followed = follow([of_counts(*decided(hour)) for hour in hours], line)
-    low, _ = difference(hits, count, before_hits, before, SURE)
+    low, _ = newcombe(hits, count, before_hits, before, SURE)
     inner = wilson(hits, count, 0.95)
     apart = _apart(current)
     said = (
@@ -66,7 +66,7 @@ def _apart(current: Tally) -> str:
     for name, (count, same) in sorted(told.items()):
         others = [sum(row[at] for other, row in told.items() if other != name) for at in (0, 1)]
         if others[0] >= LEAST:
-            low, _ = difference(count - same, count, others[0] - others[1], others[0], level)
+            low, _ = newcombe(count - same, count, others[0] - others[1], others[0], level)
             if low > OVERRIDES:
                 found.append(f"{name.removeprefix(OPERATOR)} ({(count - same) / count:.0%})")
     return f" More than the others: {', '.join(found)}." if found else ""

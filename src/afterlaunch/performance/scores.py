@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile
-from afterlaunch.drift.statistics import wilson
+from afterlaunch.ground.shares import wilson
 from afterlaunch.performance import agreement
 from afterlaunch.performance.crossing import OTHER, Array
 from afterlaunch.performance.tally import MEASURES, PROBABILITY, Tally

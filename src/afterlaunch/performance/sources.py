@@ -15,7 +15,7 @@ import numpy as np
 
 from afterlaunch.drift.chances import normal_quantile, normal_tail
 from afterlaunch.drift.false_alarms import FalseAlarms, a_month
-from afterlaunch.drift.statistics import difference
+from afterlaunch.ground.shares import newcombe
 from afterlaunch.performance.agreement import kappa, of_pairs
 from afterlaunch.performance.crossing import Array
 from afterlaunch.performance.following import HOURS
@@ -78,8 +78,8 @@ def echo(before: Tally, now: Tally) -> list[Trouble]:
         past, past_same = before.sources.get(name, before_all(before))
         level = 1 - 2 / (HOURS * len(asked))
         others = [sum(told[at] for other, told in now.sources.items() if other != name) for at in (0, 1)]
-        beyond_others = others[0] < LEAST or difference(same, count, others[1], others[0], level)[0] > ECHO
-        if difference(same, count, past_same, past, level)[0] > ECHO and beyond_others:
+        beyond_others = others[0] < LEAST or newcombe(same, count, others[1], others[0], level)[0] > ECHO
+        if newcombe(same, count, past_same, past, level)[0] > ECHO and beyond_others:
             said = (
                 f"{same / count:.1%} of {count:,} labels of {name} equal the output, {past_same / past:.1%} in the"
                 " baseline: the model became better, or its outputs come back as labels."

@@ -2,7 +2,7 @@
 long they are, and what evaluations scored. Pure.
 
 A cheaper answer that is cut off, refused or fails more often is no saving. Differences of shares are told with their
-95 % interval (Newcombe's, from Wilson's: Stat. Med. 17/8, 1998, method 10); those of scores with the normal one.
+95 % interval (Newcombe's); those of scores with the normal one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
+from afterlaunch.ground.shares import newcombe
 from afterlaunch.look.formats import percent
 from afterlaunch.savings.facts import Score
 
@@ -19,7 +20,6 @@ FEWEST = 100
 MARGIN = 0.02
 """What more of them may fail, be refused or be cut off, surely, before the trial is refuted."""
 ENDS = {"failed": "failed", "refused": "were refused", "truncated": "were cut off at the limit"}
-_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,6 @@ class Difference:
     worse: bool
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share."""
-    share = hits / of
-    middle = share + _Z * _Z / (2 * of)
-    half = _Z * sqrt(share * (1 - share) / of + _Z * _Z / (4 * of * of))
-    whole = 1 + _Z * _Z / of
-    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
-
-
-def more(before: tuple[int, int], after: tuple[int, int]) -> tuple[float, float]:
-    """95 % interval of the share after less the share before; both are (hits, of)."""
-    was, is_ = before[0] / before[1], after[0] / after[1]
-    (low_was, high_was), (low_is, high_is) = wilson(*before), wilson(*after)
-    difference = is_ - was
-    return (
-        difference - sqrt((is_ - low_is) ** 2 + (high_was - was) ** 2),
-        difference + sqrt((high_is - is_) ** 2 + (was - low_was) ** 2),
-    )
-
-
 def differences(before: Answered, after: Answered, margins: Mapping[str, float]) -> list[Difference]:
     """None of them while either has fewer than 100 calls. `margins`: by how much each evaluation may be worse; others
     are told, and decide nothing."""
@@ -71,7 +51,7 @@ def differences(before: Answered, after: Answered, margins: Mapping[str, float])
     out = []
     for name, verb in ENDS.items():
         was, is_ = (getattr(before, name), before.calls), (getattr(after, name), after.calls)
-        low, high = more(was, is_)
+        low, high = newcombe(*is_, *was)
         said = f"{percent(*is_)} of the copies {verb}, {percent(*was)} of the answers ({low:+.1%} to {high:+.1%})"
         out.append(Difference(name, said, low > MARGIN))
     lengths = [

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from afterlaunch.savings.answered import wilson
+from afterlaunch.ground.shares import wilson
 
 HOUR_NS = 3_600 * 10**9
 FEWEST_CALLS, FEWEST_HOURS = 100, 12

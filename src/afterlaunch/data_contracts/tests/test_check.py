@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from afterlaunch.cli.main import app
 from afterlaunch.data_contracts.contract import read
 from afterlaunch.data_contracts.similar import slips
-from afterlaunch.data_contracts.verdicts import wilson
+from afterlaunch.ground.shares import wilson
 
 runner = CliRunner()
 HEAD = "apiVersion: afterlaunch/v1\nkind: DataContract\nmetadata: {name: t, owner: o}\nspec:\n"

@@ -89,15 +89,6 @@ def test_e_values_are_named_from_the_largest() -> None:
     assert statistics.e_benjamini_hochberg([1000.0, 0.5, 39.0, 45.0], 0.05) == [True, False, True, True]
 
 
-def test_newcombes_interval() -> None:
-    """Newcombe (1998), table II: 56/70 against 48/80 at 95 %: 0.0524 to 0.3339."""
-    low_p, high_p = statistics.wilson(56, 70, 0.95)
-    low_q, high_q = statistics.wilson(48, 80, 0.95)
-    p, q = 56 / 70, 48 / 80
-    assert p - q - ((p - low_p) ** 2 + (high_q - q) ** 2) ** 0.5 == pytest.approx(0.0524, abs=1e-4)
-    assert p - q + ((high_p - p) ** 2 + (q - low_q) ** 2) ** 0.5 == pytest.approx(0.3339, abs=1e-4)
-
-
 @pytest.mark.parametrize("tolerated", [0.0, 0.01, 0.1])
 def test_at_the_tolerated_psi_the_test_rejects_as_often_as_it_says(tolerated: float) -> None:
     """Spec: rejection at the boundary is near its nominal 5 %, for a tilt of ten cells, 5,000 rows against 5,000."""
