@@ -171,7 +171,7 @@ def _of_values(which: str, tabled: Tabled) -> Iterator[Finding]:
             )
             yield Finding("unseen_values", name, told, which)
         elif which == "reference" and not profile.layout.tail_complete:
-            told = f"{name!r} has more distinct values than are kept: beyond the 1,000 most frequent they are one cell."
+            told = f"{name!r} has more distinct values than are kept: beyond 1,000 of them they are one cell."
             yield Finding("many_values", name, told, which)
 
 

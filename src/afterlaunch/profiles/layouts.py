@@ -3,9 +3,10 @@
 Numeric: half-open cells between quantiles of the reference. An atom (a value with more than 1/320 of the mass) has a
 cell of its own, from the value to the next float. Cell 0 lies below the reference's range, the last one above it.
 
-Categories: the most frequent values of the reference, at most 1,000, have a cell each (of equal counts the lesser
-text); its other values share `other`; what it never had is `unseen`. Of the other values 20,000 are remembered: where
-there are more, an unseen one cannot be told from them and counts as `other`.
+Categories: the values of the reference, at most 1,000, have a cell each; where there are more, those that are surely
+frequent, and others in the order of their hashes, since what was chosen for coming often by chance would come less
+often the next time. Its other values share `other`; what it never had is `unseen`. Of the other values 20,000 are
+remembered: where there are more, an unseen one cannot be told from them and counts as `other`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from math import sqrt
+from zlib import crc32
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from afterlaunch.profiles.hashing import Array
 
 CELLS = 320
 NAMED = 1_000
+SURE = 4.0  # spreads above the count that no longer has a cell
 TAIL = 20_000  # values of the tail that are remembered, so that they can be told from unseen ones
 
 
@@ -136,6 +140,15 @@ def numeric_layout(sample: Array, low: float, high: float) -> NumericLayout:
 def category_layout(counts: dict[str, int], complete: bool = True) -> CategoryLayout:
     """`counts`: of the reference's values; `complete`: whether every value is among them."""
     ranked = sorted(counts, key=lambda value: (-counts[value], value))
-    tail = ranked[NAMED:]
+    names, tail = (ranked, []) if len(ranked) <= NAMED else _chosen(ranked, counts)
     kept = frozenset(digest(value) for value in tail[:TAIL])
-    return CategoryLayout(tuple(ranked[:NAMED]), kept, complete and len(tail) <= TAIL)
+    return CategoryLayout(tuple(names), kept, complete and len(tail) <= TAIL)
+
+
+def _chosen(ranked: list[str], counts: dict[str, int]) -> tuple[list[str], list[str]]:
+    """Of more than 1,000 values: those with a cell, and the others."""
+    line = counts[ranked[NAMED]] + SURE * sqrt(counts[ranked[NAMED]])
+    sure = [value for value in ranked[:NAMED] if counts[value] > line]
+    rest = sorted(ranked[len(sure) :], key=lambda value: (crc32(value.encode("utf-8", "surrogatepass")), value))
+    drawn = set(rest[: NAMED - len(sure)])
+    return [*sure, *rest[: len(drawn)]], [value for value in ranked[len(sure) :] if value not in drawn]
