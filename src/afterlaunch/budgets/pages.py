@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -30,7 +31,7 @@ from afterlaunch.budgets.counting import TELEMETRY
 from afterlaunch.budgets.models import Mark
 from afterlaunch.budgets.observing import extrapolated
 from afterlaunch.budgets.preview import DAYS, Preview, preview
-from afterlaunch.budgets.standing import Standing, many, standings, window_now
+from afterlaunch.budgets.standing import Nearest, Standing, many, nearest, standings, window_now
 from afterlaunch.budgets.units import bare, shown
 from afterlaunch.contracts.budgets import MODES, NO_PRICE, UNITS, WINDOWS
 from afterlaunch.contracts.budgets import Budget as Contract
@@ -43,6 +44,7 @@ from afterlaunch.look.requests import Request
 from afterlaunch.routes.models import Budget
 
 PER_PAGE = 25
+TOLD = ("name", "mode", "window", "scope", "client__slug")
 NEAR = 0.8
 STATES = {"": "All", "near": "At 80% or more", "reached": "Reached"}
 NANO = 1e9
@@ -92,23 +94,22 @@ def budgets(request: Request) -> HttpResponse:
         messages.success(request, f"The budget {made.name} is in force.")
         return redirect(made)
     now = clock.now()
-    running = list(budgets_seen_by(request.actor).filter(ended_at=None).select_related("client"))
-    found = many(running, now)
-    rows = [_line(one, found[one.pk], now) for one in running]
-    rows.sort(key=lambda row: (-row["share"], row["budget"].name))
+    running = budgets_seen_by(request.actor).filter(ended_at=None)
+    near = nearest(running, now)
+    rows = [_told(one, near.get(one[0])) for one in running.select_related(None).values_list("pk", *TOLD)]
+    rows.sort(key=lambda row: (-row["share"], row["name"]))
     page = Paginator(_filtered(rows, request.GET), PER_PAGE).get_page(request.GET.get("page"))
-    for row in page:
-        row["nearest"] = next((_row(row["budget"], one) for one in row["found"]), None)
+    _fill(page, running, now)
     clients = [one for one in _clients(request.actor) if _may(request.actor, one)]
     asked = forms.read(request.GET.dict()) if request.GET.get("limit") else None
     context: dict[str, Any] = {
         "rows": rows,
         "page": page,
-        "of_clients": sorted({row["budget"].client.slug for row in rows if row["budget"].client}),
+        "of_clients": sorted({row["client__slug"] for row in rows if row["client__slug"]}),
         "states": STATES,
         "near": sum(row["share"] >= NEAR for row in rows),
         "reached": sum(row["share"] >= 1 for row in rows),
-        "refused": sum(row["refused"] for row in rows if row["budget"].mode == "hard"),
+        "refused": sum(row["refused"] for row in rows if row["mode"] == "hard"),
         "ended": budgets_seen_by(request.actor).exclude(ended_at=None).order_by("-ended_at")[:20],
         "clients": clients,
         "house": _may(request.actor, None),
@@ -120,6 +121,13 @@ def budgets(request: Request) -> HttpResponse:
     return render(request, "budgets/budgets.html", context)
 
 
+def _told(told: tuple[Any, ...], near: Nearest | None) -> dict[str, Any]:
+    """What is sorted and looked for, of every budget."""
+    names = dict(zip(TOLD, told[1:], strict=True))
+    seen = {"share": near.held, "refused": near.refused, "counter": near.counter} if near else {}
+    return {"pk": told[0], "share": 0.0, "refused": 0, "counter": "", **names, **seen}
+
+
 def _filtered(rows: list[dict[str, Any]], asked: QueryDict) -> list[dict[str, Any]]:
     """`of`: a client's; `state`: near or reached; `q`: words that name, scope or nearest counter hold."""
     of, least = asked.get("of", ""), {"near": NEAR, "reached": 1.0}.get(asked.get("state", ""), 0.0)
@@ -128,27 +136,27 @@ def _filtered(rows: list[dict[str, Any]], asked: QueryDict) -> list[dict[str, An
         row
         for row in rows
         if row["share"] >= least
-        and (not of or (row["budget"].client is not None and row["budget"].client.slug == of))
-        and all(word in row["text"] for word in words_)
+        and (not of or row["client__slug"] == of)
+        and (not words_ or all(word in _text(row) for word in words_))
     ]
 
 
-def _line(budget: Budget, found: list[Standing], now: datetime) -> dict[str, Any]:
-    scope = words.scope_of(budget.scope)
-    text = " ".join(
-        (budget.name, budget.mode, budget.window, scope, *budget.scope.values(), found[0].counter if found else "")
-    )
-    return {
-        "budget": budget,
-        "scope": scope,
-        "text": text.lower(),
-        "limit": shown(budget.unit, budget.limit),
-        "found": found[:1],
-        "counters": len(found),
-        "share": found[0].held if found else 0.0,
-        "refused": sum(one.refused for one in found),
-        "renews": window_now(budget, now).end,
-    }
+def _text(row: dict[str, Any]) -> str:
+    scope = row["scope"]
+    return " ".join(
+        (row["name"], row["mode"], row["window"], words.scope_of(scope), *scope.values(), row["counter"])
+    ).lower()
+
+
+def _fill(page: Page[dict[str, Any]], running: QuerySet[Budget], now: datetime) -> None:
+    """What a page shows of its rows."""
+    budgets = running.in_bulk([row["pk"] for row in page])
+    found = many(list(budgets.values()), now)
+    for row in page:
+        budget = row["budget"] = budgets[row["pk"]]
+        row |= {"scope": words.scope_of(budget.scope), "limit": shown(budget.unit, budget.limit)}
+        row |= {"counters": len(found[budget.pk]), "renews": window_now(budget, now).end}
+        row["nearest"] = next((_row(budget, one) for one in found[budget.pk]), None)
 
 
 def _clients(actor: Actor) -> list[Client]:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
 from afterlaunch.budgets import rules
 from afterlaunch.budgets.counting import AMOUNTS, SLOTS
@@ -18,6 +18,7 @@ from afterlaunch.contracts.budgets import Window, window_of
 from afterlaunch.routes.models import Budget
 
 SUMMED = (*AMOUNTS, "unpriced")
+_COUNTED = ("window", "zone", "limit")
 CHUNK = 300  # budgets in one question: databases bound how many conditions one may have
 
 
@@ -44,6 +45,36 @@ class Standing:
     def held(self) -> float:
         """With what is reserved."""
         return (self.used + self.reserved) / self.limit
+
+
+class Nearest(NamedTuple):
+    """Of a budget's counters the one that is nearest to its limit (`held`: its share, with what is reserved), how many
+    there are, and what all of them refused."""
+
+    counter: str
+    held: float
+    counters: int
+    refused: int
+
+
+def nearest(budgets: QuerySet[Budget], now: datetime) -> dict[int, Nearest]:
+    """Of each that was counted in its present window, by its key: one question, without forecasts."""
+    told = {pk: (window, zone, limit) for pk, window, zone, limit in budgets.values_list("pk", *_COUNTED)}
+    starts = {one: int(window_of(*one, now).start.timestamp()) for one in {one[:2] for one in told.values()}}
+    rows = Count.objects.filter(budget__in=budgets.values("pk"), window_start__in=set(starts.values()))
+    sums = rows.values_list("budget", "counter", "window_start").annotate(Sum("used"), Sum("reserved"), Sum("refused"))
+    found: dict[int, Nearest] = {}
+    for pk, counter, start, used, reserved, refused in sums.order_by("budget", "counter"):
+        window, zone, limit = told[pk]
+        if start != starts[window, zone]:
+            continue
+        before, held = found.get(pk), (used + reserved) / limit
+        if before is None:
+            found[pk] = Nearest(counter, held, 1, refused)
+            continue
+        first = before if before.held >= held else Nearest(counter, held, 0, 0)
+        found[pk] = Nearest(first.counter, first.held, before.counters + 1, before.refused + refused)
+    return found
 
 
 def window_now(budget: Budget, now: datetime) -> Window:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from django.db import transaction
@@ -36,15 +39,39 @@ def _kept(file: Path) -> str:
     return file.read_text().strip()
 
 
+_TOGETHER: ContextVar[list[str] | None] = ContextVar("together", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Deeds of one transaction are published once, at its end: building what all gateways hold takes longer than most
+    deeds. Raises Invalid there when the rows contradict each other."""
+    if _TOGETHER.get() is not None:
+        yield
+        return
+    reasons: list[str] = []
+    token = _TOGETHER.set(reasons)
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
+    if reasons:
+        publish(reasons[0] if len(reasons) == 1 else f"{len(reasons)} deeds together: {', '.join(reasons[:5])}")
+
+
 def publish(why: str) -> int:
-    """Seal the present rows under a new epoch, in the deed's own transaction. Gateways take it within a second.
+    """Seal the present rows under a new epoch, in the deed's own transaction, or at the end of those that are done
+    `together`. Returns the epoch. Gateways take it within a second.
 
     Raises Invalid when the rows contradict each other.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a snapshot is published in the deed's own transaction")
-    newest = Published.objects.select_for_update().order_by("-epoch").first()
+    newest = Published.objects.select_for_update().defer("sealed").order_by("-epoch").first()
     epoch = newest.epoch + 1 if newest else 1
+    if (reasons := _TOGETHER.get()) is not None:
+        reasons.append(why)
+        return epoch
     fresh = build(epoch)
     try:
         fresh.check()

@@ -1,6 +1,7 @@
 """Apply documents: all or nothing, idempotent, with the difference shown.
 
-1. Parse and check every document (`parse`); 2. in one transaction put those that differ, in the order of the kinds;
+1. Parse and check every document (`parse`); 2. in one transaction put those that differ, in the order of the kinds, and
+publish what gateways hold once;
 3. read everything again: the difference between before and after is what is shown; 4. a dry run rolls back.
 """
 
@@ -17,6 +18,7 @@ from afterlaunch.app.configuration.kinds import KINDS
 from afterlaunch.app.configuration.parse import Document, Key, parse
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
+from afterlaunch.routes.snapshot import together
 from afterlaunch.slo.openslo.importing import import_files
 
 __all__ = ["Difference", "Document", "apply", "export", "parse", "to_yaml"]
@@ -64,7 +66,8 @@ def apply(
     try:
         with transaction.atomic():
             before = {document.key: document.spec for document in export()}
-            secrets = _put(actor, _in_order(documents), before)
+            with together():
+                secrets = _put(actor, _in_order(documents), before)
             for document in export():
                 old = before.get(document.key)
                 if old != document.spec:

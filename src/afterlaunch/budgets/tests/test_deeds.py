@@ -4,18 +4,23 @@ from dataclasses import replace
 
 import orjson
 import pytest
+from django.db import transaction
 from django.test import Client as Browser
 
 from afterlaunch.accounts.actions import create_token
 from afterlaunch.budgets.actions import Values, budget_by_id, budgets_seen_by, end_budget, put_budget
+from afterlaunch.budgets.models import Count
+from afterlaunch.budgets.standing import many, nearest
 from afterlaunch.budgets.units import counted, price, price_written, written
+from afterlaunch.contracts.budgets import window_of
 from afterlaunch.contracts.snapshot import unseal
 from afterlaunch.estate.models import System
 from afterlaunch.evidence.models import Entry
+from afterlaunch.ground import clock
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import Conflict, Invalid, NotAllowed, NotFound
 from afterlaunch.routes.models import Budget
-from afterlaunch.routes.snapshot import current, shared_key
+from afterlaunch.routes.snapshot import current, current_epoch, shared_key, together
 
 HOUSE = automation("house")
 OPERATOR = Actor("person", "Olga", (Held(Role.OPERATOR, "acme"),))
@@ -42,6 +47,43 @@ def test_gateways_get_a_budget_with_the_deed_that_makes_alters_or_ends_it(desk: 
     assert [one.deed for one in told] == ["budget.made", "budget.altered", "budget.ended"]
     details = orjson.loads(bytes(told[1].body))["details"]
     assert (details["before"]["limit"], details["after"]["limit"]) == ("250", "1")
+
+
+def test_deeds_that_are_done_together_are_published_once_or_not_at_all(desk: System) -> None:
+    put_budget(OPERATOR, desk.client, "first", DAILY)
+    epoch = current_epoch()
+    with transaction.atomic(), together():
+        for number in range(3):
+            put_budget(OPERATOR, desk.client, f"b{number}", replace(DAILY, limit=number + 1))
+            assert len(in_force()) == 1
+    assert (current_epoch(), len(in_force())) == (epoch + 1, 4)
+    with pytest.raises(NotAllowed), transaction.atomic(), together():
+        put_budget(OPERATOR, desk.client, "b3", DAILY)
+        put_budget(VIEWER, desk.client, "b4", DAILY)
+    assert (current_epoch(), len(in_force())) == (epoch + 1, 4)
+    put_budget(OPERATOR, desk.client, "b3", DAILY)
+    assert current_epoch() == epoch + 2
+
+
+def test_what_the_list_asks_of_all_is_what_each_says(desk: System) -> None:
+    now, windows = clock.now(), ("day", "month", "day", "week")
+    for number, window in enumerate(windows):
+        row = put_budget(OPERATOR, desk.client, f"b{number}", replace(DAILY, window=window, limit=100 * 10**9))
+        start = int(window_of(window, row.zone, now).start.timestamp())
+        for counter in range(number):
+            for gateway in ("g1", "g2"):
+                used = (counter * 7 + number) % 5 * 10**10
+                counted = {"used": used, "reserved": 10**9, "refused": counter, "told_at": now}
+                Count.objects.create(budget=row, gateway=gateway, counter=f"t{counter}", window_start=start, **counted)
+                Count.objects.create(budget=row, gateway=gateway, counter="old", window_start=start - 1, **counted)
+    rows = budgets_seen_by(OPERATOR).filter(ended_at=None)
+    each = many(list(rows), now)
+    wanted = {
+        pk: (found[0].counter, found[0].held, len(found), sum(one.refused for one in found))
+        for pk, found in each.items()
+        if found
+    }
+    assert len(wanted) == 3 and nearest(rows, now) == wanted
 
 
 def test_the_same_again_changes_nothing(desk: System) -> None:
