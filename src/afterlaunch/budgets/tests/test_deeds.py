@@ -75,7 +75,9 @@ def test_what_the_list_asks_of_all_is_what_each_says(desk: System) -> None:
                 used = (counter * 7 + number) % 5 * 10**10
                 counted = {"used": used, "reserved": 10**9, "refused": counter, "told_at": now}
                 Count.objects.create(budget=row, gateway=gateway, counter=f"t{counter}", window_start=start, **counted)
-                Count.objects.create(budget=row, gateway=gateway, counter="old", window_start=start - 1, **counted)
+                Count.objects.create(
+                    budget=row, gateway=gateway, counter=f"t{counter}", window_start=start - 1, **counted
+                )
     rows = budgets_seen_by(OPERATOR).filter(ended_at=None)
     each = many(list(rows), now)
     wanted = {
