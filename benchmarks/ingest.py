@@ -4,10 +4,10 @@
 
 Needs the harness (`side_by_side.py`, `gen_spans.py`) in `<shared>/bench/telemetry` with its requirements installed in
 the Python that runs this, the floor (`columnar_decode.py`: a bare program that decodes, maps 15 fields, inserts) in
-`<shared>/reference`, and a virtual environment that holds mlflow. Both servers start on empty stores; the floor runs
-before and after them on the same bodies. Prints what the harness says and the ratios, each beside its bar; exit 1 where
-one is missed. Two bars are absolute, for an idle machine of two cores on which the floor takes 43 microseconds a span
-and MLflow stores 851 spans/s: on another, the ratios tell.
+`<shared>/reference`, and a virtual environment that holds mlflow. Both servers start on empty stores and come to rest;
+the floor runs before and after them on the same bodies. Prints what the harness says and the ratios, each beside its
+bar; exit 1 where one is missed. Two bars are absolute, for an idle machine of two cores on which the floor takes 43
+microseconds a span and MLflow stores 851 spans/s: on another, the ratios tell.
 
 The harness looks twice a second whether all rows are stored, so that a round should take some seconds.
 """
@@ -30,6 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 PORTS = {"ours": 9290, "mlflow": 9291}
+IDLE = 0.2  # CPU seconds a second, of both together
 WARM = 8  # MLflow's workers each need a first request
 FASTER, SPANS_A_SECOND, MICROSECONDS, MEBIBYTES = 30.0, 25_000.0, 50.0, 572.0  # 600 MB
 FLOOR_MICROSECONDS, PEER_MICROSECONDS = 43.0, 960.0  # where the bars come from
@@ -51,6 +52,26 @@ def start(command: list[str], ready: str, log: Path) -> subprocess.Popen[bytes]:
             time.sleep(0.2)
     process.kill()
     raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+
+
+def settled(processes: list[subprocess.Popen[bytes]]) -> None:
+    """MLflow's workers load for ten seconds of both cores after it says that it is well: nobody is measured beside."""
+    import psutil  # of the harness' requirements
+
+    trees = [psutil.Process(one.pid) for one in processes]
+
+    def spent() -> float:
+        times = [one.cpu_times() for tree in trees for one in (tree, *tree.children(recursive=True))]
+        return float(sum(one.user + one.system for one in times))
+
+    quiet, before = 0, spent()
+    for _ in range(60):
+        time.sleep(1)
+        now = spent()
+        quiet, before = (quiet + 1 if now - before < IDLE else 0), now
+        if quiet == 5:
+            return
+    raise SystemExit("The servers did not come to rest within a minute.")
 
 
 def targets(folder: Path, mlflow: Path) -> tuple[list[dict[str, object]], list[subprocess.Popen[bytes]]]:
@@ -105,6 +126,7 @@ def run(harness: Path, mlflow: Path, rounds: int, per_round: int) -> tuple[list[
         floors = [floor_of(program, bodies)]
         rows, processes = targets(folder, mlflow)
         try:
+            settled(processes)
             (folder / "targets.json").write_text(json.dumps(rows))
             compare = [sys.executable, str(harness / "side_by_side.py"), str(folder / "targets.json")]
             compare += ["--bodies", str(bodies), "--per-round", str(per_round), "--rounds", str(rounds)]
