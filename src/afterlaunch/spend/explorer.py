@@ -16,7 +16,8 @@ from afterlaunch.ground.errors import Invalid
 from afterlaunch.spend import comparing
 from afterlaunch.spend.drivers import FACTORS, Drivers
 from afterlaunch.telemetry import attribution
-from afterlaunch.telemetry.attribution import PEOPLE, PURPOSE, Breakdown, Share
+from afterlaunch.telemetry.attribution import PURPOSE, Breakdown, Share
+from afterlaunch.telemetry.called import PEOPLE
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import minute_of, stretches
 from afterlaunch.telemetry.ranked import Ranked, Row, layers, ranked
@@ -97,7 +98,7 @@ class Explorer:
     @cached_property
     def found(self) -> Ranked:
         """Dearest first; what only the time before had is a row without calls. Totals are of all rows."""
-        if self.names[0] in DIMENSIONS:
+        if self.names[0] in (*DIMENSIONS, *PEOPLE):
             return ranked(
                 self.ask.start, self.ask.end, self.names, self.ask.clients, self._equals,
                 most=self.most, before=self.before,

@@ -12,14 +12,12 @@ from datetime import datetime
 
 from afterlaunch.contracts.labels import PROBE_AGENT, SHADOW_ARM
 from afterlaunch.ground.errors import Invalid
+from afterlaunch.telemetry.called import PEOPLE, called
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import CALL_KINDS, Clients, minute_of, narrowed, stretches
-from afterlaunch.telemetry.rollups import MILLI, UNSENT
 from afterlaunch.telemetry.store import current
-from afterlaunch.telemetry.tables import ORPHAN
 from afterlaunch.telemetry.windows import Window, extrapolated
 
-PEOPLE = ("user", "session", "transaction")
 PURPOSE = "purpose"
 BY = (
     *("client", "system", "environment", "tenant", "agent", "route", "model", "provider", "version"),
@@ -165,30 +163,18 @@ def _of_rollups(
 def _of_calls(
     start: datetime, end: datetime, dimension: str, clients: Clients, equals: dict[str, str | None]
 ) -> list[Share]:
-    """Counted as the rollups count them: the usage of a stream whose request is not known is no call."""
-    where, parameters = narrowed(clients, equals)
-    call, sampled = f"part is distinct from '{ORPHAN}'", f"adjusted_count_milli > {MILLI}"
-    sums = ", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in BUCKETS)
-    tokens = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS)
+    rows, parameters = called(dimension, minute_of(start), minute_of(end), clients, equals)
+    summed = ("calls", "cost_nano", "calls_unknown_cost", *BUCKETS, *PARTS)
+    sums = ", ".join(f"sum({name})::bigint as {name}" for name in summed)
     found = current().query(
-        f'select "{dimension}" as value, sum(case when {call} then 1 else 0 end)::bigint as calls,'
-        " coalesce(sum(cost_nano), 0)::bigint as cost_nano,"
-        f" sum(case when cost_nano is null and {call} then 1 else 0 end)::bigint as unknown, {sums},"
-        f" sum(case when estimated and {call} then 1 else 0 end)::bigint as calls_estimated,"
-        f" sum(case when estimated then {tokens} else 0 end)::bigint as tokens_estimated,"
-        " coalesce(sum(case when estimated then cost_nano end), 0)::bigint as cost_estimated_nano,"
-        f" sum(case when {sampled} and {call} then 1 else 0 end)::bigint as calls_sampled,"
-        f" coalesce(sum(case when {sampled} and {call} then adjusted_count_milli - {MILLI} end), 0)::bigint"
-        f" as calls_unsent_milli, {UNSENT.format('cost_nano')} as cost_unsent_nano"
-        f' from calls where minute >= ? and minute < ? and op_kind in {CALL_KINDS} and {where} group by "{dimension}"',
-        [minute_of(start), minute_of(end), *parameters],
+        f'select "{dimension}" as value, {sums} from ({rows}) as told group by "{dimension}"', parameters
     )
     return [
         Share(
             row["value"],
             row["calls"],
             row["cost_nano"],
-            row["unknown"],
+            row["calls_unknown_cost"],
             {name: row[name] for name in BUCKETS},
             **{name: row[name] for name in PARTS},
         )

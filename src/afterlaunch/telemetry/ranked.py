@@ -10,6 +10,7 @@ from typing import Any
 
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry.attribution import PARTS, Share
+from afterlaunch.telemetry.called import PEOPLE, called
 from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.queries import Clients, Rollups, minute_of, step_of
 from afterlaunch.telemetry.store import current
@@ -53,10 +54,9 @@ def ranked(
     before: datetime | None = None,
 ) -> Ranked:
     """The whole minutes of [start, end) beside those of [before, start); what cost something before and is not called
-    now comes last, as a row without calls. Raises Invalid."""
-    for name in group_by:
-        if name not in DIMENSIONS:
-            raise Invalid(f"{name!r} is no dimension.", "Dimensions: " + ", ".join(DIMENSIONS))
+    now comes last, as a row without calls. By dimensions, or by one of `PEOPLE`, of whom the calls themselves tell.
+    Raises Invalid."""
+    _check(group_by)
     bounds = [minute_of(one) for one in ((start, end) if before is None else (before, start, end))]
     rollups = Rollups(bounds[0], bounds[-1], clients, equals or {}, grain_of(bounds), bounds=bounds)
     if not rollups.any:
@@ -64,7 +64,10 @@ def ranked(
     now, past = _periods(bounds)
     keys = [f'"{name}"' for name in group_by]
     having = _told(now) + (f" or {_sum('cost_nano', past)} > 0" if past else "")
-    grouped = rollups.grouped(SHARED, keys, having)
+    grouped, wanted = rollups.grouped(SHARED, keys, having), rollups.wanted
+    if any(name in PEOPLE for name in group_by):
+        of_calls, wanted = called(group_by[0], bounds[0], bounds[-1], clients, equals or {})
+        grouped = f"from ({of_calls}) as told group by {keys[0]} having {having}"
     named = "".join(f"{key}, " for key in keys)
     columns = [f"{_sum(name, now)} as {name}" for name in SHARED]
     if past:
@@ -73,14 +76,18 @@ def ranked(
     order = [f"{_sum(name, of)} desc" for name, of in (("cost_nano", now), ("calls", now), ("cost_nano", past))]
     order += [f"{key} nulls first" for key in keys]
     page = "" if most is None else f" limit {int(most)} offset {int(skip)}"
-    found = current().query(
-        f"select {named}{', '.join(columns)} {grouped} order by {', '.join(order)}{page}", rollups.wanted
-    )
+    found = current().query(f"select {named}{', '.join(columns)} {grouped} order by {', '.join(order)}{page}", wanted)
     rows = [_row(row, group_by) for row in found]
     whole = {row["step"]: _share(row, "") for row in rollups.sums([], step_of(bounds))}
-    count = len(rows) if not skip and (most is None or len(rows) < most) else _count(rollups, grouped)
+    count = len(rows) if not skip and (most is None or len(rows) < most) else _count(grouped, wanted)
     last = len(bounds) - 2
     return Ranked(rows, count, whole.get(last, Share(None)), whole.get(last - 1, Share(None)))
+
+
+def _check(group_by: Sequence[str]) -> None:
+    for name in group_by:
+        if name not in DIMENSIONS and (name not in PEOPLE or len(group_by) > 1):
+            raise Invalid(f"{name!r} is no dimension.", "Dimensions: " + ", ".join(DIMENSIONS))
 
 
 def _periods(bounds: Sequence[int]) -> tuple[str, str]:
@@ -98,9 +105,9 @@ def _told(of: str) -> str:
     return "(" + " or ".join(f"{_sum(name, of)} > 0" for name in _TOLD) + ")"
 
 
-def _count(rollups: Rollups, grouped: str) -> int:
+def _count(grouped: str, wanted: Sequence[Any]) -> int:
     counted = f"select count(*) as groups from (select 1 as one {grouped}) as told"  # noqa: S608 - of names of ours
-    return int(current().query(counted, rollups.wanted)[0]["groups"])
+    return int(current().query(counted, wanted)[0]["groups"])
 
 
 def _row(row: Mapping[str, Any], group_by: Sequence[str]) -> Row:

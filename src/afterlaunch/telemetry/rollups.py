@@ -25,11 +25,11 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 INPUTS, OUTPUTS = BUCKETS[:6], BUCKETS[6:]
 MILLI, MOST_UNSENT = 1_000, 2**53
-UNSENT = (
-    f"coalesce(sum(case when adjusted_count_milli > {MILLI} then least(floor({{0}}::double *"
-    f" (adjusted_count_milli - {MILLI}) / {MILLI}), {float(MOST_UNSENT)})::bigint end), 0)::bigint"
+UNSENT_OF = (
+    f"case when adjusted_count_milli > {MILLI} then least(floor({{0}}::double *"
+    f" (adjusted_count_milli - {MILLI}) / {MILLI}), {float(MOST_UNSENT)})::bigint end"
 )
-"""SQL over `calls`: what the sum of a column stands for beyond itself, as the rollups count it."""
+"""SQL over `calls`: what a column of a row stands for beyond itself, as the rollups count it."""
 _PLACE = {name: place for place, name in enumerate(MEASURES)}
 _BOOLS = {
     "failed": "failed",
@@ -171,7 +171,7 @@ def _of_calls(rows: Any, sign: int) -> list[_Facts]:
 
 
 def _unsent(sums: Ints, rows: Any, call: Bools, told: Mapping[str, Ints]) -> None:
-    """What the rows of sampled traces stand for beyond themselves; the same as `UNSENT` in SQL."""
+    """What the rows of sampled traces stand for beyond themselves; the same as `UNSENT_OF` in SQL."""
     times, known = _ints(rows, "adjusted_count_milli")
     sampled = known & (times > MILLI)
     if not sampled.any():

@@ -13,7 +13,7 @@ import pytest
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
 from afterlaunch.telemetry import store
-from afterlaunch.telemetry.attribution import PARTS
+from afterlaunch.telemetry.attribution import PARTS, breakdown
 from afterlaunch.telemetry.columns import BUCKETS
 from afterlaunch.telemetry.conventions import normalise
 from afterlaunch.telemetry.queries import stretches
@@ -39,6 +39,8 @@ def calls(seed: int) -> list[Any]:
         late = draw.random() < 0.6
         if draw.random() < 0.9:
             told["tenant.id"] = f"t-{draw.randrange(40) + (0 if late else 20)}"
+        if draw.random() < 0.9:
+            told["user.id"] = f"u-{draw.randrange(40) + (0 if late else 20)}"
         one = span(told, number=number, trace=number)
         at = (START if late else BEFORE) + timedelta(minutes=draw.randrange(180))
         one.start_time_unix_nano = clock.to_ns(at)
@@ -80,6 +82,31 @@ def test_pages_of_any_size_hold_what_all_groups_do(filled: None, names: list[str
         ]
         assert [row for page in pages for row in page.rows] == whole.rows
         assert {page.count for page in pages} == {whole.count} and pages[0].total == whole.total
+
+
+@pytest.mark.parametrize("filters", [{}, {"model": "gpt-4o"}, {"tenant": None}], ids=str)
+def test_people_are_told_by_their_calls_and_sum_to_what_the_rollups_hold(
+    filled: None, filters: dict[str, str | None]
+) -> None:
+    now, past = (
+        {row.value: row for row in breakdown(bounds[0], bounds[1], "user", None, 1_000, **filters).rows}
+        for bounds in ((START, END), (BEFORE, START))
+    )
+    whole = ranked(START, END, ["user"], equals=filters, before=BEFORE)
+    assert {row.key[0] for row in whole.rows} == {*now, *(name for name, row in past.items() if row.cost_nano)}
+    for row in whole.rows:
+        one, was = now.get(row.key[0]), past.get(row.key[0])
+        assert [getattr(row.now, name) for name in SUMS] == [getattr(one, name, 0) for name in SUMS]
+        assert row.now.buckets == (one.buckets if one else dict.fromkeys(BUCKETS, 0))
+        assert (row.was and row.was.cost_nano) == (was and was.cost_nano)
+    assert [getattr(whole.total, name) for name in SUMS] == [
+        sum(getattr(row.now, name) for row in whole.rows) for name in SUMS
+    ]
+    assert whole.was.cost_nano == sum(row.cost_nano for row in past.values())
+    first = ranked(START, END, ["user"], equals=filters, before=BEFORE, most=7)
+    assert (first.rows, first.count, first.total) == (whole.rows[:7], whole.count, whole.total)
+    with pytest.raises(Invalid):
+        ranked(START, END, ["user", "model"])
 
 
 def test_without_a_time_before_only_what_was_called_is_told(filled: None) -> None:
