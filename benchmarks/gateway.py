@@ -12,13 +12,12 @@ of the targets turns with every round, since nobody's minute is like another's. 
 medians: CPU per request of both, their ratio, and the latency added to a direct call, p50 and p99, at one caller and at
 sixteen; exit 1 above the bar of eight. Uses three ports from `--port` on.
 
-Measured with `budgets` on 2 idle cores: 170 microseconds a call, 8.1 times nginx (21); 42 an event that comes alone
-(nginx 21), 14 where events of a stream come together; 284 microseconds added at one caller (nginx 157); 61 MB. Before
-its last changes: 192 and 314. Instructions of a call without its sockets, which no neighbour moves: 578,000, then
-512,000, then 453,000 since spans are put together from what their kind has in common and whole answers pass in one
-step; of an event of a stream 45,000, then 38,000. At sixteen callers a call takes two reads, two writes and 0.3 writes
-of pages: nothing of that can go. The profile is flat, some 165 frames of Python. The next factor is fewer of them, or
-compiled modules.
+Measured with `budgets` on 2 idle cores: 114 to 158 microseconds a call, 5.2 to 8.1 times nginx (19 to 22); 37 to 40 an
+event that comes alone (nginx 20), 13 where events of a stream come together; 242 to 272 microseconds added at one
+caller (nginx 150 to 171); 63 MB. Instructions of a call without its sockets, which no neighbour moves: 453,000; of an
+event of a stream 38,000. At sixteen callers a call takes two reads, two writes and 0.3 writes of pages: nothing of that
+can go, but what one turn of the loop writes goes out together, and wakes each peer once. The profile is flat, some 165
+frames of Python. The next factor is fewer of them; compiled modules bring a twentieth.
 """
 
 from __future__ import annotations
