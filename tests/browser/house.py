@@ -15,6 +15,9 @@ from typing import Any
 
 import orjson
 
+BURIED_NS = (
+    (int(time.time()) // 86_400 - 1) * 86_400 * 10**9
+)  # yesterday: what is older is forgotten by the night's duty
 MODELS = (("openai", "gpt-4o-2024-08-06"), ("anthropic", "claude-sonnet-4-5-20250929"), ("local", "house-model-7b"))
 
 
@@ -430,7 +433,7 @@ class House:
             f"select {', '.join(f'{chr(34)}{name}{chr(34)}' for name in SPANS.names)} from spans limit 2"
         )
         why = "Conversion Error: a value of the column duration_ns is out of range"
-        store.bury(1_700_000_000_000_000_000, "house", why, as_bytes(rows))
+        store.bury(BURIED_NS, "house", why, as_bytes(rows))
         ask(me, house, "user", "somebody", "somebody")
 
     def session(self) -> str:
@@ -547,6 +550,6 @@ PAGES = {
     "settings-gateway": "/settings/gateway",
     "settings-keeping": "/settings/keeping",
     "dead-letters": "/settings/dead-letters",
-    "dead-letter": "/settings/dead-letters/1700000000000000000-house",
+    "dead-letter": f"/settings/dead-letters/{BURIED_NS}-house",
     "erasures": "/settings/erasures",
 }

@@ -16,7 +16,7 @@ from afterlaunch.telemetry.columns import BUCKETS, DIMENSIONS
 from afterlaunch.telemetry.quantiles import Quantiles, of_histogram
 from afterlaunch.telemetry.store import current
 from afterlaunch.telemetry.tables import MEASURES, MINUTE_NS
-from afterlaunch.telemetry.tiers import DAY, Stretch, apart, grain_of
+from afterlaunch.telemetry.tiers import ANY, DAY, Stretch, apart, grain_of
 from afterlaunch.telemetry.windows import Window
 
 Clients = frozenset[str] | None
@@ -158,7 +158,10 @@ class Rollups:
 def _planned(first: int, last: int, grain: int, bounds: Sequence[int]) -> list[Stretch]:
     engine = current().engine
     if bounds and grain % DAY:
-        found = apart(engine.stretches(since, until, DAY) for since, until in pairwise(bounds))
+        pieces = [engine.stretches(since, until, DAY) for since, until in pairwise(bounds)]
+        found = apart(pieces)
+        if found is None and not engine.whole_since(first):
+            found = apart(pieces, ANY)
         if found is not None:
             return found
     return engine.stretches(first, last, grain)

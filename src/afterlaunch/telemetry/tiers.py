@@ -12,6 +12,7 @@ from afterlaunch.telemetry.tables import TIERS
 
 HOUR, DAY = TIERS["hour"], TIERS["day"]
 MOST_PIECES = 12  # of a statement: more of them take longer to plan than minutes to add up
+ANY = 10_000  # where minutes are forgotten, only hours and days know
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,10 @@ class Engine(Protocol):
         `grain` minutes. With a grain of 0 some may be too long, and others take that away again (`sign`)."""
         ...
 
+    def whole_since(self, minute: int) -> bool:
+        """Whether minutes alone tell all from that one on: none was forgotten, or hours and days always know."""
+        ...
+
     def holding(self, trace_id: bytes) -> tuple[str, list[Any]]:
         """SQL, with parameters, that narrows `spans` to where this trace may be."""
         ...

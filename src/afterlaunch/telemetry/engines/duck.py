@@ -191,17 +191,19 @@ class Duck(DuckFile):
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
         hours, days = self._rolled["hour"], self._rolled["day"]
         found = plan(first, last, grain, hours, days)
-        if grain or not any(one.tier == "day" for one in found) or not self._whole_since(first):
+        if grain or not any(one.tier == "day" for one in found) or not self.whole_since(first):
             return found
         return shorter(found, hours, days)
 
-    def _whole_since(self, minute: int) -> bool:
+    def whole_since(self, minute: int) -> bool:
         """Whether all minutes from that one's day on are kept, and hours with them: none was forgotten."""
         if self._oldest is None:
             (row,) = self.query("select min(minute) as oldest from sums_minute")
             self._oldest = row["oldest"]
         if self._oldest is None:
             return False
+        if not self._rolled["hour"]:
+            return True
         day, hour = minute // TIERS["day"] * TIERS["day"], min(self._rolled["hour"])
         return self._oldest < day or self._oldest < hour + TIERS["hour"]
 
