@@ -1,8 +1,8 @@
 """What is written within one turn of the event loop goes out together at its end, where many calls are under way.
 
 Each write is a call of the system that wakes whoever waits at the other end. One by one, between the work of other
-calls, each wakes a peer that has gone back to sleep; together they find it awake, and a call at 64 callers costs a
-quarter less CPU. What few callers send goes out at once: there is little to wait with.
+calls, each wakes a peer that has gone back to sleep; together they find it awake: measured, a call costs a twentieth
+less CPU at 16 callers, a sixth at 64. What few callers send goes out at once: there is little to wait with.
 """
 
 from __future__ import annotations
