@@ -26,9 +26,9 @@ class Table:
 
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
-ROW_GROUP = 12_288
+ROW_GROUP = 10_240
 """Rows that DuckDB keeps together. A checkpoint writes the last group anew and a narrow question reads whole ones: its
-own 122,880 are too many. 16,384 took 50 MiB more at a commit."""
+own 122,880 are too many."""
 CALL_TEXTS = (
     *DIMENSIONS,
     "session",
