@@ -64,7 +64,7 @@ class Passage:
         try:
             await self._pass(answer, headers, largest or _UNBOUNDED, kept)
         except Broken as problem:
-            self._broken(problem)
+            self._broken(problem, answer)
         except Cut as cut:
             self._cut(cut, answer)
             if kept is not None:
@@ -166,14 +166,18 @@ class Passage:
             return False
         return True
 
-    def _broken(self, problem: Broken) -> None:
+    def _broken(self, problem: Broken, answer: Answer) -> None:
+        """Where the answer has begun, what was held back of it goes before it is cut."""
         attempt = self.attempt
         attempt.state, attempt.error = "upstream-cut", _CUT.get(problem.kind, "stream_cut")
         self._client.abort(self.head)
-        if self.gate is not None and self.gate.holds:
+        if self.gate is None:
+            return
+        if self.gate.holds:
             self.gate.close()
             self.finish()
             raise Refusal(502, "upstream-cut", "The upstream's answer ended before it was whole.") from problem
+        answer.write(self.gate.cut_off())
 
     def _cut(self, cut: Cut, answer: Answer) -> None:
         self.attempt.state, self.attempt.error = "refused", "guardrail_block"

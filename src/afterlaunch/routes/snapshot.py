@@ -42,10 +42,14 @@ def _kept(file: Path) -> str:
 _TOGETHER: ContextVar[list[str] | None] = ContextVar("together", default=None)
 
 
+class Contradiction(Invalid):
+    """The rows do not hold together: nothing is published."""
+
+
 @contextmanager
 def together() -> Iterator[None]:
     """Deeds of one transaction are published once, at its end: building what all gateways hold takes longer than most
-    deeds. Raises Invalid there when the rows contradict each other."""
+    deeds. Raises Contradiction there."""
     if _TOGETHER.get() is not None:
         yield
         return
@@ -63,7 +67,7 @@ def publish(why: str) -> int:
     """Seal the present rows under a new epoch, in the deed's own transaction, or at the end of those that are done
     `together`. Returns the epoch. Gateways take it within a second.
 
-    Raises Invalid when the rows contradict each other.
+    Raises Contradiction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a snapshot is published in the deed's own transaction")
@@ -76,7 +80,7 @@ def publish(why: str) -> int:
     try:
         fresh.check()
     except contract.BadSnapshot as problem:
-        raise Invalid(f"The gateway's configuration would not hold together: {problem}") from problem
+        raise Contradiction(f"The gateway's configuration would not hold together: {problem}") from problem
     Published.objects.create(
         epoch=epoch, created_at=clock.now(), sealed=contract.seal(fresh, shared_key()), why=why[:300]
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import yaml
 from django.db import transaction
@@ -18,9 +19,10 @@ from afterlaunch.app.configuration.kinds import KINDS
 from afterlaunch.app.configuration.parse import Document, Key, parse
 from afterlaunch.ground.actors import Actor
 from afterlaunch.ground.errors import AfterlaunchError, Invalid
-from afterlaunch.routes.snapshot import together
+from afterlaunch.routes.snapshot import Contradiction, publish, together
 from afterlaunch.slo.openslo.importing import import_files
 
+E = TypeVar("E", bound=AfterlaunchError)
 __all__ = ["Difference", "Document", "apply", "export", "parse", "to_yaml"]
 
 
@@ -66,8 +68,7 @@ def apply(
     try:
         with transaction.atomic():
             before = {document.key: document.spec for document in export()}
-            with together():
-                secrets = _put(actor, _in_order(documents), before)
+            secrets = _put_together(actor, _in_order(documents), before)
             for document in export():
                 old = before.get(document.key)
                 if old != document.spec:
@@ -95,6 +96,44 @@ def _in_order(documents: Iterable[Document]) -> list[Document]:
     return sorted(found.values(), key=lambda one: order[one.kind.name])
 
 
+def _put_together(actor: Actor, documents: list[Document], before: dict[Key, Spec]) -> dict[Key, str]:
+    """With one publication. Where that is refused, the error names the document without which it was not yet: found
+    by halving, with a few tries that leave nothing behind. None is named where it is refused without any."""
+    try:
+        with transaction.atomic(), together():
+            return _put(actor, documents, before)
+    except Contradiction as problem:
+        if _refused(actor, [], before) is not None:
+            raise
+        holds, refused, why = 0, len(documents), problem
+        while refused - holds > 1:
+            middle = (holds + refused) // 2
+            if (wrong := _refused(actor, documents[:middle], before)) is None:
+                holds = middle
+            else:
+                refused, why = middle, wrong
+        raise _about(documents[refused - 1], why) from None
+
+
+def _refused(actor: Actor, documents: list[Document], before: dict[Key, Spec]) -> Contradiction | None:
+    """Why these alone would be; nothing of them stays."""
+    try:
+        with transaction.atomic():
+            with together():
+                _put(actor, documents, before)
+                publish("a try")
+            transaction.set_rollback(True)
+    except Contradiction as problem:
+        return problem
+    return None
+
+
+def _about(document: Document, problem: E) -> E:
+    problem.message = f"{document.where}: {problem.message}"
+    problem.args = (problem.message,)
+    return problem
+
+
 def _put(actor: Actor, documents: Iterable[Document], before: dict[Key, Spec]) -> dict[Key, str]:
     """Returns the secrets that were made. An error says which document it is about."""
     secrets: dict[Key, str] = {}
@@ -104,9 +143,7 @@ def _put(actor: Actor, documents: Iterable[Document], before: dict[Key, Spec]) -
         try:
             secret = document.kind.put(actor, document.metadata, document.spec)
         except AfterlaunchError as problem:
-            problem.message = f"{document.where}: {problem.message}"
-            problem.args = (problem.message,)
-            raise
+            raise _about(document, problem) from None
         if secret:
             secrets[document.key] = secret
     return secrets

@@ -2,6 +2,7 @@ import pytest
 
 from afterlaunch.accounts.models import Client
 from afterlaunch.app.configuration.apply import apply, export, parse, to_yaml
+from afterlaunch.contracts.snapshot import BadSnapshot, Snapshot
 from afterlaunch.evidence.models import Entry
 from afterlaunch.ground.actors import Actor, Held, Role, automation
 from afterlaunch.ground.errors import Invalid, NotAllowed
@@ -64,6 +65,43 @@ def test_a_shadow_round_trips_and_one_without_a_budget_is_refused() -> None:
     assert apply(LOCAL, parse(text, "site.yaml")) == []
     with pytest.raises(Invalid, match=r"shadow.budget"):
         apply(LOCAL, parse(text.replace(", budget: {limit: 5}", ""), "site.yaml"))
+
+
+ROUTE = """---
+apiVersion: afterlaunch/v1
+kind: Route
+metadata: {name: "%s"}
+spec: {client: acme, system: support, baseline: {upstream: openai, model: "%s"}}
+"""
+
+
+def _no_odd_models(snapshot: Snapshot) -> None:
+    """A rule that no deed checks by itself."""
+    for route in snapshot.routes:
+        if route.arms[0].model == "odd":
+            raise BadSnapshot(f"route {route.name}: an odd model")
+
+
+@pytest.mark.parametrize("bad", [[0], [6], [9], [3, 7]])
+def test_one_publication_that_is_refused_names_the_document_at_fault(
+    bad: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Snapshot, "check", _no_odd_models)
+    routes = "".join(ROUTE % (f"r{number}", "odd" if number in bad else "even") for number in range(10))
+    with pytest.raises(Invalid) as refused:
+        apply(LOCAL, parse(TEXT + routes, "site.yaml"))
+    (named,) = [number for number in bad if f", Route r{number}: " in refused.value.message]
+    assert refused.value.message.startswith("site.yaml, line ") and f"route r{named}: an odd" in refused.value.message
+    assert not Published.objects.exists() and not Client.objects.filter(slug="acme").exists()
+    apply(LOCAL, parse(TEXT + routes.replace("odd", "even"), "site.yaml"))
+    assert Published.objects.count() == 1
+
+
+def test_a_publication_that_is_refused_for_what_stood_before_names_no_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(LOCAL, parse(TEXT + ROUTE % ("r1", "odd"), "site.yaml"))
+    monkeypatch.setattr(Snapshot, "check", _no_odd_models)
+    with pytest.raises(Invalid, match=r"^The gateway's configuration would not hold together: route r1"):
+        apply(LOCAL, parse(ROUTE % ("r2", "even"), "site.yaml"))
 
 
 def test_one_bad_document_leaves_everything_as_it_was() -> None:

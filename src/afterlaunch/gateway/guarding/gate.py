@@ -35,6 +35,10 @@ class Gate(Protocol):
     async def finish(self) -> bytes:
         """What may go at the end. Raises Refusal while it holds, Cut."""
 
+    def cut_off(self) -> bytes:
+        """What still may go when the upstream is cut: whatever had come whole. An event that had not, never does: it
+        was not checked, and readers of a stream drop it."""
+
     async def after(self) -> None:
         """When the caller has had everything."""
 

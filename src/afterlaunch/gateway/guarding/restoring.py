@@ -54,6 +54,11 @@ class Restoring:
             raise
         return self._restored(left) + self._ended()
 
+    def cut_off(self) -> bytes:
+        """What may be the beginning of a placeholder stays as it came."""
+        left = self._inner.cut_off() if self._inner is not None else b""
+        return left if self._open else self._restored(left) + self._stream.finish()
+
     async def after(self) -> None:
         if self._inner is not None:
             await self._inner.after()

@@ -61,6 +61,9 @@ class Watch:
         out = self._pass(self._events.rest())
         return out + self._released(0)
 
+    def cut_off(self) -> bytes:
+        return self._released(0)
+
     async def after(self) -> None:
         if self._copy is not None:
             await self._copy.after()

@@ -68,6 +68,9 @@ class Whole:
         self.holds = False
         return checked
 
+    def cut_off(self) -> bytes:
+        return b""  # it holds everything, or nothing
+
     async def after(self) -> None:
         """Of an answer that has passed already, what is found is counted."""
         if self._over:
