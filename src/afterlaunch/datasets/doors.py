@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import DatabaseError
 
-from afterlaunch.accounts.actions import actor_of_token
-from afterlaunch.accounts.auth import bearer
 from afterlaunch.data_contracts.contract import Contract
 from afterlaunch.datasets import actions, bodies, outcomes
 from afterlaunch.datasets.views import check_document
-from afterlaunch.ground.errors import AfterlaunchError, Invalid, NotSignedIn, Unavailable
-from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json, refusal
+from afterlaunch.ground.errors import Invalid
+from afterlaunch.receivers.answering import answered, asked_one, environment_of, sender_of
+from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json
 
 log = logging.getLogger(__name__)
 ADDRESS = re.compile(rf"/api/v1/systems/([0-9]{{1,18}})/datasets/({actions.NAME.pattern})/checks")
@@ -28,31 +26,19 @@ def serves(path: str) -> bool:
 
 
 def answer(request: Request) -> Answer:
-    """Never raises: whatever goes wrong is an answer that says whether to send it again."""
-    try:
-        return _routed(request)
-    except AfterlaunchError as problem:
-        return refusal(problem)
-    except DatabaseError:
-        log.exception("the database did not take a check")
-        return refusal(Unavailable("The database does not answer.", "Send it again.", 10))
+    return answered(request, _routed, "a check", log)
 
 
 def _routed(request: Request) -> Answer:
     matched = ADDRESS.fullmatch(request.path)
     assert matched is not None
-    secret = bearer(request.headers.get("authorization", ""))
-    if secret is None:
-        raise NotSignedIn("A delivery needs a token.", "Authorization: Bearer TOKEN")
-    actor = actor_of_token(secret)
+    actor = sender_of(request)
     if request.method != "POST":
         raise WrongMethod("Only POST is taken here.")
     dataset = actions.place_for_check(actor, int(matched[1]), matched[2])
-    environment = _one(request, "environment") or "prod"
-    if len(environment) > 60 or not environment.isprintable():
-        raise Invalid("An environment's name has 1 to 60 characters.")
+    environment = environment_of(request)
     told = request.headers.get("content-type", "")
-    kind, delimiter = told.partition(";")[0].strip().lower(), _one(request, "delimiter")
+    kind, delimiter = told.partition(";")[0].strip().lower(), asked_one(request, "delimiter")
     if len(delimiter) > 1:
         raise Invalid("A delimiter is one character.")
 
@@ -70,14 +56,6 @@ def _routed(request: Request) -> Answer:
 def _form(content_type: str, delimiter: str) -> str:
     kind, _, parameters = (part.strip().lower() for part in content_type.partition(";"))
     return "\0".join(one for one in (kind, parameters, delimiter) if one)
-
-
-def _one(request: Request, name: str) -> str:
-    try:
-        found = request.asked(name)
-    except ValueError as problem:
-        raise Invalid("The address has too many parameters.") from problem
-    return found[0] if found else ""
 
 
 def _result(body: bytes) -> dict[str, Any]:

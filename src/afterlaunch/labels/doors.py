@@ -6,15 +6,13 @@ import logging
 import re
 from typing import Any
 
-from django.db import DatabaseError
-
 from afterlaunch.ground.actors import Role
-from afterlaunch.ground.errors import AfterlaunchError, Unavailable
 from afterlaunch.labels import actions
 from afterlaunch.predictions import bodies
 from afterlaunch.predictions.actions import batch_key, digest_of
-from afterlaunch.predictions.doors import asked_one, environment_of, instant_of, place_of, sender_of
-from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json, refusal
+from afterlaunch.predictions.doors import place_of
+from afterlaunch.receivers.answering import answered, asked_one, environment_of, instant_of, sender_of
+from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json
 
 log = logging.getLogger(__name__)
 ADDRESS = re.compile(r"/api/v1/(?:systems/([0-9]{1,18})/)?labels")
@@ -25,14 +23,7 @@ def serves(path: str) -> bool:
 
 
 def answer(request: Request) -> Answer:
-    """Never raises: whatever goes wrong is an answer that says whether to send it again."""
-    try:
-        return _taken(request)
-    except AfterlaunchError as problem:
-        return refusal(problem)
-    except DatabaseError:
-        log.exception("the database did not take a body of labels")
-        return refusal(Unavailable("The database does not answer.", "Send it again.", 10))
+    return answered(request, _taken, "a body of labels", log)
 
 
 def _taken(request: Request) -> Answer:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import DatabaseError
 
-from afterlaunch.accounts.actions import actor_of_token
-from afterlaunch.accounts.auth import bearer
 from afterlaunch.estate.models import System
 from afterlaunch.ground.actors import Actor, Role
-from afterlaunch.ground.errors import AfterlaunchError, Conflict, Invalid, NotSignedIn, Unavailable
+from afterlaunch.ground.errors import Conflict, Invalid
 from afterlaunch.predictions import actions, bodies
 from afterlaunch.predictions.views import reference_document
-from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json, refusal
+from afterlaunch.receivers.answering import answered, asked_one, environment_of, instant_of, sender_of
+from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json
 
 log = logging.getLogger(__name__)
 ADDRESS = re.compile(r"/api/v1/(?:systems/([0-9]{1,18})/)?(predictions|references)")
@@ -29,14 +26,7 @@ def serves(path: str) -> bool:
 
 
 def answer(request: Request) -> Answer:
-    """Never raises: whatever goes wrong is an answer that says whether to send it again."""
-    try:
-        return _routed(request)
-    except AfterlaunchError as problem:
-        return refusal(problem)
-    except DatabaseError:
-        log.exception("the database did not take a body of predictions")
-        return refusal(Unavailable("The database does not answer.", "Send it again.", 10))
+    return answered(request, _routed, "a body of predictions", log)
 
 
 def _routed(request: Request) -> Answer:
@@ -57,33 +47,11 @@ def _routed(request: Request) -> Answer:
     return as_json(reference_document(actions.make_reference(actor, client, key, environment, rows, digest)))
 
 
-def sender_of(request: Request) -> Actor:
-    secret = bearer(request.headers.get("authorization", ""))
-    if secret is None:
-        raise NotSignedIn("A body of rows needs a token.", "Authorization: Bearer TOKEN")
-    return actor_of_token(secret)
-
-
-def environment_of(request: Request) -> str:
-    environment = asked_one(request, "environment") or "prod"
-    if len(environment) > 60 or not environment.isprintable():
-        raise Invalid("An environment's name has 1 to 60 characters.")
-    return environment
-
-
 def place_of(actor: Actor, request: Request, pk: str | None, role: Role) -> tuple[str, str]:
     if pk is not None:
         system = actions.system_for(actor, int(pk), role)
         return system.client.slug, system.key
     return actions.place_for(actor, asked_one(request, "client"), asked_one(request, "system"), role)
-
-
-def asked_one(request: Request, name: str) -> str:
-    try:
-        found = request.asked(name)
-    except ValueError as problem:
-        raise Invalid("The address has too many parameters.") from problem
-    return found[0] if found else ""
 
 
 def _predictions(actor: Actor, client: str, key: str, environment: str, request: Request) -> Answer:
@@ -113,13 +81,3 @@ def _period(actor: Actor, client: str, key: str, environment: str, request: Requ
     if system is None:
         raise Conflict(f"Nothing was received of {key} yet.", "Send a table to this address.")
     return as_json(reference_document(actions.make_from_period(actor, system, environment, start, end)))
-
-
-def instant_of(text: Any, name: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except (ValueError, TypeError) as problem:
-        raise Invalid(f"{name!r} is not RFC 3339.") from problem
-    if at.tzinfo is None:
-        raise Invalid(f"{name!r} has no zone.", "For example 2026-03-01T00:00:00Z")
-    return at

@@ -8,20 +8,21 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import orjson
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from afterlaunch.accounts.actions import digest
 from afterlaunch.alerts.fingerprints import fingerprint
 from afterlaunch.alerts.models import Integration
 from afterlaunch.ground import clock
-from afterlaunch.ground.errors import AfterlaunchError, Invalid, NotAllowed, NotFound, NotSignedIn, Unavailable
+from afterlaunch.ground.errors import Invalid, NotAllowed, NotFound, NotSignedIn
 from afterlaunch.receivers import acknowledging, api_v2, sns
+from afterlaunch.receivers.answering import answered
 from afterlaunch.receivers.formats import alertmanager, cloudwatch, generic, pagerduty, prometheus
 from afterlaunch.receivers.formats.shape import Parsed, document, instant
 from afterlaunch.receivers.keys import PREFIX, check_hmac, integration_by_public_id, integration_of_key
 from afterlaunch.receivers.landing import complaint, keep, kept_unparsed, land, told
 from afterlaunch.receivers.models import SeenMessage, ToldChange
-from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json, refusal
+from afterlaunch.receivers.wire import Answer, Request, WrongMethod, as_json
 
 Handler = Callable[[Request], Answer]
 HOOKS = ("/hooks/alertmanager", "/hooks/grafana", "/hooks/sns", "/hooks/generic")
@@ -45,14 +46,7 @@ def serves(path: str) -> bool:
 
 
 def answer(request: Request, get: sns.Fetch = sns.fetch) -> Answer:
-    """Never raises: whatever goes wrong is an answer that says whether to send it again."""
-    try:
-        return _routed(request, get)
-    except AfterlaunchError as problem:
-        return refusal(problem)
-    except DatabaseError:
-        api_v2.log.exception("the database did not take what a sender told")
-        return refusal(Unavailable("The database does not answer.", "Send it again.", 10))
+    return answered(request, lambda one: _routed(one, get), "what a sender told", api_v2.log)
 
 
 def _routed(request: Request, get: sns.Fetch) -> Answer:
