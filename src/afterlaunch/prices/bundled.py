@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -33,24 +33,31 @@ UNITS = {  # the table's names -> ours
 }
 PROVIDERS = {  # names that senders and libraries write -> the table's, where they differ
     **dict.fromkeys(("azure.ai.openai", "azure.ai.inference", "az.ai.openai", "az.ai.inference"), "azure"),
-    **dict.fromkeys(("azure_openai", "azure-openai", "azure_ai", "microsoft.foundry"), "azure"),
+    **dict.fromkeys(("azure_openai", "azure-openai", "azure openai", "azureopenai", "azure_ai"), "azure"),
+    **dict.fromkeys(("azure-ai", "azure_ai_foundry", "microsoft.foundry"), "azure"),
+    **dict.fromkeys(("openai-chat", "openai-responses", "open_ai"), "openai"),
     **dict.fromkeys(
         ("gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai", "gemini", "google_gemini", "google_vertex"), "google"
     ),
     **dict.fromkeys(("vertex_ai", "vertexai", "vertex", "google-vertex", "google-gla", "google_genai"), "google"),
+    **dict.fromkeys(("vertex-ai", "google-genai", "google-gemini", "google_vertexai", "google_vertex_ai"), "google"),
+    **dict.fromkeys(("google_ai_studio", "google-vertex-anthropic", "anthropic_vertex", "gcp"), "google"),
     **dict.fromkeys(("aws.bedrock", "bedrock", "aws_bedrock", "amazon_bedrock", "bedrock_converse", "amazon"), "aws"),
-    **dict.fromkeys(("x_ai", "xai", "grok"), "x-ai"),
-    **dict.fromkeys(("mistral_ai", "mistralai"), "mistral"),
-    **dict.fromkeys(("moonshot_ai", "moonshot"), "moonshotai"),
-    **dict.fromkeys(("together_ai", "togetherai"), "together"),
-    **dict.fromkeys(("fireworks_ai", "fireworks-ai"), "fireworks"),
+    **dict.fromkeys(("amazon-bedrock", "amazon bedrock", "aws-bedrock", "bedrock-runtime", "anthropic_bedrock"), "aws"),
+    **dict.fromkeys(("x_ai", "xai", "x.ai", "grok"), "x-ai"),
+    **dict.fromkeys(("mistral_ai", "mistralai", "mistral-ai", "mistral ai"), "mistral"),
+    **dict.fromkeys(("moonshot_ai", "moonshot", "moonshot-ai"), "moonshotai"),
+    **dict.fromkeys(("together_ai", "togetherai", "together-ai", "together.ai", "together ai"), "together"),
+    **dict.fromkeys(("fireworks_ai", "fireworks-ai", "fireworks.ai", "fireworks ai"), "fireworks"),
     **dict.fromkeys(("voyage", "voyage_ai"), "voyageai"),
     **dict.fromkeys(("z.ai", "z_ai", "z-ai"), "zai"),
     **dict.fromkeys(("cohere_chat", "cohere.ai"), "cohere"),
     "perplexity_ai": "perplexity",
-    "open_router": "openrouter",
-    "deepseek_ai": "deepseek",
+    **dict.fromkeys(("open_router", "open-router"), "openrouter"),
+    **dict.fromkeys(("deepseek_ai", "deepseek-ai"), "deepseek"),
 }
+FREE = {"input": Amount(Decimal(0)), "output": Amount(Decimal(0))}
+"""Of a model whose name ends with `:free` and that the table lists without any price."""
 LONGEST = 300  # no provider and model have names longer than that together
 
 
@@ -90,7 +97,23 @@ def sheet(provider: str, model: str) -> Sheet | None:
         found = owner.find_model(one, all_providers=providers)
         if found is not None and not _other_generation(found.match, one):
             return _sheet(owner, found)
-    return None
+    exact = _by_id(owner).get(_without_job(wanted))
+    return None if exact is None else _sheet(owner, exact)
+
+
+@cache
+def _ids(provider: str) -> dict[str, table.ModelInfo]:
+    return {one.id.lower(): one for one in _providers()[provider].models}
+
+
+def _by_id(owner: table.Provider) -> dict[str, table.ModelInfo]:
+    """The table's own ids: not all of them match their own row's pattern (Fireworks' have a path in front)."""
+    return _ids(owner.id)
+
+
+def _without_job(model: str) -> str:
+    """`ft:gpt-4o-mini:org::id` is a job of the row `ft:gpt-4o-mini`."""
+    return ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
 
 
 def _plainer(provider: str, model: str) -> list[str]:
@@ -124,6 +147,8 @@ def _sheet(owner: table.Provider, found: table.ModelInfo) -> Sheet:
     name = f"{owner.id}/{found.id}"
     own = any(one is found for one in owner.models)
     standard = tuple(_row(name, one.prices, one.constraint, {}) for one in dated)
+    if found.id.endswith(":free"):
+        standard = tuple(one if one.prices else replace(one, prices=FREE) for one in standard)
     # What another provider's table says of tiers and batches is not what this one grants.
     variants = tuple(_row(name, one.prices, one.constraint, one.when) for one in found.price_variants or () if own)
     return Sheet(name, owner.id, standard, variants, _life_apart(owner.id))

@@ -5,44 +5,32 @@ docs/prices.md for the form. Ingest counts buckets and finds prices with the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from afterlaunch.ground import clock
 from afterlaunch.ground.errors import Invalid
-from afterlaunch.prices import usage as native
 from afterlaunch.prices.book import BUNDLED, Book, Resolved, usual
-from afterlaunch.prices.buckets import BUCKETS, of_one
-from afterlaunch.prices.bundled import provider_id
 from afterlaunch.prices.formula import Line, lines
 from afterlaunch.prices.rows import CONDITIONS, PER, Tie
 from afterlaunch.prices.table import nano_of
+from afterlaunch.prices.told import Counted, count
 
 MEMBERS = (
     *("provider", "model", "model_requested", "time", "usage", "service_tier", "processing", "batch", "region"),
     *("inference_geo", "route", "speed", "search_type", "operation", "units"),
 )
 WITHOUT_ANSWER = ("embedding", "embeddings", "rerank")
-EXCLUSIVE_REASONING = ("x-ai", "perplexity")  # of chat completions
 MOST_ONCE = 100_000
+GUESSED = ("_assumed", "_not_priced", "_priced_as_text")
+DOUBTED = (
+    *("price_on_requested_model", "total_mismatch", "cache_exceeds_input", "negative_bucket", "tokens_conflict"),
+    *("cost_mismatch", "cache_write_split_exceeds_total", "invalid_value", "usage_key_unknown"),
+)
+"""Flags with which a sum is no longer exact: a price that stands in for another; counts that contradict each other."""
 APART = Decimal("0.01")
 TEN_NANO = Decimal("0.00000001")
-
-
-@dataclass
-class Counted:
-    """What a usage object says. `buckets` None: not told."""
-
-    buckets: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(BUCKETS))
-    parts: dict[str, int] = field(default_factory=dict)
-    units: dict[str, int | Decimal] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=dict)
-    flags: set[str] = field(default_factory=set)
-    model: str | None = None
-    reported: Decimal | None = None
-    empty: bool = True
 
 
 def answer(asked: object, book: Book = BUNDLED) -> Any:
@@ -50,8 +38,15 @@ def answer(asked: object, book: Book = BUNDLED) -> Any:
     if isinstance(asked, list):
         if len(asked) > MOST_ONCE:
             raise Invalid(f"{len(asked)} questions at once are too many.", f"Ask at most {MOST_ONCE:,} at a time.")
-        return [one(question, book) for question in asked]
+        return [_numbered(number, question, book) for number, question in enumerate(asked, 1)]
     return one(asked, book)
+
+
+def _numbered(number: int, asked: object, book: Book) -> dict[str, Any]:
+    try:
+        return one(asked, book)
+    except Invalid as problem:
+        raise Invalid(f"Question {number}: {problem.message}", problem.hint) from problem
 
 
 def one(asked: object, book: Book = BUNDLED) -> dict[str, Any]:
@@ -76,78 +71,6 @@ def one(asked: object, book: Book = BUNDLED) -> dict[str, Any]:
     return _document(asked, provider, model, at, counted, found, told, reasons, flags | _assumed(found, told, counted))
 
 
-def count(told: Any, provider: str | None) -> Counted:
-    """Buckets, modalities, units beside tokens and facts of a usage object, or of what lies around one."""
-    out = Counted()
-    if isinstance(told, list):
-        told = _merged([part for part in told if isinstance(part, Mapping)])
-    if not isinstance(told, Mapping):
-        return out
-    out.model = next((told[name] for name in ("model", "modelVersion", "model_version") if _word(told.get(name))), None)
-    told = _inside(told)
-    out.units, out.facts = native.units(told), native.facts(told)
-    traffic = out.facts.pop("traffic", "").lower()
-    if traffic.startswith("provisioned"):
-        out.flags.add("provisioned_throughput_assumed")
-    if _number(told.get("cost")) is not None:
-        out.reported = _number(told.get("cost"))
-    read = native.usage(told)
-    if read is None:
-        out.empty = not out.units
-        return out
-    counts, reasoning_inside = dict(read.counts), read.shape.reasoning_inside
-    if "total" not in counts and "prompt_tokens" in told and provider_id(provider or "") in EXCLUSIVE_REASONING:
-        reasoning_inside = False
-    out.buckets, flags = of_one(counts, read.shape.cache_inside, reasoning_inside)
-    out.parts = {name: n for name, n in counts.items() if name in native.OVERLAYS and n}
-    out.flags |= flags
-    out.empty = False
-    if _more_iterations(told):
-        out.flags.add("iterations_not_priced")
-    return out
-
-
-def _more_iterations(told: Mapping[str, Any]) -> bool:
-    """Anthropic lists what other models did inside a call; the totals do not hold it."""
-    listed = told.get("iterations")
-    return isinstance(listed, list) and any(isinstance(part, Mapping) and part.get("model") for part in listed)
-
-
-def _inside(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The usage object inside an answer, an event or a page of the provider's."""
-    for name in ("usage", "usageMetadata", "usage_metadata", "usage_info", "tokenUsage"):
-        if isinstance(told.get(name), Mapping):
-            return _around(told, told[name])
-    for name in ("response", "message", "result", "meta", "value"):
-        if isinstance(told.get(name), Mapping) and native.shape_of(told) is None:
-            return _around(told, _inside(told[name]))
-    return told
-
-
-def _around(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> Mapping[str, Any]:
-    """OpenAI tells the tier beside the usage."""
-    tier = outer.get("service_tier")
-    return {**inner, "service_tier": tier} if isinstance(tier, str) and "service_tier" not in inner else inner
-
-
-def _merged(parts: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of a stream the last object counts, except Anthropic's: later values win key by key, a smaller one does not."""
-    if not parts:
-        return {}
-    insides = [_inside(part) for part in parts]
-    if not any("cache_read_input_tokens" in part or "cache_creation" in part for part in insides):
-        return parts[-1]
-    merged: dict[str, Any] = {}
-    for part in insides:
-        for name, value in part.items():
-            before = merged.get(name)
-            if value is None or (type(value) is int and type(before) is int and before > value):
-                merged.setdefault(name, value)
-            else:
-                merged[name] = value
-    return merged
-
-
 def _price(
     book: Book,
     provider: str | None,
@@ -157,18 +80,27 @@ def _price(
     facts: Mapping[str, str],
     flags: set[str],
 ) -> tuple[Resolved | None, str | None]:
-    """The answered model is priced, else the one that was asked for."""
-    answered, requested = _text(asked, "model") or counted.model, _text(asked, "model_requested")
+    """The answered model is priced, else the one that was asked for. A model that is named in the answer's body stands
+    for an alias, and for a name that nobody has priced (a deployment's)."""
+    told, requested = _text(asked, "model"), _text(asked, "model_requested")
+    answered = [told, counted.model]
+    if told and counted.model and is_alias(told):
+        answered.reverse()
     try:
-        found = book.find(provider, answered, at, facts)
-        if found is None and requested:
-            found = book.find(provider, requested, at, facts)
-            if found is not None:
-                flags.add("price_on_requested_model")
-                return found, requested
+        for model in dict.fromkeys((*answered, requested)):
+            found = book.find(provider, model, at, facts)
+            if found is not None and model:
+                flags |= {"price_on_requested_model"} if model not in answered else set()
+                flags |= {"alias_assumed"} if is_alias(model) else set()
+                return found, model
     except Tie as problem:
         raise Invalid(str(problem)) from problem
-    return found, answered or requested
+    return None, told or counted.model or requested
+
+
+def is_alias(model: str) -> bool:
+    """Whether a name says that it moves on."""
+    return model.lower().endswith("-latest")
 
 
 def _lines(found: Resolved | None, counted: Counted, operation: str) -> list[Line] | None:
@@ -181,7 +113,8 @@ def _lines(found: Resolved | None, counted: Counted, operation: str) -> list[Lin
     if found is None:
         return None
     told = buckets["in_uncached"] is not None and buckets["out_visible"] is not None
-    by_unit = buckets["in_uncached"] is None and any(unit in found.prices for unit in counted.units)
+    no_tokens = buckets["in_uncached"] is None and buckets["out_visible"] is None
+    by_unit = no_tokens and any(unit in found.prices for unit in counted.units if unit not in ON_TOP)
     if not told and not by_unit:
         return None
     units = {**counted.units, **({"requests": 1} if "requests" in found.prices else {})}
@@ -193,6 +126,8 @@ def _lines(found: Resolved | None, counted: Counted, operation: str) -> list[Lin
     return lines(found, buckets, counted.parts, priced)
 
 
+ON_TOP = ("web_searches", "storage_searches", "requests")
+"""Units that come with tokens, and are no call by themselves."""
 CHARGED = ("web_searches", "storage_searches", "search_units", "pages")
 """Units that cost something wherever they are counted: without a price the cost is not known."""
 
@@ -209,7 +144,7 @@ def _reasons(
     out = []
     if counted.empty:
         out.append("usage_missing")
-    elif told is None and found is not None:
+    elif counted.unread or (told is None and found is not None):
         out.append("usage_incomplete")
     if not provider:
         out.append("provider_missing")
@@ -254,10 +189,14 @@ def _document(
     flags: set[str],
 ) -> dict[str, Any]:
     total = None if reasons or told is None else sum((line.amount or Decimal(0) for line in told), Decimal(0))
-    said = counted.reported
+    said, by_sender = counted.reported, False
     if total is not None and said is not None and abs(total - said) > max(total * APART, TEN_NANO):
         flags.add("cost_mismatch")
-    assumed = any(flag.endswith(("_assumed", "_not_priced")) or flag == "price_on_requested_model" for flag in flags)
+    if total is None and said is not None:
+        total, by_sender = said, True
+        flags.add("cost_from_sender")
+    assumed = any(flag.endswith(GUESSED) or flag in DOUBTED for flag in flags)
+    confidence = "unknown" if total is None else "sender" if by_sender else "assumed" if assumed else "exact"
     out: dict[str, Any] = {
         "provider": provider,
         "model": model,
@@ -274,7 +213,7 @@ def _document(
         "reason": reasons[0] if reasons else None,
         "reasons": reasons,
         "source": _source(found),
-        "confidence": "unknown" if total is None else "assumed" if assumed else "exact",
+        "confidence": confidence,
         "flags": sorted(flags),
         "reported_total": None if counted.reported is None else money(counted.reported),
     }
@@ -360,9 +299,9 @@ def _time(told: Any) -> datetime | None:
         if len(told) == 10:
             return datetime.combine(date.fromisoformat(told), datetime.min.time(), UTC)
         found = datetime.fromisoformat(told)
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid(f"time {told!r} is no instant.", "Write it like 2026-08-21T12:00:00Z.") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str | None:
@@ -370,13 +309,3 @@ def _text(asked: Mapping[str, Any], name: str) -> str | None:
     if said is not None and not isinstance(said, str):
         raise Invalid(f"{name} is a text.")
     return said.strip() or None if said else None
-
-
-def _word(said: Any) -> bool:
-    return isinstance(said, str) and bool(said)
-
-
-def _number(said: Any) -> Decimal | None:
-    if isinstance(said, int | float) and not isinstance(said, bool) and said >= 0 and said == said:
-        return Decimal(repr(said))
-    return None

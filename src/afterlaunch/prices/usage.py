@@ -6,9 +6,8 @@ answers; see the page on conventions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 MOST = 2**53
@@ -44,6 +43,13 @@ def _out_details(name: str) -> tuple[Way, ...]:
 
 
 SHAPES = (
+    Shape(
+        "bedrock llama",
+        ("generation_token_count",),
+        True,
+        True,
+        {"in_total": (("prompt_token_count",),), "out_total": (("generation_token_count",),)},
+    ),
     Shape(
         "gemini",
         (
@@ -106,6 +112,7 @@ SHAPES = (
                 ("input_token_details", "cached_tokens"),
                 ("prompt_cache_hit_tokens",),
                 ("input_tokens_details", "cache_read_input_tokens"),
+                ("input_token_details", "cache_read"),
                 ("cached_prompt_text_tokens",),
                 ("cache_read_input_tokens",),
                 ("cached_tokens",),
@@ -114,19 +121,22 @@ SHAPES = (
                 ("prompt_tokens_details", "cache_write_tokens"),
                 ("prompt_tokens_details", "cache_creation_tokens"),
                 ("input_tokens_details", "cache_write_tokens"),
+                ("input_token_details", "cache_creation"),
                 ("cache_creation_input_tokens",),
             ),
             "reasoning": (
                 ("completion_tokens_details", "reasoning_tokens"),
                 ("output_tokens_details", "reasoning_tokens"),
+                ("output_tokens_details", "thinking_tokens"),
+                ("output_token_details", "reasoning"),
                 ("reasoning_tokens",),
             ),
-            "in_audio": _in_details("audio_tokens"),
+            "in_audio": (*_in_details("audio_tokens"), ("input_token_details", "audio")),
             "in_image": _in_details("image_tokens"),
             "in_video": _in_details("video_tokens"),
             "cached_audio": (("input_token_details", "cached_tokens_details", "audio_tokens"),),
             "cached_image": (("input_token_details", "cached_tokens_details", "image_tokens"),),
-            "out_audio": _out_details("audio_tokens"),
+            "out_audio": (*_out_details("audio_tokens"), ("output_token_details", "audio")),
             "out_image": _out_details("image_tokens"),
             "out_video": _out_details("video_tokens"),
             **_SPLIT,
@@ -156,8 +166,14 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Usage:
+    """`invalid`: counts that are told and are none (below 0, a fraction, no number). `conflict`: one count told twice,
+    differently. `unknown`: counts of tokens that no rule reads."""
+
     shape: Shape
     counts: Mapping[str, int]
+    invalid: frozenset[str] = frozenset()
+    conflict: bool = False
+    unknown: tuple[str, ...] = ()
 
 
 def usage(told: Any) -> Usage | None:
@@ -167,11 +183,18 @@ def usage(told: Any) -> Usage | None:
     shape = shape_of(told)
     if shape is None:
         return None
-    found = {name: count for name, ways in shape.ways.items() if (count := _found(told, ways)) is not None}
-    found |= _modalities(told)
-    if "out_total" not in found and "total" in found and _rest(found) == 0:
+    read = {name: _counts(told, ways) for name, ways in shape.ways.items()}
+    found = {name: counts[0] for name, (counts, _) in read.items() if counts}
+    invalid = {name for name, (_, wrong) in read.items() if wrong}
+    apart = shape.name != "cohere"  # tells what was billed beside what was read
+    conflict = apart and any(len(set(counts)) > 1 for counts, _ in read.values())
+    by_modality, wrong = _modalities(told)
+    found |= by_modality
+    if "out_total" not in found and "total" in found and shape.name != "voyage" and _rest(found) == 0:
         found["out_total"] = 0  # some leave out what is zero; the sum proves it
-    return Usage(shape, found) if found else None
+    unknown = tuple(sorted(_unknown(told, shape)))
+    invalid |= {"modality"} if wrong else set()
+    return Usage(shape, found, frozenset(invalid), conflict, unknown) if found or invalid else None
 
 
 def shape_of(told: Mapping[str, Any]) -> Shape | None:
@@ -201,21 +224,27 @@ OVERLAYS = (
     *("cached_audio", "cached_image", "cached_video", "tool_audio", "tool_image", "tool_video"),
 )
 """Subsets of the totals by modality; `cached_` of what the cache was read for, and of `in_` too."""
-_MODALITY = {"document": "image"}  # pages are read as images
+_MODALITY = {"document": "image", "2": "image", "3": "video", "4": "audio", "5": "image"}
+"""Pages are read as images; Vertex also writes the numbers of its enumeration."""
 
 
-def _modalities(told: dict[str, Any]) -> dict[str, int]:
-    """Gemini lists its tokens by modality."""
+def _modalities(told: dict[str, Any]) -> tuple[dict[str, int], bool]:
+    """(the tokens that Gemini lists by modality, whether something stands there that is no count)."""
     out: dict[str, int] = {}
+    wrong = False
     for key, side in _DETAILS.items():
         listed = told.get(key)
         for one in listed if isinstance(listed, list) else ():
             said = str(one.get("modality", "")).lower() if isinstance(one, dict) else ""
             name = f"{side}_{_MODALITY.get(said, said)}"
-            count = _first(one, "tokenCount", "token_count", "tokens") if name in OVERLAYS else None
-            if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < MOST:
+            if name not in OVERLAYS:
+                continue
+            at = _first(one, "tokenCount", "token_count", "tokens")
+            count = count_of(at)
+            if count is not None:
                 out[name] = out.get(name, 0) + count
-    return out
+            wrong = wrong or (count is None and at is not None)
+    return out, wrong
 
 
 def _first(told: Mapping[str, Any], *names: str) -> Any:
@@ -227,19 +256,57 @@ def _rest(found: Mapping[str, int]) -> int:
     return found["total"] - sum(found.get(name, 0) for name in ("in_total", "reasoning", "tool_use"))
 
 
-def _found(told: dict[str, Any], ways: tuple[Way, ...]) -> int | None:
+def _counts(told: dict[str, Any], ways: tuple[Way, ...]) -> tuple[list[int], bool]:
+    """(the counts that stand at these places, whether something stands there that is no count)."""
+    found, wrong = [], False
     for way in ways:
         at: Any = told
         for key in way:
-            at = _step(at, key)
-        if isinstance(at, float) and at % 1 == 0:
-            at = int(at)
-        if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < MOST:
-            return at
-    return None
+            at = step(at, key)
+        n = count_of(at)
+        if n is not None:
+            found.append(n)
+        wrong = wrong or (n is None and at not in (None, ""))
+    return found, wrong
 
 
-def _step(at: Any, key: str) -> Any:
+def count_of(told: Any) -> int | None:
+    """A count as an integer, a whole float or a decimal text; None for anything else."""
+    if isinstance(told, str) and len(told) <= len(str(MOST)) and told.isascii() and told.strip().isdigit():
+        told = int(told)
+    if isinstance(told, float) and told.is_integer():
+        told = int(told)
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < MOST else None
+
+
+_HARMLESS = frozenset(
+    (
+        *("text_tokens", "text", "prompt_cache_miss_tokens", "accepted_prediction_tokens"),
+        *("rejected_prediction_tokens", "max_tokens", "total_tokens", "totalTokens"),
+    )
+)
+"""Parts that cost what their whole costs, and sums."""
+
+
+def _unknown(told: Mapping[str, Any], shape: Shape) -> Iterator[str]:
+    """Places, at most two keys deep, that tell tokens and that no rule reads."""
+    ways = {way for ways in shape.ways.values() for way in ways}
+    heads = {way[0] for way in ways}
+    for key, value in told.items():
+        inner = value if isinstance(value, dict) else {}
+        if not inner and (key,) not in ways and _tells_tokens(key, value):
+            yield key
+        for name, count in inner.items() if key in heads else ():
+            if (key, name) not in ways and _tells_tokens(name, count):
+                yield f"{key}.{name}"
+
+
+def _tells_tokens(key: Any, value: Any) -> bool:
+    word = str(key).lower()
+    return "token" in word and "cost" not in word and key not in _HARMLESS and (count_of(value) or 0) > 0
+
+
+def step(at: Any, key: str) -> Any:
     """One step inside: a key of an object, or `name=value`: the item of a list that says so."""
     if isinstance(at, dict):
         return at.get(key)
@@ -247,51 +314,3 @@ def _step(at: Any, key: str) -> Any:
         name, _, value = key.partition("=")
         return next((one for one in at if isinstance(one, dict) and one.get(name) == value), None)
     return None
-
-
-UNITS: dict[str, tuple[Way, ...]] = {
-    "web_searches": (
-        ("server_tool_use", "web_search_requests"),
-        ("server_tool_use_details", "web_search_requests"),
-        ("server_side_tool_usage_details", "web_search_calls"),
-        ("tool_calls_details", "search_web", "invocation"),
-        ("num_search_queries",),
-    ),
-    "storage_searches": (("server_side_tool_usage_details", "file_search_calls"),),
-    "audio_seconds": (("seconds",), ("billable_audio_seconds",), ("prompt_audio_seconds",)),
-    "pages": (("pages_processed",),),
-    "text_messages": (("input_text_messages",),),
-    "citation_tokens": (("citation_tokens",),),
-    "search_units": (("billed_units", "search_units"),),
-}
-"""What is charged beside tokens."""
-FACTS: dict[str, tuple[Way, ...]] = {
-    "service_tier": (("service_tier",), ("serviceTier",), ("service_tier_capacity",)),
-    "region": (("inference_geo",),),
-    "speed": (("speed",),),
-    "traffic": (("trafficType",), ("traffic_type",)),
-}
-"""What a usage object itself says of how the call was served."""
-
-
-def units(told: Mapping[str, Any]) -> dict[str, int | Decimal]:
-    """Counts above 0 of `UNITS`. Seconds may have fractions."""
-    found: dict[str, int | Decimal] = {}
-    for name, ways in UNITS.items():
-        for way in ways:
-            at: Any = told
-            for key in way:
-                at = _step(at, key)
-            if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at < MOST:
-                found[name] = at if isinstance(at, int) else Decimal(repr(at))
-                break
-    return found
-
-
-def facts(told: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, ways in FACTS.items():
-        said = next((told[way[0]] for way in ways if isinstance(told.get(way[0]), str) and told[way[0]]), None)
-        if said:
-            found[name] = said
-    return found
