@@ -17,18 +17,18 @@ APPROVAL = ("queue", "fallback", "timeout", "wait", "stands")
 
 
 def read(given: Mapping[str, str]) -> dict[str, Any]:
-    """Raises Invalid."""
+    """What the form does not show for the action or the stream that is chosen is not read. Raises Invalid."""
     spec: dict[str, Any] = {name: given.get(name, "") for name in ("where", "action", "fail")}
     spec["check"] = _check(given)
     spec["mode"] = given.get("mode") or "enforce"
     for name in ("stream", "message"):
         if given.get(name, "").strip():
             spec[name] = given[name].strip()
-    if given.get("window", "").strip():
+    if spec.get("stream") == "watch" and given.get("window", "").strip():
         spec["window"] = _whole(given, "window")
-    if given.get("again"):
+    if spec["action"] == "deny" and given.get("again"):
         spec["again"] = True
-    if given.get("restore"):
+    if spec["action"] == "redact" and given.get("restore"):
         spec["restore"] = True
     for name in ("tenants", "agents"):
         if found := _lines(given.get(name, ""), ","):

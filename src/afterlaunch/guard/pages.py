@@ -265,7 +265,7 @@ def approvals(request: Request) -> HttpResponse:
     context: dict[str, Any] = {
         "queues": [_standing(row, now) for row in _with_loads(request.actor, now)],
         "waiting": waiting,
-        "late": sum(one.asked_at + timedelta(seconds=one.queue.tell_after) <= now for one in waiting),
+        "late": {one.pk for one in waiting if one.asked_at + timedelta(seconds=one.queue.tell_after) <= now},
         "oldest": (now - waiting[0].asked_at).total_seconds() if waiting else None,
         "lately": held.exclude(state="waiting").order_by(F("stands_until").desc(nulls_last=True), "-pk")[:RECENTLY],
         "clients": owned,

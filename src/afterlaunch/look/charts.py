@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -61,7 +62,7 @@ def lines(
             "field": "name",
             "type": "nominal",
             "scale": {"domain": names},
-            "legend": {} if len(names) > 1 else None,
+            "legend": None,
         },
     }
     marks = {
@@ -74,7 +75,15 @@ def lines(
         across = {"type": "rule", "strokeDash": [4, 3], "color": "#040401", "opacity": 0.8}
         level = {"y": {"field": "limit", "type": "quantitative"}}
         layers.append({"data": {"values": [{"limit": one} for one in limits]}, "mark": across, "encoding": level})
-    return svg({"layer": layers, "width": width, "height": height})
+    return _legend(names) + svg({"layer": layers, "width": width, "height": height})
+
+
+def _legend(names: Sequence[str]) -> SafeString:
+    """Beside the picture, so that it stays where a narrow window shows a part of that."""
+    if len(names) < 2:
+        return mark_safe("")
+    told = ((number % len(SERIES) + 1, name) for number, name in enumerate(names))
+    return format_html('<ul class="legend">{}</ul>', format_html_join("", '<li><i class="s{}"></i>{}</li>', told))
 
 
 def small(
@@ -111,9 +120,25 @@ def small(
 
 
 def svg(spec: Mapping[str, Any]) -> SafeString:
-    """A Vega-Lite specification, drawn."""
-    whole = {"$schema": SCHEMA, "config": CONFIG, **spec}
-    return mark_safe(_render(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)))  # noqa: S308 - Vega escapes text
+    """A Vega-Lite specification, drawn; once more its left edge, which stays in sight where the rest scrolls."""
+    whole = orjson.dumps({"$schema": SCHEMA, "config": CONFIG, **spec}, option=orjson.OPT_SORT_KEYS)
+    drawn = _render(whole)
+    left, high = _EDGE.search(drawn), _HIGH.search(drawn)
+    if left is None or high is None:
+        return format_html('<div class="plot">{}</div>', mark_safe(drawn))  # noqa: S308 - Vega escapes text
+    name = f"plot-{blake2b(whole, digest_size=6).hexdigest()}"
+    return format_html(
+        '<div class="plot">{}<div class="edge" aria-hidden="true"><svg width="{}" height="{}"><use href="#{}"/></svg>'
+        "</div></div>",
+        mark_safe(drawn.replace("<g ", f'<g id="{name}" ', 1)),  # noqa: S308 - as above
+        left[1],
+        high[1],
+        name,
+    )
+
+
+_EDGE = re.compile(r'<g [^>]*transform="translate\((\d+),')
+_HIGH = re.compile(r'<svg [^>]*height="(\d+)"')
 
 
 BEYOND = re.compile("[\U00010000-\U0010ffff]")

@@ -39,6 +39,11 @@ class LiveRoute:
     apart: bool
 
     @property
+    def candidate(self) -> bool:
+        """Whether it was sent anything."""
+        return any(one.arm == "candidate" for one in self.arms)
+
+    @property
     def calls(self) -> int:
         return sum(one.window.calls for one in self.arms if one.part is not None)
 

@@ -83,8 +83,9 @@ def _missing(found: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str,
     """Kind, what is missing to assess it, and where; the most frequent first."""
     by: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for one in found:
-        by.setdefault((one["kind"], one["row"].missing), []).append(one)
-    return [(*key, rows) for key, rows in sorted(by.items(), key=lambda item: (-len(item[1]), item[0]))]
+        by.setdefault((one["kind"], words.shape(one["row"].missing)), []).append(one)
+    groups = sorted(by.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(kind, words.alike([one["row"].missing for one in rows]), rows) for (kind, _), rows in groups]
 
 
 def _shown(row: Recommendation) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def recommendation(request: Request, pk: int) -> HttpResponse:
     context = {
         **_shown(row),
         "place": told,
+        "shown": words.shown(row),
+        "tone": "ok" if row.state in ("verified", "realised") else "",
         "calls": "/calls?" + urlencode({**told, "range": "30d"}),
         "figures": {k: v for k, v in row.figures.items() if k != "month_nano"},
         "month": row.figures.get("month_nano"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from afterlaunch.look.formats import money, percent
@@ -69,10 +70,28 @@ def measured(row: Recommendation) -> str:
     if told["by"] == "watched":
         return _watched(row.kind, told)
     if "share" not in told:
-        return f"{how}: {told['before']:,} and {told['after']:,} calls so far, at least 100 of each are needed"
+        so_far = f"{told['before']:,} calls as it was and {told['after']:,} as proposed"
+        return f"{how}: so far {so_far}; 100 of each are needed"
     less = f"{percent(abs(told['share']))} {'less' if told['share'] >= 0 else 'more'} a call"
-    bounds = f"{told['low']:+.1%} to {told['high']:+.1%} saved"
-    return f"{money(abs(told['share_nano']))} {'saved' if told['share'] >= 0 else 'more'}: {less} ({bounds}) by {how}"
+    return f"{money(abs(told['share_nano']))} a month {_saved(told)}: {less} ({_interval(told)}), by {how}"
+
+
+def shown(row: Recommendation) -> tuple[str, str] | None:
+    """What was shown in 30 days as an amount and its interval; None while nothing was."""
+    told = row.measured
+    if "share_nano" not in told:
+        return None
+    return f"{money(abs(told['share_nano']))} {_saved(told)}", f"{_interval(told)} of the cost"
+
+
+def _saved(told: Mapping[str, Any]) -> str:
+    return "saved" if told["share"] >= 0 else "more"
+
+
+def _interval(told: Mapping[str, Any]) -> str:
+    """Signs only where it may go either way."""
+    sign = "+" if told["low"] < 0 else ""
+    return f"{told['low']:{sign}.1%} to {told['high']:{sign}.1%}{' saved' if sign else ''}"
 
 
 TAKEN = {
@@ -88,8 +107,28 @@ def _watched(kind: str, told: Mapping[str, Any]) -> str:
     seen += f", {told['lost']:,} of them {lost}" if told["after"] and kind != "batch" else ""
     if "share" not in told:
         return f"{seen}; at least 100 calls in 12 hours are needed"
-    saved = f"{money(told['share_nano'])} saved: {percent(told['share'])} of the cost"
+    saved = f"{money(told['share_nano'])} a month saved: {percent(told['share'])} of the cost"
     return f"{saved} ({percent(told['low'])} to {percent(told['high'])}); {seen}"
+
+
+_COUNT = re.compile(r"(?<![\w.-])\d[\d,]*(?![\w.-])")
+
+
+def shape(text: str) -> str:
+    """A sentence without its counts."""
+    return _COUNT.sub("0", text)
+
+
+def alike(texts: Sequence[str]) -> str:
+    """Sentences of one shape in one: counts that differ as the least and the most."""
+    counts = [[int(one.replace(",", "")) for one in _COUNT.findall(text)] for text in texts]
+    spans = iter([(min(column), max(column)) for column in zip(*counts, strict=True)])
+
+    def told(_: re.Match[str]) -> str:
+        low, high = next(spans)
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+    return _COUNT.sub(told, texts[0])
 
 
 def as_document(row: Recommendation) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client as Browser
@@ -86,6 +87,14 @@ def test_a_policy_on_arguments_is_made_altered_and_told(route: Route) -> None:
     assert forms.read({**asked, **again})["check"] == wanted
 
 
+def test_what_the_form_hides_is_not_read() -> None:
+    hidden = {"again": "1", "restore": "1", "window": "5", "kind": "pii", "where": "response", "fail": "open"}
+    assert forms.read({**hidden, "action": "flag"}).keys() == {"where", "action", "fail", "check", "mode"}
+    assert forms.read({**hidden, "action": "redact"})["restore"] is True
+    denying = forms.read({**hidden, "action": "deny", "stream": "watch"})
+    assert (denying["again"], denying["window"], "restore" in denying) == (True, 5, False)
+
+
 def test_what_waits_is_decided_on_its_page_and_hidden_from_viewers(route: Route) -> None:
     operator, viewer = browser("operator"), browser("viewer")
     operator.post("/guard", FORM)
@@ -95,7 +104,9 @@ def test_what_waits_is_decided_on_its_page_and_hidden_from_viewers(route: Route)
     )
     hold = holding.ask(GATEWAY, told)
     page = shown(viewer.get("/guard/approvals"))
-    assert "a blocked term" in page and "tenant t1" in page
+    assert "a blocked term" in page and "tenant t1" in page and 'class="badge breach"' not in page
+    Hold.objects.update(asked_at=clock.now() - timedelta(seconds=hold.queue.tell_after))
+    assert 'class="badge breach"' in shown(viewer.get("/guard/approvals"))
     hidden = shown(viewer.get(hold.get_absolute_url()))
     assert "refund to" not in hidden and "is shown to responders" in hidden and "Decide" not in hidden
     seen = shown(operator.get(hold.get_absolute_url()))

@@ -36,6 +36,8 @@ TONES = {
     "realised": "ok",
     "refuted": "warning",
     "late": "warning",
+    "overdue": "breach",
+    "expired": "warning",
     "failing": "warning",
     "no_data": "not_assessed",
     "rollup_mismatch": "warning",
@@ -50,7 +52,7 @@ def icon(name: str) -> SafeString:
 
 
 def _badge(tone: str, mark: str, word: str) -> SafeString:
-    return format_html('<span class="badge {}">{}{}</span>', tone, icon(mark), word)
+    return format_html('<span class="badge {}">{}{}</span>', tone, icon(mark) if mark else "", word)
 
 
 @register.simple_tag
@@ -73,7 +75,7 @@ def state(value: object, word: str = "") -> SafeString:
     """A badge for any other state word; its tone comes from TONES."""
     name = str(getattr(value, "value", value))
     tone = TONES.get(name, "plain")
-    return _badge(tone, tone if tone in STATUS else "next", word or name.replace("_", " ").capitalize())
+    return _badge(tone, tone if tone in STATUS else "", word or name.replace("_", " ").capitalize())
 
 
 @register.simple_tag(name="time")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,7 +32,11 @@ def test_what_telemetry_says_is_never_markup() -> None:
 def test_a_chart_is_drawn_in_the_colours_of_the_page() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     drawn = charts.lines([(at + timedelta(minutes=n), {"a": float(n), "b<i>": None}) for n in range(5)], "ms")
-    assert drawn.startswith("<svg") and "var(--series-1)" in drawn and "<i>" not in drawn
+    assert "<svg" in drawn and "var(--series-1)" in drawn and "<i>" not in drawn
+    (edge,) = re.findall(r'<use href="#(.+?)"', drawn)  # the axis, which stays where the rest scrolls
+    assert drawn.count(f'id="{edge}"') == 1
+    assert '<i class="s1"></i>a</li>' in drawn and '<i class="s2"></i>b&lt;i&gt;</li>' in drawn
+    assert "legend" not in charts.lines([(at, {"a": 1.0})], "ms")
     assert "Nothing measured" in charts.lines([(at, {"a": None})], "ms")
 
 

@@ -60,6 +60,16 @@ def test_shares_are_of_those_who_waited(store: Any, route: Route) -> None:
     assert one.calls == 100 and one.sent == 0.1 and not one.apart
 
 
+def test_the_share_that_is_set_stands_beside_the_candidate(store: Any, route: Route) -> None:
+    tell(store, baseline=90, candidate=10)
+    Route.objects.filter(pk=route.pk).update(share=5_000)
+    browser = Browser()
+    browser.force_login(first_administrator(), backend="django.contrib.auth.backends.ModelBackend")
+    page = browser.get("/settings/gateway").content.decode()
+    baseline, candidate = page.split("arm%3Abaseline")[1].split("arm%3Acandidate")
+    assert '<span class="trouble">50.0% set</span>' in candidate and "set" not in baseline.split("</tr>")[0]
+
+
 def test_a_candidate_that_still_answers_after_its_share_is_gone(store: Any, route: Route) -> None:
     tell(store, baseline=50, candidate=50)
     [one] = live(Route.objects.select_related("system__client"), None, clock.now())

@@ -20,7 +20,7 @@ from afterlaunch.ground.actors import automation
 from afterlaunch.ground.errors import Conflict
 from afterlaunch.routes.actions import ArmValues, put_route, put_upstream
 from afterlaunch.routes.models import Route
-from afterlaunch.savings import actions, duties, gathering, shadows
+from afterlaunch.savings import actions, duties, gathering, shadows, words
 from afterlaunch.savings.facts import Place, Terms
 from afterlaunch.savings.models import Recommendation
 from afterlaunch.telemetry import store as stores
@@ -274,3 +274,21 @@ def test_a_swap_is_tried_as_a_shadow_that_ends_when_it_is_shown(store: Any, clie
     assert row.state == "verified" and "shadow" not in Route.objects.get(pk=route.pk).handling
     deeds = set(Entry.objects.values_list("deed", flat=True))
     assert {"saving.shadow_started", "saving.shadow_ended", "saving.verified"} <= deeds
+
+
+def test_reasons_of_one_shape_are_told_once() -> None:
+    texts = [f"Prompts of 0 of {count:,} calls are kept; gpt-4o-mini has 30." for count in (1_250, 103, 152)]
+    assert len({words.shape(one) for one in texts}) == 1
+    assert words.alike(texts) == "Prompts of 0 of 103 to 1,250 calls are kept; gpt-4o-mini has 30."
+    assert words.shape("gpt-4 has 3 scores.") != words.shape("gpt-5 has 3 scores.")
+
+
+def test_what_is_shown_has_signs_only_where_it_may_go_either_way(client: Client) -> None:
+    row = Recommendation(kind="model_swap", measured={"by": "shadow", "before": 400, "after": 300})
+    row.measured |= {"share": 0.4, "low": 0.3, "high": 0.5, "share_nano": 40 * 10**9}
+    assert words.shown(row) == ("$40.00 saved", "30.0% to 50.0% of the cost")
+    assert words.measured(row) == "$40.00 a month saved: 40.0% less a call (30.0% to 50.0%), by a shadow run"
+    row.measured["low"] = -0.1
+    assert "(-10.0% to +50.0% saved)" in words.measured(row)
+    row.measured = {"by": "candidate", "before": 72, "after": 32}
+    assert words.shown(row) is None and "72 calls as it was and 32 as proposed" in words.measured(row)
