@@ -26,7 +26,7 @@ class Table:
 
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
-ROW_GROUP = 10_240
+ROW_GROUP = 8_192
 """Rows that DuckDB keeps together. A checkpoint writes the last group anew and a narrow question reads whole ones: its
 own 122,880 are too many."""
 CALL_TEXTS = (
