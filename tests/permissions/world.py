@@ -161,6 +161,36 @@ class World:
         }
         person = self.people[f"admin of {slug}"]
         things["person"] = person.pk
+        self._ways(client, person, things)
+        self._rotas(client, person, things)
+        things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
+        decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
+        things["erasure"] = ask(ENGINE, client, "user", "erased-user", "erased-user").pk
+        things |= {"kind": "other", "step": 2, "proof": "where", "way": "human", "number": 1, "audience": "customers"}
+        things |= {"form": "json", "deed": "comment"}
+        self._incidents(system, things)
+        self._changes(system, things)
+        self._verdicts(system, things)
+        declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
+        things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
+        budgeted = Budgeted("usd", 10**9, "day", {"tenant": f"{said}-tenant"})
+        things["budget"] = put_budget(ENGINE, client, f"{slug} {said}", budgeted).pk
+        measure = {"kind": "availability", "system": system.key}
+        wish = asked.read(
+            {"client": slug, "name": f"{slug}-{said}", "objective": "99 %", "period": "30d", "measure": measure}
+        )
+        things["slo"] = put_slo(ENGINE, client, wish.name, wish.about, wish.definition).pk
+        self._probes(system, things)
+        things |= self._status_page(client, system)
+        self._receiving(system, things)
+        things["label_source"] = self._labels(system).pk
+        things |= self._prices(client)
+        things["sign_in"] = sign_in_link(person)
+        self.ids[slug] = things
+
+    def _ways(self, client: Client, person: User, things: dict[str, object]) -> None:
+        """How people and channels are reached, and who they are elsewhere."""
+        slug, said, now = client.slug, word(client.slug), clock.now()
         address = f"{said}@{slug}.example"
         contact = ContactMethod.objects.create(
             user=person, kind="email", address=address, created_at=now, verified_at=now
@@ -177,6 +207,9 @@ class World:
             things["account"] = LinkedAccount.objects.create(
                 client=client, kind="slack", team="T1", external=f"{said}-{owner.pk}", user=owner, linked_at=now
             ).pk
+
+    def _rotas(self, client: Client, person: User, things: dict[str, object]) -> None:
+        slug, said, now = client.slug, word(client.slug), clock.now()
         schedule = set_rotation(
             ENGINE, client, [person], "UTC", now.date(), now.time().replace(second=0, microsecond=0)
         )
@@ -200,13 +233,10 @@ class World:
         step = {"delay": 300, "targets": [{"kind": "schedule"}]}
         things["policy"] = save_policy(ENGINE, client, f"{said} policy", [step]).pk
         things["spare"] = save_policy(ENGINE, client, f"{said} spare", [step]).pk
-        things["token"] = create_token(ENGINE, f"{slug} {said}", "viewer", client)[0].pk
-        decide(ENGINE, client, system.key, "masked", [Pattern(f"{said} number", f"{said}-[0-9]+")])
-        things["erasure"] = ask(ENGINE, client, "user", "erased-user", "erased-user").pk
-        things |= {"kind": "other", "step": 2, "proof": "where", "way": "human", "number": 1, "audience": "customers"}
-        things |= {"form": "json", "deed": "comment"}
-        self._incidents(system, things)
-        self._changes(system, things)
+
+    def _verdicts(self, system: System, things: dict[str, object]) -> None:
+        """One in breach, one that nobody can give any more, its alert, a silence."""
+        slug, said, now = system.client.slug, word(system.client.slug), clock.now()
         verdict = Verdict.objects.create(
             judge="errors.rate", client=slug, system=system.key, environment="prod", severity="P2", status="breach",
             reason="above", explanation=f"{said} explanation", since=now, assessed_at=now,
@@ -220,34 +250,22 @@ class World:
             judge="errors.rate", client=slug, system=system.key, environment="quiet", severity="P2",
             status="not_assessed", reason="no data", explanation=f"{said} quiet", since=now, assessed_at=now,
         )  # fmt: skip
-        declared = Values(f"{slug}-desk", f"https://{said}.example/metrics")
-        things["target"] = put_target(ENGINE, client, f"{slug}-{said}", declared).pk
-        budgeted = Budgeted("usd", 10**9, "day", {"tenant": f"{said}-tenant"})
-        things["budget"] = put_budget(ENGINE, client, f"{slug} {said}", budgeted).pk
-        measure = {"kind": "availability", "system": system.key}
-        wish = asked.read(
-            {"client": slug, "name": f"{slug}-{said}", "objective": "99 %", "period": "30d", "measure": measure}
-        )
-        things["slo"] = put_slo(ENGINE, client, wish.name, wish.about, wish.definition).pk
         alert = Alert.objects.create(
             system=system, environment="quiet", verdict=ended, source="judges", fingerprint=slug, name="errors.rate",
             explanation=f"{said} alert", severity="P2", started_at=now, fired_at=now, told_at=now,
         )  # fmt: skip
+        things["alert"] = alert.pk
+
+    def _probes(self, system: System, things: dict[str, object]) -> None:
+        slug, said = system.client.slug, word(system.client.slug)
         probing = ProbeValues("http", {"url": f"https://{said}.example/health"})
         operator = Actor("person", "Operator", (Held(Role.OPERATOR, slug),))  # the house vouches for nothing
         probe = put_probe(operator, system, f"{slug}-{said}", probing)
         settle_try(probe, failed("status", f"{said} answers 500.", 3.0))
         things["probe"] = probe.pk
-        things |= self._status_page(client, system)
         beat = put_heartbeat(ENGINE, system, f"{slug}-{said}", BeatValues(period=3_600))
         ping(beat.secret, Told(body=f"{said} output".encode()))
         things["heartbeat"], things["ping"] = beat.pk, beat.secret
-        things["alert"] = alert.pk
-        self._receiving(system, things)
-        things["label_source"] = self._labels(system).pk
-        things |= self._prices(client)
-        things["sign_in"] = sign_in_link(person)
-        self.ids[slug] = things
 
     def _labels(self, system: System) -> Source:
         said, now = word(system.client.slug), clock.now()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 
-from afterlaunch.gateway.outbox import Writer
+from afterlaunch.gateway.flushing import Writer
 from afterlaunch.gateway.request import RequestHead
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -18,12 +18,12 @@ from afterlaunch.gateway.call import Call
 from afterlaunch.gateway.configuration import Configuration, Holder, refuse_expired
 from afterlaunch.gateway.estimates import Estimator
 from afterlaunch.gateway.exporter import Exporter
+from afterlaunch.gateway.flushing import Flusher
 from afterlaunch.gateway.guarding.asking import People, Services
 from afterlaunch.gateway.guarding.judging import Guarding
 from afterlaunch.gateway.guarding.tally import Tally, Teller
 from afterlaunch.gateway.limits import Buckets
 from afterlaunch.gateway.metrics import Metrics
-from afterlaunch.gateway.outbox import Outbox
 from afterlaunch.gateway.protocols import OPAQUE, Refusal
 from afterlaunch.gateway.request import Asked, RequestHead, assign, read_headers, read_request, split_target
 from afterlaunch.gateway.server_link import Link, Poller
@@ -57,7 +57,7 @@ class Gateway:
         self.holder = Holder(folder / "snapshots", link.key)
         self.budgets_file = folder / "budgets.sqlite3"
         self.metrics = Metrics(None if index is None else folder / "workers" / f"{index}.json")
-        self.outbox = Outbox()
+        self.flusher = Flusher()
         self._tasks: list[asyncio.Task[None]] = []
         self._own: dict[bytes, Callable[[], Reply]] = {
             b"/healthz": self._health,
@@ -70,7 +70,7 @@ class Gateway:
         name = identity(self._folder)
         self.holder.shares = Shares(self._link, self._session, name)
         self.holder.start()
-        self._client = Client(self.outbox)
+        self._client = Client(self.flusher)
         spool = spool_of(self._folder, self._index or 0)
         self._exporter = Exporter(self._link, self._session, spool, self.metrics)
         self._poller = Poller(self._link, self.holder, self._session)
@@ -84,7 +84,7 @@ class Gateway:
         self._guarding = Guarding(self._tally, Services(), people, self.metrics)
         apart = Estimator()
         budgets = Budgets(self._store, self._prices, apart, self.metrics)
-        means = Means(Client(self.outbox), self._exporter, self.metrics, budgets, apart)
+        means = Means(Client(self.flusher), self._exporter, self.metrics, budgets, apart)
         self._shadows = Shadows(means, lambda: self.holder.current)
         self._stack = Stack(
             self._client,

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
 
 from afterlaunch.gateway.answer import Answer, Reply
-from afterlaunch.gateway.outbox import Outbox, Writer
+from afterlaunch.gateway.flushing import Flusher, Writer
+from afterlaunch.gateway.known_heads import Known, body_of, known_of
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.request import LARGEST_HEAD, RequestHead, framing_of
 
@@ -30,8 +31,6 @@ BODY_SECONDS = 30.0  # between two reads of a body
 IDLE_SECONDS = 75.0  # between two requests
 STALLED_SECONDS = 120.0  # a caller that takes nothing of its answer
 MISSES = 8  # heads in a row that are not the one before, until a connection's heads are not remembered any more
-_LENGTH = b"\r\ncontent-length:"
-_PARTICULAR = (b"\r\nexpect:", b"\r\nupgrade:", b"\r\ntransfer-encoding:", b"\r\nconnection:")
 LINGER_SECONDS = 2.0  # for a caller that is still sending to read why it is refused
 
 
@@ -83,20 +82,9 @@ class Incoming:
         self.keep_alive = False
 
 
-class Known(NamedTuple):
-    """A head that came before on a connection, but for the digits of its length: `before` and `after` them. `most`:
-    bytes of a body that its call may have."""
-
-    before: bytes
-    after: bytes
-    head: RequestHead
-    admission: object
-    most: int
-
-
 class Caller(asyncio.Protocol):
-    def __init__(self, door: Door, connections: set[Caller], outbox: Outbox) -> None:
-        self._door, self._connections, self._outbox = door, connections, outbox
+    def __init__(self, door: Door, connections: set[Caller], flusher: Flusher) -> None:
+        self._door, self._connections, self._flusher = door, connections, flusher
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._incoming: Incoming | None = None
@@ -119,7 +107,7 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNSENT)
-        self._writer = Writer(self._transport, self._outbox)
+        self._writer = Writer(self._transport, self._flusher)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -127,7 +115,9 @@ class Caller(asyncio.Protocol):
         if self._deaf:
             return
         between = self._incoming is None and self._task is None and not self._waiting
-        if between and self._known is not None and self._repeated(data, self._known):
+        if between and (known := self._known) is not None and (body := body_of(data, known)) is not None:
+            self._misses = 0
+            self._begin(self._door.again(known.admission, known.head), known.head, body, keep_alive=True)
             return
         self._head_bytes += len(data)
         self._feed(data)
@@ -231,38 +221,12 @@ class Caller(asyncio.Protocol):
 
     # ---- heads that repeat
 
-    def _repeated(self, data: bytes, known: Known) -> bool:
-        """A client says the same of every request but its length. What is byte for byte what llhttp and `framing_of`
-        have accepted needs no other reading; whatever differs in a byte, or does not end with the read, gets one."""
-        before, after, head, admission, most = known
-        at = len(before)
-        end = data.find(b"\r", at, at + 12)
-        if end < 0 or not data.startswith(before) or not data.startswith(after, end):
-            return False
-        digits, begin = data[at:end], end + len(after)
-        size = len(data) - begin
-        if not digits.isdigit() or size != int(digits) or size > most:
-            return False
-        self._misses = 0
-        self._begin(self._door.again(admission, head), head, data[begin:], keep_alive=True)
-        return True
-
     def _learn(self, data: bytes, incoming: Incoming) -> None:
-        """Of a read that was one whole request with a length. A connection whose heads never repeat is given up."""
+        """Of a read that was one whole request. A connection whose heads never repeat is given up."""
         self._known, self._misses = None, self._misses + 1
-        visit, end = incoming.visit, data.find(b"\r\n\r\n") + 4
-        if visit is None or isinstance(visit, Reply) or not incoming.keep_alive or len(data) - end != incoming.size:
-            return
-        lower = data[:end].lower()
-        at = lower.find(_LENGTH) + len(_LENGTH)
-        if at < len(_LENGTH) or any(name in lower for name in _PARTICULAR):
-            return
-        while data[at] == 0x20:
-            at += 1
-        after = data.find(b"\r", at)
-        if data[at:after].isdigit():
-            head = incoming.head
-            self._known = Known(data[:at], data[after:end], head, visit.admission, incoming.most)
+        visit = incoming.visit
+        if visit is not None and not isinstance(visit, Reply) and incoming.keep_alive:
+            self._known = known_of(data, incoming.head, incoming.size, visit.admission, incoming.most)
 
     # ---- requests
 
@@ -331,7 +295,7 @@ class Caller(asyncio.Protocol):
             self._task = self._loop.create_task(self._serve(visit, head, body, answer))
 
     async def _serve(self, visit: Visit, head: RequestHead, body: bytes, answer: Answer) -> None:
-        self._outbox.calls += 1
+        self._flusher.calls += 1
         try:
             await visit.run(body, answer)
         except Refusal as refusal:
@@ -342,7 +306,7 @@ class Caller(asyncio.Protocol):
                 said = "The gateway failed on this call; its log says why."
                 answer.whole(self._door.refused(Refusal(500, "gateway-error", said), head))
         finally:
-            self._outbox.calls -= 1
+            self._flusher.calls -= 1
             self._task = self._visit = None
             self._heard = self._loop.time()
             self._finished(answer)

@@ -45,7 +45,7 @@ class Front:
         where = {"sock": listening} if listening else {"host": host, "port": port}
         await self._gateway.start()
         self._server = await self._loop.create_server(
-            lambda: Caller(self._gateway, self._connections, self._gateway.outbox),
+            lambda: Caller(self._gateway, self._connections, self._gateway.flusher),
             backlog=BACKLOG,
             **where,
         )

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from afterlaunch.gateway.addresses import AddressRefused, Resolver
-from afterlaunch.gateway.outbox import Outbox
+from afterlaunch.gateway.flushing import Flusher
 from afterlaunch.gateway.upstream_connection import Broken, Connection, Head
 
 __all__ = ["Broken", "Client", "Head", "Origin"]
@@ -46,8 +46,8 @@ def request_head(origin: Origin, method: str, target: bytes, headers: Sequence[t
 class Client:
     """One per worker. No cookies, no redirects, no decompression, no proxy of the environment. `now`: loop time."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, flusher: Flusher) -> None:
+        self._flusher = flusher
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._resolver = Resolver()
@@ -180,7 +180,7 @@ class Client:
         secure = self._context() if origin.secure else None
         try:
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self._freed, self._lost, self._outbox),
+                lambda: Connection(self._freed, self._lost, self._flusher),
                 sock=socket,
                 ssl=secure,
                 server_hostname=origin.host if secure else None,

@@ -8,7 +8,7 @@ from typing import cast
 
 import httptools
 
-from afterlaunch.gateway.outbox import Outbox, Writer
+from afterlaunch.gateway.flushing import Flusher, Writer
 
 HELD = 256 << 10  # bytes of an answer that wait for a slow caller before the provider is slowed down
 LONGEST_HEAD = 256 << 10
@@ -102,8 +102,10 @@ class Head:
 class Connection(asyncio.Protocol):
     """`freed` is called when an answer is whole and the connection may serve again, `lost` when it has ended."""
 
-    def __init__(self, freed: Callable[[Connection], None], lost: Callable[[Connection], None], outbox: Outbox) -> None:
-        self._freed, self._lost, self._outbox = freed, lost, outbox
+    def __init__(
+        self, freed: Callable[[Connection], None], lost: Callable[[Connection], None], flusher: Flusher
+    ) -> None:
+        self._freed, self._lost, self._flusher = freed, lost, flusher
         self.loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._feed, self._time = self._parser.feed_data, self.loop.time
@@ -167,7 +169,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._writer = Writer(self._transport, self._outbox)
+        self._writer = Writer(self._transport, self._flusher)
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._time()

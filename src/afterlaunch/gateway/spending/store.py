@@ -27,8 +27,11 @@ from typing import Any
 
 import orjson
 
+from afterlaunch.gateway.spending import reading
 from afterlaunch.gateway.spending.changes import REFUSED, Changes, Ended, Live, ended_of
+from afterlaunch.gateway.spending.database import opened
 from afterlaunch.gateway.spending.journal import Journal, Left, left_behind
+from afterlaunch.gateway.spending.lots import Lot, part_of
 from afterlaunch.gateway.spending.records import (
     UNCONFIRMED,
     Asked,
@@ -48,40 +51,7 @@ FLUSH_SECONDS = 0.05
 IDLE_SECONDS = 0.2
 YOUNG_SECONDS = 1.0
 YOUNG_BYTES = 512 << 10  # of the journal that they may take with them into its next generation
-PART = 32  # of what is free, one part is a worker's
-CALLS = 4  # a grant covers so many, or there is none
 KEEP_SECONDS = 400 * 86_400  # how long rows of the ledger and counters stay
-_TABLES = """
-create table if not exists counter(
-    budget text, counter text, start integer, used integer not null, reserved integer not null,
-    refused integer not null, unconfirmed integer not null, changed integer not null,
-    primary key(budget, counter, start)) without rowid, strict;
-create table if not exists reservation(
-    call text, attempt integer, holds blob not null, expires real not null, facts blob not null,
-    primary key(call, attempt)) without rowid, strict;
-create table if not exists ledger(
-    id integer primary key, call text not null, attempt integer not null, at real not null, state text not null,
-    holds blob not null, facts blob not null) strict;
-create index if not exists ledger_open on ledger(call, attempt) where state = 'unconfirmed';
-create table if not exists granted(
-    budget text, counter text, start integer, holder text, amount integer not null,
-    primary key(budget, counter, start, holder)) without rowid, strict;
-create table if not exists holder(holder text primary key, booked integer not null) without rowid, strict;
-"""
-
-
-class Lot:
-    """Of a limit, what this worker knows and may spend. `left`: what nobody has used or reserved; `room`: what is
-    granted to this worker and free; `granted`: what the file says is granted; `asked`: the limit that its callers see
-    now; `amount`: what one of them asked for last. Of a limit that only looks: no room."""
-
-    __slots__ = ("amount", "asked", "at", "granted", "key", "left", "limit", "room")
-
-    def __init__(self, key: Key, limit: int) -> None:
-        self.key = key
-        self.limit = self.asked = limit
-        self.left = self.room = self.granted = 0
-        self.amount, self.at = 1, 0.0
 
 
 class Store:
@@ -103,28 +73,8 @@ class Store:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._open is None:
-            self._open = self._connect()
+            self._open = opened(self._file)
         return self._open
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as problem:
-            raise sqlite3.OperationalError(str(problem)) from problem
-        db = sqlite3.connect(self._file, isolation_level=None, timeout=10, cached_statements=64)
-        try:
-            pragmas = "page_size=4096 journal_mode=wal synchronous=normal busy_timeout=10000 wal_autocheckpoint=4000"
-            for pragma in pragmas.split():
-                db.execute(f"pragma {pragma}")
-            db.executescript(_TABLES)
-            self._file.chmod(0o600)
-        except OSError as problem:
-            db.close()
-            raise sqlite3.OperationalError(str(problem)) from problem
-        except BaseException:
-            db.close()
-            raise
-        return db
 
     @property
     def _journals(self) -> Path:
@@ -298,7 +248,7 @@ class Store:
                 drawn.append((look, look.asked, look.asked - changes.filled(key), 0, 0))
             if (lot := self._lots.get(key)) is not None:
                 left = lot.asked - changes.filled(key)
-                room = 0 if key in idle else _part(left - changes.lent(key), lot, lot.granted - young)
+                room = 0 if key in idle else part_of(left - changes.lent(key), lot, lot.granted - young)
                 if room + young != lot.granted:
                     changes.granted(holder, key, room + young)
                 drawn.append((lot, lot.asked, left, room, room + young))
@@ -444,49 +394,17 @@ class Store:
 
     def changed(self, since: int, most: int = 1_000) -> list[dict[str, Any]]:
         """Counters that changed at or after `since` (milliseconds), oldest first."""
-        rows = self._db.execute(
-            "select budget, counter, start, used, reserved, refused, unconfirmed, changed from counter"
-            " where changed >= ? order by changed limit ?",
-            (since, most),
-        )
-        names = ("budget", "counter", "window_start", "used", "reserved", "refused", "unconfirmed", "at")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return reading.changed(self._db, since, most)
 
     def granted(self) -> dict[Key, int]:
         """What all workers together hold of each counter, unspent."""
-        rows = self._db.execute("select budget, counter, start, sum(amount) from granted group by 1, 2, 3")
-        return {(budget, counter, start): amount for budget, counter, start, amount in rows}
+        return reading.granted(self._db)
 
     def check(self) -> list[str]:
         """What does not add up: counters against ledger and reservations, as they stood at one instant. Empty when all
         is well."""
         self._db.execute("begin")
         try:
-            return self._differences()
+            return reading.differences(self._db)
         finally:
             self._db.execute("rollback")
-
-    def _differences(self) -> list[str]:
-        sums: dict[Key, list[int]] = {}
-        for (holds,) in self._db.execute("select holds from ledger"):
-            for budget, counter, start, _, charged in orjson.loads(holds):
-                sums.setdefault((budget, counter, start), [0, 0])[0] += charged
-        for (holds,) in self._db.execute("select holds from reservation"):
-            for budget, counter, start, amount in orjson.loads(holds):
-                sums.setdefault((budget, counter, start), [0, 0])[1] += amount
-        wrong = []
-        for budget, counter, start, used, reserved in self._db.execute(
-            "select budget, counter, start, used, reserved from counter"
-        ):
-            ought = sums.pop((budget, counter, start), [0, 0])
-            if ought != [used, reserved]:
-                wrong.append(f"{budget} {counter} {start}: used {used}, reserved {reserved}, ought to be {ought}")
-        return wrong + [f"{key}: no counter" for key, ought in sums.items() if any(ought)]
-
-
-def _part(free: int, lot: Lot, before: int) -> int:
-    """Room of a grant: what this worker has where that still fits, else a part of what is free; 0 near the limit."""
-    part = free // PART
-    if part < CALLS * lot.amount:
-        return 0
-    return before if part // 2 <= before <= min(2 * part, free) else part

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from afterlaunch.contracts.budgets import Budget
+from afterlaunch.gateway.spending.lots import PART
 from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted, asked_of
-from afterlaunch.gateway.spending.store import IDLE_SECONDS, PART, YOUNG_SECONDS, Store
+from afterlaunch.gateway.spending.store import IDLE_SECONDS, YOUNG_SECONDS, Store
 from afterlaunch.gateway.tests.house import Canned, House, gateway_at, until
 from afterlaunch.gateway.tests.test_budgets import ANSWER, BODY, budgeted, counter
 from afterlaunch.gateway.tests.test_forwarding import call

@@ -13,7 +13,7 @@ from afterlaunch import sdk
 from afterlaunch.gateway import callers
 from afterlaunch.gateway.answer import Answer, Reply
 from afterlaunch.gateway.callers import Caller
-from afterlaunch.gateway.outbox import Outbox
+from afterlaunch.gateway.flushing import Flusher
 from afterlaunch.gateway.protocols import Refusal
 from afterlaunch.gateway.request import LARGEST_HEAD, RequestHead, read_request
 
@@ -104,7 +104,7 @@ class EchoVisit:
 
 async def _converse(reads: list[bytes], turns: int = 0) -> tuple[Line, Echo, Caller]:
     line, door = Line(), Echo()
-    caller = Caller(door, set(), Outbox())
+    caller = Caller(door, set(), Flusher())
     caller.connection_made(line)
     for read in reads:
         if line.closed:

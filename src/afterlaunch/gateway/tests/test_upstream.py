@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from afterlaunch.gateway import upstream
 from afterlaunch.gateway.addresses import refusal_of
-from afterlaunch.gateway.outbox import Outbox
+from afterlaunch.gateway.flushing import Flusher
 from afterlaunch.gateway.tests.test_requests_on_the_wire import Line
 from afterlaunch.gateway.upstream import Broken, Client, Head, Origin, host_header
 from afterlaunch.gateway.upstream_connection import HELD, Connection
@@ -73,7 +73,7 @@ def play(script: Script, deed: Callable[[Client, Peer], Awaitable[None]], tls: s
     async def run() -> None:
         server = await asyncio.start_server(peer.serve, "127.0.0.1", 0, ssl=tls)
         peer.port = server.sockets[0].getsockname()[1]
-        client = Client(Outbox())
+        client = Client(Flusher())
         try:
             await asyncio.wait_for(deed(client, peer), 20)
         finally:
@@ -228,7 +228,7 @@ GOOD = {
 def test_any_cut_of_an_answer_is_read_alike(answer: bytes, cuts: list[int]) -> None:
     async def read() -> tuple[int, bytes]:
         line = Line()
-        connection = Connection(lambda _: None, lambda _: None, Outbox())
+        connection = Connection(lambda _: None, lambda _: None, Flusher())
         connection.connection_made(line)
         waiter = connection.send(b"", b"", "GET", 5)
         at = sorted({0, len(answer), *(cut % (len(answer) + 1) for cut in cuts)})
@@ -249,7 +249,7 @@ def test_any_cut_of_an_answer_is_read_alike(answer: bytes, cuts: list[int]) -> N
 @given(st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]))
 def test_no_bytes_at_all_bring_the_client_down(noise: bytes, before: bytes) -> None:
     async def read() -> None:
-        connection = Connection(lambda _: None, lambda _: None, Outbox())
+        connection = Connection(lambda _: None, lambda _: None, Flusher())
         connection.connection_made(Line())
         waiter = connection.send(b"", b"", "GET", 5)
         connection.data_received(before)

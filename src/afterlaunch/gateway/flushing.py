@@ -13,7 +13,7 @@ from collections.abc import Sequence
 CROWD = 8  # calls under way
 
 
-class Outbox:
+class Flusher:
     """One per event loop. `calls`: under way."""
 
     def __init__(self) -> None:
@@ -23,10 +23,10 @@ class Outbox:
     def hold(self, writer: Writer) -> None:
         """Until the end of this turn."""
         if not self._turn:
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._turn.append(writer)
 
-    def _send(self) -> None:
+    def _flush(self) -> None:
         turn, self._turn = self._turn, []
         for writer in turn:
             writer.flush()
@@ -35,21 +35,21 @@ class Outbox:
 class Writer:
     """The writing side of a transport: everything leaves in the order in which it was asked for, the end too."""
 
-    __slots__ = ("_held", "_outbox", "_transport", "is_closing")
+    __slots__ = ("_flusher", "_held", "_transport", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
-        self._transport, self._outbox = transport, outbox
+    def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
+        self._transport, self._flusher = transport, flusher
         self._held: list[bytes] = []
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         if self._held:
             self._held.append(data)
-        elif self._outbox.calls < CROWD:
+        elif self._flusher.calls < CROWD:
             self._transport.write(data)
         else:
             self._held.append(data)
-            self._outbox.hold(self)
+            self._flusher.hold(self)
 
     def writelines(self, parts: Sequence[bytes]) -> None:
         """At once: what is that long is not held."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterlaunch.gateway.outbox import CROWD, Outbox, Writer
+from afterlaunch.gateway.flushing import CROWD, Flusher, Writer
 
 
 class Line:
@@ -44,16 +44,16 @@ class Line:
         return 0
 
 
-def _writer(line: Line, outbox: Outbox) -> Writer:
-    return Writer(cast(asyncio.Transport, line), outbox)
+def _writer(line: Line, flusher: Flusher) -> Writer:
+    return Writer(cast(asyncio.Transport, line), flusher)
 
 
 def _run(calls: int, do: Any) -> Line:
-    line, outbox = Line(), Outbox()
-    outbox.calls = calls
+    line, flusher = Line(), Flusher()
+    flusher.calls = calls
 
     async def turn() -> None:
-        do(_writer(line, outbox))
+        do(_writer(line, flusher))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -62,18 +62,18 @@ def _run(calls: int, do: Any) -> Line:
 
 
 def test_few_calls_send_at_once() -> None:
-    line, outbox = Line(), Outbox()
-    outbox.calls = CROWD - 1
-    _writer(line, outbox).write(b"one")
+    line, flusher = Line(), Flusher()
+    flusher.calls = CROWD - 1
+    _writer(line, flusher).write(b"one")
     assert line.told == [("write", b"one")]
 
 
 def test_many_calls_send_at_the_end_of_the_turn_and_each_line_once() -> None:
-    outbox, lines = Outbox(), [Line() for _ in range(3)]
-    outbox.calls = CROWD
+    flusher, lines = Flusher(), [Line() for _ in range(3)]
+    flusher.calls = CROWD
 
     async def turn() -> list[int]:
-        for writer in [_writer(line, outbox) for line in lines]:
+        for writer in [_writer(line, flusher) for line in lines]:
             writer.write(b"one")
             writer.write(b"two")
             assert writer.unsent == 6
@@ -104,12 +104,12 @@ def test_after_an_abort_nothing_is_sent() -> None:
 
 
 def test_a_line_that_was_lost_harms_no_other() -> None:
-    outbox, lines = Outbox(), [Line(), Line()]
-    outbox.calls = CROWD
+    flusher, lines = Flusher(), [Line(), Line()]
+    flusher.calls = CROWD
 
     async def turn() -> None:
         for line in lines:
-            _writer(line, outbox).write(b"one")
+            _writer(line, flusher).write(b"one")
         lines[0].closing = True
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -120,12 +120,12 @@ def test_a_line_that_was_lost_harms_no_other() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2 * CROWD), st.sampled_from(["write", "lines", "turn"])), max_size=30))
 def test_bytes_keep_their_order_whoever_comes_and_goes(steps: list[tuple[int, str]]) -> None:
-    line, outbox = Line(), Outbox()
+    line, flusher = Line(), Flusher()
 
     async def write() -> bytes:
-        writer, sent = _writer(line, outbox), b""
+        writer, sent = _writer(line, flusher), b""
         for number, (calls, step) in enumerate(steps):
-            outbox.calls = calls
+            flusher.calls = calls
             part = b"%d," % number
             if step == "turn":
                 await asyncio.sleep(0)
