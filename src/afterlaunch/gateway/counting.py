@@ -23,5 +23,5 @@ def count(metrics: Metrics, report: CallReport) -> None:
     if last.fallback:
         metrics.add("fallbacks_total", route=route, upstream=last.target.upstream.name)
     if metered and not last.tokens:
-        why = (last.reading and last.reading.unknown) or last.state
+        why = (last.reading and last.reading.why_unknown) or last.state
         metrics.add("usage_unknown_total", route=route, reason=why)

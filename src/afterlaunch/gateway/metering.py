@@ -67,6 +67,13 @@ class Reading:
         tokens = tokens_of(wire, self.usage)
         return tokens if known(wire, tokens) else None
 
+    @property
+    def why_unknown(self) -> str | None:
+        """Of an answer whose tokens are not known."""
+        if self.usage is None or self.unknown:
+            return self.unknown
+        return "no count on one side" if self.usage_ended else "no final usage"
+
 
 class Meter(Protocol):
     @property

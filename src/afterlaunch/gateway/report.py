@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import getitem
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from afterlaunch.contracts.snapshot import Key, Route
 from afterlaunch.gateway.configuration import Target
@@ -31,7 +32,7 @@ from afterlaunch.gateway.protocols import Protocol
 from afterlaunch.gateway.remembered import Remembered
 from afterlaunch.gateway.request import Asked, Assignment, trace_of
 from afterlaunch.gateway.spending.budgets import Hold
-from afterlaunch.gateway.usage import Tokens
+from afterlaunch.gateway.usage import Tokens, beyond, cost_of
 
 INSTANCE = os.urandom(8).hex()
 _RANDOM = random.Random()  # noqa: S311 - seeded by the system; see new_id
@@ -307,6 +308,8 @@ def _answered(wire: Protocol, attempt: Attempt, streaming: bool) -> bytes:
         parts.append(attribute("gen_ai.response.time_to_first_chunk", attempt.first_byte - attempt.began))
     if tokens:
         parts += map(getitem, _TOKENS, tokens)
+        if reading and reading.usage:
+            parts += _besides(reading.usage)
     elif attempt.estimate:
         estimated, method = attempt.estimate
         parts.append(
@@ -320,9 +323,17 @@ def _answered(wire: Protocol, attempt: Attempt, streaming: bool) -> bytes:
         if reading.response_id:
             parts.append(words("gen_ai.response.id", reading.response_id))
         tier = reading.service_tier
-        unknown = reading.unknown if reading.usage is None else None
+        unknown = None if tokens else reading.why_unknown
         parts.append(_read(wire.family, reading.model, tuple(reading.finish_reasons[:8]), tier, unknown))
     return b"".join(parts)
+
+
+def _besides(usage: dict[str, Any]) -> Iterator[bytes]:
+    """What a usage object tells beside counts."""
+    if raw := beyond(usage):
+        yield words("gen_ai.usage.raw", raw)
+    if (cost := cost_of(usage)) is not None:
+        yield attribute("gen_ai.usage.cost", cost)
 
 
 @lru_cache(maxsize=4096)

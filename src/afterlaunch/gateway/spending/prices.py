@@ -90,16 +90,17 @@ class Prices:
 
 
 def kinds_of(tokens: Tokens) -> dict[str, int]:
-    """Exclusive counts by kind of price, from the inclusive ones of the conventions."""
+    """Exclusive counts by kind of price, from the inclusive ones of the conventions. Parts that exceed their total were
+    not in it."""
     read, write = tokens.cache_read or 0, tokens.cache_write or 0
     five, hour = tokens.cache_write_5m or 0, tokens.cache_write_1h or 0
-    reasoning = tokens.reasoning or 0
+    reasoning, given, made = tokens.reasoning or 0, tokens.input or 0, tokens.output or 0
     return {
-        "input": max((tokens.input or 0) - read - write, 0),
+        "input": given - read - write if read + write <= given else given,
         "cache_read": read,
         "cache_write_5m": five,
         "cache_write_1h": hour,
         "cache_write_other": max(write - five - hour, 0),
-        "output": max((tokens.output or 0) - reasoning, 0),
+        "output": made - reasoning if reasoning <= made else made,
         "reasoning": reasoning,
     }

@@ -46,8 +46,8 @@ class Batch:
         self.text = self.reading.texts
         self.words: Words = operation(endpoint(self.reading, self.reading.words().each("provider", provider)))
         self.words = implied(self.words, self.claude)
-        self.whole, self.meaning, invalid = told_counts(self.reading, self.text["usage_raw"], self.words)
-        self.flag("invalid_value", invalid)
+        self.whole, self.meaning, self.odd_counts = told_counts(self.reading, self.text["usage_raw"], self.words)
+        self.flag("invalid_value", self.odd_counts)
         self.estimated = fill_from_estimates(self.whole, self.reading)
         self.flag("usage_estimated", self.estimated)
         self.flag("semantics_assumed", self.meaning.assumed)

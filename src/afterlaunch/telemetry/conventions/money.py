@@ -129,6 +129,18 @@ class Models:
     start_ns: Ints
 
 
+DOUBTED = (
+    *("total_mismatch", "cache_exceeds_input", "negative_bucket", "cache_write_split_exceeds_total"),
+    "semantics_assumed",
+)
+"""Flags of counts that contradict each other: what they cost is not exact."""
+
+
+def doubt(costs: Costs, rows: Bools) -> None:
+    """What these rows cost rests on an assumption."""
+    costs.confidence[rows & (costs.confidence == _EXACT)] = _ASSUMED
+
+
 def believe_sender(costs: Costs, call: Bools, reported: Ints, known: Bools) -> None:
     """What the sender says a call cost counts only where no price is known; beside ours it is compared."""
     alone = call & known & ~costs.known

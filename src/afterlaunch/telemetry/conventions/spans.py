@@ -26,7 +26,15 @@ from afterlaunch.telemetry.conventions.events import links
 from afterlaunch.telemetry.conventions.identity import envelope, identity, scope_of
 from afterlaunch.telemetry.conventions.leftovers import leftovers
 from afterlaunch.telemetry.conventions.limits import limit_columns
-from afterlaunch.telemetry.conventions.money import PROCESSING, WORDS_PRICED_BY, Models, believe_sender, price_by_client
+from afterlaunch.telemetry.conventions.money import (
+    DOUBTED,
+    PROCESSING,
+    WORDS_PRICED_BY,
+    Models,
+    believe_sender,
+    doubt,
+    price_by_client,
+)
 from afterlaunch.telemetry.conventions.parameters import parameters
 from afterlaunch.telemetry.conventions.retrieval import documents, with_instants
 from afterlaunch.telemetry.conventions.sampling import adjusted_counts
@@ -158,6 +166,8 @@ def tokens_and_money(batch: Batch) -> None:
     costs = price_by_client(batch.calls, batch.out["client"], models, buckets.counts, batch.whole)
     reported, known, invalid = cost_reported(batch.reading)
     believe_sender(costs, batch.calls, reported, known)
+    for rows in (costs.flags["cost_mismatch"], batch.odd_counts, *(buckets.flags[name] for name in DOUBTED)):
+        doubt(costs, rows)
     batch.out["cost_reported_nano"] = Count(reported, known).column()
     batch.out |= costs.columns()
     batch.flag("invalid_value", invalid)

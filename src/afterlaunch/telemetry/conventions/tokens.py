@@ -38,7 +38,7 @@ def told_counts(reading: Reading, raw: Any, words: Words) -> tuple[dict[str, Cou
     for name in PARTS:
         if name in reading.integers:
             invalid |= reading.integers[name][2]
-    _fill_from_raw(whole, meaning, raw)
+    invalid |= _fill_from_raw(whole, meaning, raw)
     for name, count in whole.items():
         absurd = count.known & (count.values >= MOST_TOKENS)
         if absurd.any():
@@ -67,12 +67,15 @@ def _meaning(reading: Reading, words: Words, whole: dict[str, Count]) -> Meaning
     return Meaning(cache, reasoning, assumed)
 
 
-def _fill_from_raw(whole: dict[str, Count], meaning: Meaning, raw: Any) -> None:
+def _fill_from_raw(whole: dict[str, Count], meaning: Meaning, raw: Any) -> Bools:
+    """Fills what nothing else tells; which rows tell a number that is none."""
     rows = np.flatnonzero(valid(raw)).tolist()
+    invalid = np.zeros(len(raw), bool)
     for row in rows:
         told = usage(parsed(raw[row].as_py()))
         if told is None:
             continue  # the text stays with the span; what it may have told stays unknown
+        invalid[row] = bool(told.invalid)
         if not whole["in_total"].known[row] and not whole["out_total"].known[row]:
             meaning.cache_inside[row], meaning.reasoning_inside[row] = (
                 told.shape.cache_inside,
@@ -84,6 +87,7 @@ def _fill_from_raw(whole: dict[str, Count], meaning: Meaning, raw: Any) -> None:
         for name, count in told.counts.items():
             if name in whole and not whole[name].known[row]:
                 whole[name].known[row], whole[name].values[row] = True, count
+    return invalid
 
 
 def fill_from_estimates(whole: dict[str, Count], reading: Reading) -> Bools:

@@ -164,6 +164,24 @@ def test_what_is_odd_is_marked_and_kept(told: dict[str, Any], flag: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("more", "sure"),
+    [
+        ({}, "exact"),
+        ({"gen_ai.usage.total_tokens": 15}, "exact"),
+        ({"gen_ai.usage.total_tokens": 77}, "assumed"),
+        ({"gen_ai.usage.cache_read.input_tokens": 30}, "assumed"),
+        ({"gen_ai.usage.cache_read.input_tokens": -3}, "assumed"),
+        ({"gen_ai.usage.cost": 0.5}, "assumed"),
+        ({"gen_ai.usage.raw": '{"prompt_tokens": 10, "completion_tokens": 5, "cached_tokens": -1}'}, "assumed"),
+    ],
+)
+def test_counts_that_contradict_each_other_have_no_exact_cost(more: dict[str, Any], sure: str) -> None:
+    called = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-4o"}
+    found = row({**called, "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, **more})
+    assert found["cost_confidence"] == sure and found["cost_nano"] > 0
+
+
+@pytest.mark.parametrize(
     "told",
     [
         {"gen_ai.provider.name": "az.ai.openai", "gen_ai.system": "azure"},
