@@ -68,15 +68,16 @@ RAW_MOST = 16 << 10
 def beyond(usage: dict[str, Any]) -> str | None:
     """The usage object as it was told, where it tells what `Tokens` does not hold (searches, a speed, a region, its own
     cost, other modalities); None where it does not, or is very long."""
-    if not any(value and name not in _HELD and _more(value) for name, value in usage.items()):
-        return None
-    raw = orjson.dumps(usage)
-    return raw.decode() if len(raw) <= RAW_MOST else None
+    for name, value in usage.items():
+        if value and name not in _HELD and _more(value):
+            raw = orjson.dumps(usage)
+            return raw.decode() if len(raw) <= RAW_MOST else None
+    return None
 
 
 def _more(value: Any) -> bool:
     if type(value) is dict:
-        return any(part and name not in _INSIDE for name, part in value.items())
+        return not value.keys() <= _INSIDE and any(part and name not in _INSIDE for name, part in value.items())
     return not (type(value) is str and value in _USUAL)
 
 
