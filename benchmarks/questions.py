@@ -40,11 +40,11 @@ from tests.real_input import shared
 from afterlaunch.ground import clock
 from afterlaunch.telemetry import queries, records, store
 from afterlaunch.telemetry.conventions import normalise
-from afterlaunch.telemetry.tables import ROW_GROUP
+from afterlaunch.telemetry.pieces import MAX_ROWS
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 30
-ROWS = ROW_GROUP
+ROWS, A_BODY = MAX_ROWS, 512  # spans of a full commit, and of a body
 BESIDE = 2_048
 START_SECONDS = 2.0
 PORT = 9295
@@ -54,7 +54,8 @@ def bodies_of(harness: Path) -> list[bytes]:
     """OTLP bodies of 512 spans, whole traces."""
     with tempfile.TemporaryDirectory(prefix="al-bench-") as folder:
         file = Path(folder) / "bodies.bin"
-        command = [sys.executable, str(harness / "gen_spans.py"), "--bodies", "64", "--dialect", "both"]
+        many = str(2 * ROWS // A_BODY)
+        command = [sys.executable, str(harness / "gen_spans.py"), "--bodies", many, "--dialect", "both"]
         subprocess.run([*command, "--out", str(file)], check=True, stdout=subprocess.DEVNULL)
         data, bodies, at = file.read_bytes(), [], 0
         while at < len(data):
@@ -65,9 +66,9 @@ def bodies_of(harness: Path) -> list[bytes]:
 
 
 def templates(bodies: list[bytes]) -> list[Any]:
-    """Mapped spans, a row group of them a table."""
-    tables = [normalise(body, "application/x-protobuf", None, 0).table for body in bodies]
-    return [pa.concat_tables(tables[n : n + 32]).combine_chunks() for n in range(0, len(tables), 32)]
+    """Mapped spans, a commit of them a table."""
+    tables, many = [normalise(body, "application/x-protobuf", None, 0).table for body in bodies], ROWS // A_BODY
+    return [pa.concat_tables(tables[n : n + many]).combine_chunks() for n in range(0, len(tables), many)]
 
 
 def another(table: Any, begin_ns: int, length_ns: int, draw: np.random.Generator) -> Any:
@@ -100,7 +101,7 @@ def fill(kept: store.Store, tables: list[Any], have: int, want: int, most: int) 
         begin = clock.to_ns(END) - whole + int(whole * (number * ROWS - have) / (want - have))
         length = max(10**9, int(whole * ROWS / (want - have)))
         stored += kept.commit([another(tables[number % len(tables)], begin, length, draw)])[0]
-        if number % 60 == 59:
+        if number % 30 == 29:
             kept.upkeep(clock.to_ns(END + timedelta(days=2)))
             print(f"  {have + stored:,} of {most:,}", file=sys.stderr)
     return (time.process_time() - began) / max(stored, 1)
@@ -140,6 +141,12 @@ def questions(kept: store.Store) -> list[tuple[str, float, Callable[[timedelta],
     def by(*names: str) -> Callable[[timedelta], Any]:
         return lambda more: queries.windows(start + more, END, list(names))
 
+    def every(minutes: int, days: int) -> Callable[[timedelta], Any]:
+        """As charts ask: from a whole step on."""
+        whole = int((END - timedelta(days=days)).timestamp()) // 60 // minutes * minutes
+        first = datetime.fromtimestamp(whole * 60, UTC)
+        return lambda more: queries.series(first - more * minutes, END, minutes)
+
     def page(**equals: str) -> Callable[[timedelta], Any]:
         return lambda more: records.calls(start, END - more, None, 51, None, None, **equals)
 
@@ -152,8 +159,8 @@ def questions(kept: store.Store) -> list[tuple[str, float, Callable[[timedelta],
             100,
             lambda more: queries.windows(start + more, END, ["model"], tenant="tenant-7"),
         ),
-        ("month: every day", 100, lambda more: queries.series(start - more * 1_440, END, 1_440)),
-        ("week: every three hours", 500, lambda more: queries.series(END - timedelta(days=7) - more * 180, END, 180)),
+        ("month: every day", 100, every(1_440, DAYS)),
+        ("week: every three hours", 500, every(180, 7)),
         ("day: by model", 100, lambda more: queries.windows(END - timedelta(days=1) + more, END, ["model"])),
         ("trace by id", 50, lambda more: records.trace(next(traces))),
         ("calls: newest 51", 200, page()),

@@ -145,6 +145,7 @@ class Duck(DuckFile):
             for tier, minutes in whole.items():
                 cursor.executemany("insert into rolled values (?, ?)", [[tier, minute] for minute in minutes])
         self._blocks = block
+        self._replaced += len(changes.gone)
         self._series.update(known)
         for tier, minute in stale:
             self._rolled[tier].discard(minute)
@@ -185,7 +186,7 @@ class Duck(DuckFile):
             told = f"delete from {table.name} where {condition}"
             gone = int(cursor.execute(told, list(parameters)).fetchone()[0])
         self._oldest = None
-        self._lighten(gone)
+        self.lighten(gone)
         return gone
 
     def stretches(self, first: int, last: int, grain: int) -> list[Stretch]:
@@ -224,7 +225,7 @@ class Duck(DuckFile):
         while stale := due(self._cursor(), self._rolled, now_ns):
             with self._changing() as cursor:
                 replaced = roll(cursor, stale)
-            self._lighten(replaced)
+            self.lighten(replaced)
             for tier, minutes in stale.items():
                 self._rolled[tier] |= set(minutes)
 
@@ -239,7 +240,7 @@ class Duck(DuckFile):
         with self._changing() as cursor:
             told = f"update {table.name} set {emptied} where {condition}"
             altered = int(cursor.execute(told, list(parameters)).fetchone()[0])
-        self._lighten(altered)
+        self.lighten(altered)
         return altered
 
     def restate(self, ids: Mapping[int, int], series: Any) -> None:
@@ -256,4 +257,4 @@ class Duck(DuckFile):
             cursor.register("batch", series)
             cursor.execute("insert into series select * from batch where id not in (select id from series)")
         self._series -= set(ids)
-        self._lighten(altered)
+        self.lighten(altered)

@@ -23,6 +23,9 @@ MEMORY, ONCE = "104MB", "2GB"  # at work; for what breaks the store where it lac
 MOST_REPLACED = 500_000
 """Rows: each that is deleted or altered takes some 25 bytes of memory until the next checkpoint, and nothing else can
 have them."""
+MERGES = 100
+"""Pairs of row groups and more that such a checkpoint makes one of. Others make none: rows of long texts would be read,
+2,048 at once, and written anew again and again."""
 LONG_ROW, LONG_BYTES = 16 * 2**10, 32 * 2**20
 """Rows of so many bytes are long; so much of them is written to its place at once."""
 FOR_LONG = "512MB"  # more would only be kept for later, and 2 GB are a server's whole memory
@@ -60,6 +63,7 @@ class DuckFile:
             "memory_limit": MEMORY,
             "threads": threads,
             "checkpoint_threshold": WAL,
+            "max_vacuum_tasks": 0,
             "write_buffer_row_group_count": 1,  # a full group is written at once, not held for others
             "temp_directory": str(spilled),  # beside the store, within its disk budget, and not where we were started
         }
@@ -175,13 +179,21 @@ class DuckFile:
             self._local.cursor = cursor
         return cursor
 
-    def _lighten(self, replaced: int) -> None:
+    def lighten(self, replaced: int) -> None:
         """After a transaction that deleted or altered so many rows."""
         self._replaced += replaced
         if self._replaced >= MOST_REPLACED:
             with self._write, self._roomy():
-                self._writer.execute("checkpoint kept")
+                self._merge()
             self._replaced = 0
+
+    def _merge(self) -> None:
+        """A checkpoint that gives back what deleted rows took, and makes one of small row groups."""
+        self._connection.execute(f"set max_vacuum_tasks = {MERGES}")
+        try:
+            self._writer.execute("checkpoint kept")
+        finally:
+            self._connection.execute("set max_vacuum_tasks = 0")
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:

@@ -39,4 +39,5 @@ def put_together(engine: Duck, table: Table, now_ns: int, needed: dict[int, int]
         cursor.register("together", found)
         cursor.execute(f"delete {inside}", [crowded])
         cursor.execute(f"insert into {table.name} by name select * from together")
+    engine.lighten(sum(there[one] for one in crowded))
     return sum(there[one] - fresh[one] for one in crowded)

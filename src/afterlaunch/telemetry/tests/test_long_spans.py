@@ -14,8 +14,10 @@ import pytest
 
 from afterlaunch.telemetry import pieces
 from afterlaunch.telemetry.conventions import normalise
+from afterlaunch.telemetry.engines import duck_file
 from afterlaunch.telemetry.engines.duck import Duck
 from afterlaunch.telemetry.store import Store
+from afterlaunch.telemetry.tables import SPAN_TABLE
 from afterlaunch.telemetry.tests.telling import PROTOBUF, body, span
 
 A_COMMIT, COMMITS = 120, 4
@@ -54,7 +56,28 @@ def test_commits_of_long_spans_and_small_ones_after_them_land(tmp_path: Path) ->
         assert store.commit([others(small, 1_000 + number)]) == (50, 0)
     (told,) = store.query("select count(*) as spans, sum(length(input_text))::bigint as text from spans")
     assert told == {"spans": COMMITS * (A_COMMIT + 50), "text": COMMITS * A_COMMIT * 60_000}
+    assert row_groups(store) >= COMMITS, "what was at its place is written anew"
     store.close()
+
+
+def test_row_groups_become_one_when_much_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = normalise(body(*(span(CHAT, number=number) for number in range(1, 51))), PROTOBUF, "acme", 0).table
+    for number in range(3):
+        store = Store(Duck(tmp_path / "t.duckdb"))
+        store.commit([others(small, number)])
+        store.close()
+    store = Store(Duck(tmp_path / "t.duckdb"))
+    assert row_groups(store) == 3
+    monkeypatch.setattr(duck_file, "MOST_REPLACED", 1)
+    assert store.take_out(SPAN_TABLE, "seq = 0") == 1
+    assert row_groups(store) == 1
+    assert store.query("select count(*) as spans from spans") == [{"spans": 149}]
+    store.close()
+
+
+def row_groups(store: Store) -> int:
+    (told,) = store.query("select count(distinct row_group_id) as groups from pragma_storage_info('spans')")
+    return int(told["groups"])
 
 
 def waiting(rows: int, size: int) -> pieces.Waiting:
