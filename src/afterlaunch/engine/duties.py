@@ -18,9 +18,11 @@ from django.db.models import F, Q
 from afterlaunch.engine.models import Cycle, DutyState
 from afterlaunch.engine.waiting import Question, Rows
 from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Unavailable
 
 log = logging.getLogger(__name__)
 MORE_AFTER = 0.1  # real seconds between two cycles when work was left: other processes have their turn at the database
+LINE = 500  # characters of the log
 LOCK_SECONDS = 120.0  # real seconds; a duty that takes longer may be taken over
 
 
@@ -77,8 +79,8 @@ def perform(duty: Duty, holder: str, now: datetime, unfinished: list[str] | None
         if duty.run(now) is True:
             following = now
             (unfinished if unfinished is not None else []).append(duty.name)
-    except Exception as problem:
-        log.exception("duty %s failed", duty.name)
+    except Exception as problem:  # noqa: BLE001 - it is told, recorded, and stops nobody else
+        _tell(duty, problem)
         mine.update(
             holder="",
             held_until=None,
@@ -104,6 +106,15 @@ def perform(duty: Duty, holder: str, now: datetime, unfinished: list[str] | None
         seconds=F("seconds") + (time.monotonic() - began),
     )
     return True
+
+
+def _tell(duty: Duty, problem: Exception) -> None:
+    """Where a fault of ours lies is worth a traceback; a store or a neighbour that is down is not: one line a run."""
+    if not isinstance(problem, Unavailable):
+        log.exception("duty %s failed", duty.name)
+        return
+    why = f" ({type(problem.__cause__).__name__}: {problem.__cause__})" if problem.__cause__ else ""
+    log.error("duty %s failed: %s", duty.name, " ".join(f"{problem}{why}".split())[:LINE])
 
 
 def cycle(duties: Sequence[Duty], holder: str, unfinished: list[str] | None = None) -> int:

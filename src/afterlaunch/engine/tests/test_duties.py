@@ -8,6 +8,7 @@ from afterlaunch.engine.duties import Duty, Engine, claim, cycle, free_locks_of_
 from afterlaunch.engine.models import Cycle, DutyState
 from afterlaunch.engine.waiting import Rows
 from afterlaunch.ground import clock
+from afterlaunch.ground.errors import Unavailable
 
 AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -26,6 +27,24 @@ def test_a_failing_duty_stops_nobody_else_and_is_seen() -> None:
     assert DutyState.objects.get(name="broken").failures == 1
     assert "no disk" in DutyState.objects.get(name="broken").error
     assert Cycle.objects.get(engine="engine-1").number == 1
+
+
+def test_what_is_down_is_told_in_a_line_and_a_fault_of_ours_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    def full(now: datetime) -> None:
+        try:
+            raise OSError("no room\nleft")
+        except OSError as problem:
+            raise Unavailable("The store cannot be written now.") from problem
+
+    def wrong(now: datetime) -> None:
+        raise ValueError("never")
+
+    cycle([Duty("full", 60, full), Duty("wrong", 60, wrong)], "here:1")
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [(record.getMessage(), bool(record.exc_info)) for record in told] == [
+        ("duty full failed: The store cannot be written now. (OSError: no room left)", False),
+        ("duty wrong failed", True),
+    ]
 
 
 def test_duties_held_by_a_killed_process_of_this_host_are_free_at_the_next_start() -> None:
