@@ -23,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,10 +33,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 SPANS, SENDERS = 200, 4
-AT = 1_772_323_200_000_000_000
+AT = time.time_ns() - 24 * 3600 * 10**9  # what is older than the store keeps would be forgotten, soon or late
 TOKENS = 100
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-MONTH = "from=2026-02-01T00:00:00Z&to=2026-04-01T00:00:00Z"
+DAYS = "&".join(
+    f"{name}={datetime.fromtimestamp(AT / 1e9, UTC) + timedelta(days=days):%Y-%m-%dT00:00:00Z}"
+    for name, days in (("from", -1), ("to", 3))
+)
 
 
 def body(number: int) -> bytes:
@@ -172,7 +176,7 @@ def main() -> int:
             for number in load.left():
                 server.ask("/v1/traces", body(number))
             sent = (len(load.acknowledged) + len(load.left())) * SPANS
-            rows = json.loads(server.ask(f"/api/v1/spend?group_by=model&{MONTH}", token=reader))["rows"]
+            rows = json.loads(server.ask(f"/api/v1/spend?group_by=model&{DAYS}", token=reader))["rows"]
             row = rows[0] if sent else {"calls": 0, "input_tokens": 0}
             right = (server.total(), row["calls"], row["input_tokens"]) == (sent, sent, sent * TOKENS)
         finally:

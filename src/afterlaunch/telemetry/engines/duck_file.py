@@ -189,11 +189,11 @@ class DuckFile:
 
     def _merge(self) -> None:
         """A checkpoint that gives back what deleted rows took, and makes one of small row groups."""
-        self._connection.execute(f"set max_vacuum_tasks = {MERGES}")
+        self._writer.execute(f"set global max_vacuum_tasks = {MERGES}")
         try:
             self._writer.execute("checkpoint kept")
         finally:
-            self._connection.execute("set max_vacuum_tasks = 0")
+            self._writer.execute("set global max_vacuum_tasks = 0")
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
