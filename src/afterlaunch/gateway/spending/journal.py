@@ -4,7 +4,8 @@ A file of fixed size in memory that the system writes back: a process that is ki
 finds it without its owner's lock can book what it says. Records carry their length and a checksum that begins with the
 generation, so that neither a record half written nor one of an earlier generation is taken for one. The generation
 rises with every transaction that has booked the records; the transaction notes it, so that nothing is booked twice.
-Generations take turns in the two halves of the file, so that what a new one begins with stands there before it counts.
+Generations take turns in the two halves of the file. What a new one begins with stands there before the transaction
+that the old one ends with: from that on it counts, also where the owner is killed before the file says so.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Journal:
             self._file = folder / f"{self.holder}.journal"
             self._descriptor = _made(self._file)
         self._map = mmap.mmap(self._descriptor, SIZE)
-        self.generation, self._at, self._end = 0, 0, 0
-        self.restart(1, ())
+        self.generation, self._at, self._end, self._prepared = 0, 0, 0, FIRST
+        self.restart()
 
     def add(self, record: bytes) -> bool:
         """False when it has no room: then it is time for a transaction."""
@@ -52,13 +53,25 @@ class Journal:
         self._at = end
         return True
 
-    def restart(self, generation: int, records: Iterable[bytes]) -> None:
-        """What it said is booked, but for `records`. Expects that they fit: half of SIZE."""
-        self.generation, self._seed = generation, generation & 0xFFFFFFFF
-        self._at, self._end = _half(generation)
+    def prepare(self, records: Iterable[bytes]) -> None:
+        """What the next generation begins with. Expects that they fit: half of SIZE. May be said again, instead."""
+        seed = (self.generation + 1) & 0xFFFFFFFF
+        at, _ = _half(self.generation + 1)
         for record in records:
-            self.add(record)
-        _HEAD.pack_into(self._map, 0, generation)
+            end = at + 8 + len(record)
+            self._map[at:end] = _pack(len(record), crc32(record, seed)) + record
+            at = end
+        if at < self._prepared:  # of a transaction that failed
+            self._map[at : self._prepared] = bytes(self._prepared - at)
+        self._prepared = at
+
+    def restart(self) -> None:
+        """What it said is booked, but for what was prepared."""
+        self.generation += 1
+        self._seed = self.generation & 0xFFFFFFFF
+        self._at, self._end = self._prepared, _half(self.generation)[1]
+        self._prepared = _half(self.generation + 1)[0]
+        _HEAD.pack_into(self._map, 0, self.generation)
 
     def close(self, remove: bool) -> None:
         """`remove`: all that it said is booked."""
@@ -103,10 +116,15 @@ class Left:
 
     def __init__(self, file: Path, descriptor: int) -> None:
         self.holder, self._file, self._descriptor = file.stem, file, descriptor
-        raw = os.pread(descriptor, SIZE, 0)
-        whole = len(raw) >= _HEAD.size
-        self.generation = _HEAD.unpack_from(raw)[0] if whole else 0
-        self.records = list(_records(raw, self.generation)) if whole else []
+        self._raw = os.pread(descriptor, SIZE, 0)
+        self.generation = _HEAD.unpack_from(self._raw)[0] if len(self._raw) >= _HEAD.size else 0
+
+    def unbooked(self, booked: int | None) -> list[bytes]:
+        """Its records, where transactions have booked the generations up to `booked`. Who books them notes the one
+        after its own: then nothing is left."""
+        if not self.generation or (booked or 0) > self.generation:
+            return []
+        return list(_records(self._raw, self.generation + (booked == self.generation)))
 
     def close(self, remove: bool) -> None:
         if remove:

@@ -190,6 +190,7 @@ class Store:
             drawn = self._grants(changes, journal.holder, idle)
             changes.write(now)
             changes.booked(journal.holder, journal.generation)
+            journal.prepare([live.said for live in young.values()])
             db.execute("commit")
         except BaseException:
             if db.in_transaction:  # a full disk has rolled it back already
@@ -199,7 +200,7 @@ class Store:
         self._ended.clear()
         self._strange.clear()
         self._refused.clear()
-        journal.restart(journal.generation + 1, [live.said for live in young.values()])
+        journal.restart()
         self._draw(drawn)
 
     def _young(self, now: float) -> dict[Attempted, Live]:
@@ -373,7 +374,7 @@ class Store:
     def _recover(self, dead: Left, now: float) -> None:
         with self._writing(now) as changes:
             row = self._db.execute("select booked from holder where holder = ?", (dead.holder,)).fetchone()
-            for record in dead.records if row is None or dead.generation > row[0] else ():
+            for record in dead.unbooked(row[0] if row else None):
                 head, _, facts = record[1:].partition(b"\n")
                 if record.startswith(b"R"):
                     attempted, expires, holds = orjson.loads(head)
@@ -382,7 +383,7 @@ class Store:
                     attempted, at, state, amounts = orjson.loads(head)
                     changes.settle(tuple(attempted), Settled(amounts, state, facts), at)
             self._db.execute("delete from granted where holder = ?", (dead.holder,))
-            changes.booked(dead.holder, dead.generation)
+            changes.booked(dead.holder, dead.generation + 1)
 
     def forget(self, before: float, now: float) -> None:
         """Rows of the ledger and counters that are older."""

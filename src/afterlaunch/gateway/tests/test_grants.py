@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from afterlaunch.contracts.budgets import Budget
+from afterlaunch.gateway.spending.journal import left_behind
 from afterlaunch.gateway.spending.lots import PART
 from afterlaunch.gateway.spending.records import Asked, Held, Settled, Short, Wanted, asked_of
 from afterlaunch.gateway.spending.store import IDLE_SECONDS, YOUNG_SECONDS, Store
@@ -252,19 +253,52 @@ def test_a_killed_worker_loses_nothing_and_its_grant_comes_back_at_once(file: Pa
 
 
 def test_a_journal_that_a_transaction_has_booked_is_not_booked_again(file: Path, one: Store) -> None:
-    """Killed after the commit, before the journal began anew."""
+    """Killed after the commit, before the journal began anew: what was under way then, and is too young for the file,
+    stands where the new generation begins."""
     dead = Store(file)
     warm(dead, want(10))
-    dead.take(asked("c", want(10)), NOW)
+    for name, amount in (("c", 10), ("young", 7)):
+        dead.take(asked(name, want(amount)), NOW)
     dead.settle_soon("c", 1, exact(5), NOW)
     journal = dead._journal
     assert journal is not None
-    journal.restart = lambda generation, records: None  # type: ignore[method-assign]
+    journal.restart = lambda: None  # type: ignore[method-assign]
     dead.flush(NOW)
     kill(dead)
-    assert one.recover(NOW) == 1 and stands(one) == (5, 0)
+    assert one.recover(NOW) == 1 and stands(one) == (5, 7)
     with sqlite3.connect(file) as raw:
         assert raw.execute("select count(*) from ledger where call = 'c'").fetchone() == (1,)
+    assert one.expire(NOW + 61) == 1 and stands(one) == (12, 0)
+
+
+def test_who_is_killed_while_booking_a_journal_leaves_it_booked_once(file: Path, one: Store) -> None:
+    dead = Store(file)
+    warm(dead, want(10))
+    dead.flush(NOW)
+    dead.take(asked("young", want(7)), NOW)
+    assert dead._journal is not None
+    dead._journal.prepare([live.said for live in dead._fresh.values()])  # of a transaction that it did not live to end
+    kill(dead)
+    (left,) = left_behind(one._journals, "")
+    one._recover(left, NOW)
+    left.close(remove=False)
+    assert stands(one) == (0, 7) and one.expire(NOW + 61) == 1 and stands(one) == (7, 0)
+    assert one.recover(NOW + 62) == 1 and stands(one) == (7, 0)
+
+
+def test_what_a_failed_transaction_prepared_is_forgotten(file: Path, one: Store) -> None:
+    """Two calls were young when it failed; when the next one succeeded one of them was over."""
+    dead = Store(file)
+    warm(dead, want(10))
+    for name in ("c1", "c2"):
+        dead.take(asked(name, want(10)), NOW)
+    journal = dead._journal
+    assert journal is not None
+    journal.prepare([live.said for live in dead._fresh.values()])
+    dead.settle_soon("c2", 1, exact(5), NOW)
+    dead.flush(NOW)
+    kill(dead)
+    assert one.recover(NOW) == 1 and stands(one) == (5, 10)
 
 
 def test_a_record_half_written_ends_what_is_believed(file: Path, one: Store) -> None:
