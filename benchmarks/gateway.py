@@ -15,12 +15,13 @@ table and every bar, and as JSON what was measured; exit 1 where a bar is missed
 are absolute and come from a machine on which nginx takes 15 a call and 14 an event, and adds 69 at one caller: what
 nginx takes here stands beside them. Uses three ports from `--port` on.
 
-Measured with `budgets` on 2 idle cores: 114 to 158 microseconds a call, 5.2 to 8.1 times nginx (19 to 22); 37 to 40 an
-event that comes alone (nginx 20), 13 where events of a stream come together; 242 to 272 microseconds added at one
-caller (nginx 150 to 171); 63 MB. Instructions of a call without its sockets, which no neighbour moves: 453,000; of an
-event of a stream 38,000. At sixteen callers a call takes two reads, two writes and 0.3 writes of pages: nothing of that
-can go, but what one turn of the loop writes goes out together, and wakes each peer once. The profile is flat, some 165
-frames of Python. The next factor is fewer of them; compiled modules bring a twentieth.
+Measured with `budgets` on 2 idle cores: 110 to 158 microseconds a call, 5.2 to 8.1 times nginx (18 to 22); 32 to 43 an
+event that comes alone (nginx 17 to 23), 13 where events of a stream come together; 176 to 272 microseconds added at one
+caller (nginx 92 to 171); 64 MB; 9 to 10 times Portkey's calls a second, 86 to 99 times LiteLLM's. Instructions of a
+call without its sockets, which no neighbour moves: 453,000; of an event of a stream 38,000. At sixteen callers a call
+takes two reads, two writes and 0.3 writes of pages: nothing of that can go, but what one turn of the loop writes goes
+out together, and wakes each peer once. The profile is flat, some 165 frames of Python. The next factor is fewer of
+them; compiled modules bring a twentieth.
 """
 
 from __future__ import annotations
